@@ -1,0 +1,59 @@
+# Corral. Needs Python 3.11 or newer; everything else is installed by `make setup` into .venv.
+# PYTHON chooses the interpreter, ARGS is passed on: make demo ARGS=--json, make test ARGS='-k policy'.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+STAMP := .venv/.setup
+INTEROP := tests/interop/node_modules/.package-lock.json
+CODE := $(wildcard src tests bench tools)
+
+# An environment whose folder has moved is made again.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
+$(STAMP): moved
+endif
+
+.PHONY: help setup demo up test bench lint docs moved
+moved:
+
+help:
+	@echo "make demo    run every queue's jobs on an embedded server, show their results"
+	@echo "make up      the same service, until Ctrl-C"
+	@echo "make test    lint, types and every test"
+	@echo "make bench   measure side by side with other libraries"
+	@echo "make lint    ruff and mypy"
+	@echo "make docs    check the documentation"
+	@echo "make setup   make .venv (the others do it by themselves)"
+
+setup: $(STAMP)
+	@:
+
+$(STAMP): pyproject.toml requirements.lock requirements-build.lock tools/setup.sh
+	@tools/setup.sh
+
+# npm writes this file last.
+$(INTEROP): tests/interop/package-lock.json tests/interop/package.json tests/interop/.npmrc | $(STAMP)
+	@echo "setup: installing the Node packages of tests/interop"
+	@tools/node.sh npm ci --prefix tests/interop --silent
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/corral demo $(ARGS)
+
+up: $(STAMP)
+	@$(BIN)/corral up $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+test: lint $(INTEROP)
+	tools/node.sh $(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP)
+	@tools/node.sh $(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP)
+	@$(BIN)/python tools/check_links.py

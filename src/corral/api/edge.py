@@ -1,0 +1,143 @@
+"""What every answer of the service carries, and what is written down about every request.
+
+Security headers (an API's set: nothing is cached, sniffed, framed or run), an X-Request-Id that is the
+caller's own if it is a plain one, and no Server header. No CORS: browsers of other origins stay out.
+
+Emits: log `http_request_refused` (info, 4xx) and `http_request_failed` (error, 5xx) with request_id, method,
+route (the template, never the path: ids can be personal), status, problem and seconds. Bodies, keys and
+query strings are in no log. Successful requests are counted in the metrics, not logged.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import traceback
+from collections.abc import Iterable, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from corral.api.metrics import Traffic
+from corral.api.problems import MEDIA_TYPE, Problem
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+]
+JSON_HEADERS = [(b"content-type", b"application/json"), *SECURITY_HEADERS]
+
+_PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+#: Ids of this process: a random part that no other process has, and a count.
+_PROCESS = secrets.token_hex(6)
+_count = itertools.count(1)
+
+
+def request_id(given: bytes | None) -> bytes:
+    """The caller's X-Request-Id if it is plain text that can go into a log, else a new one."""
+    if given is not None and _PLAIN_ID.fullmatch(given):
+        return given
+    return b"%b-%x" % (_PROCESS_BYTES, next(_count))
+
+
+_PROCESS_BYTES = _PROCESS.encode()
+
+
+async def send_problem(send: Send, problem: Problem, rid: bytes, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Send a problem as the whole answer."""
+    body = problem.to_json()
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        *SECURITY_HEADERS,
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", rid),
+        *((name.lower().encode(), value.encode()) for name, value in problem.headers),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def write_down(rid: bytes, method: str, route: str, status: int, seconds: float, problem: str | None) -> None:
+    """Log a request that did not succeed."""
+    facts: dict[str, Any] = {
+        "request_id": rid.decode(),
+        "method": method,
+        "route": route,
+        "status": status,
+        "seconds": round(seconds, 6),
+    }
+    if problem is not None:
+        facts["problem"] = problem
+    if status >= 500:
+        log.error("http_request_failed", **facts)
+    else:
+        log.info("http_request_refused", **facts)
+
+
+def write_down_crash(rid: str, error: BaseException) -> None:
+    """Log an error that nobody expected: its class and place. Its text may quote a job's data, so it stays out."""
+    place = traceback.extract_tb(error.__traceback__)[-6:]
+    log.error(
+        "http_request_crashed",
+        request_id=rid,
+        error=type(error).__qualname__,
+        trace=[f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})" for frame in place],
+    )
+
+
+class Edge:
+    """Wraps the Litestar application: headers on the way out, the request counted and written down."""
+
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        rid = request_id(header(scope, b"x-request-id"))
+        scope["state"]["request_id"] = rid.decode()
+        status = 500
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", rid)]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=rid.decode()):
+            try:
+                await self._app(scope, receive, send_on)
+            finally:
+                seconds = perf_counter() - started
+                route = route_label(scope)
+                self._traffic.observe(scope["method"], route, status, seconds)
+                if status >= 400:
+                    write_down(rid, scope["method"], route, status, seconds, scope["state"].get("problem"))
+
+
+def route_label(scope: Mapping[str, Any]) -> str:
+    """The template of the route that Litestar chose; paths that nobody serves share one label."""
+    return str(scope.get("path_template") or "unmatched")
+
+
+def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
+    """The first header of this name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return None

@@ -1,0 +1,124 @@
+"""Reading across queues: one job id in many queues, the counts of all, whether Redis answers.
+
+Queues on the same server are asked in one round trip, other servers at the same time. Every call is bounded
+by ANSWER_SECONDS and raises RedisUnavailable after it: an HTTP caller gets its 503, never a hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError, ResponseError
+
+from corral.bullmq import reader
+from corral.bullmq.codec import JobRecord
+from corral.bullmq.connection import Address, shared_client
+from corral.errors import RedisUnavailable
+from corral.queue import Queue
+
+#: How long an HTTP caller waits for Redis. A healthy one answers in a millisecond.
+ANSWER_SECONDS = 1.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job as it stands in one queue. `status` is BullMQ's, but prioritized counts as waiting."""
+
+    queue: str
+    status: str
+    record: JobRecord
+
+
+@contextlib.asynccontextmanager
+async def answering(seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
+    """Raise RedisUnavailable if what is inside fails at Redis or takes longer than `seconds`."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise RedisUnavailable(f"Redis did not answer within {seconds:g} s. Try again.") from None
+    except (RedisError, OSError) as error:
+        raise RedisUnavailable(f"Redis did not answer ({type(error).__name__}). Try again.") from error
+
+
+class Lookup:
+    """Reads for one service. Remembers each queue's address, because resolving it reads the settings."""
+
+    def __init__(self, fallback: Address) -> None:
+        self._fallback = fallback
+        self._addresses: dict[str, Address] = {}
+
+    async def find(self, queues: Sequence[Queue], job_id: str) -> list[Found]:
+        """The job in each queue that has it, in the order of `queues`."""
+
+        async def read(client: aioredis.Redis, group: Sequence[Queue]) -> list[Found]:
+            return await _find(client, group, job_id)
+
+        async with answering():
+            by_queue = {f.queue: f for found in await self._each_server(queues, read) for f in found}
+        return [by_queue[q.name] for q in queues if q.name in by_queue]
+
+    async def counts(self, queues: Sequence[Queue]) -> dict[str, dict[str, int]]:
+        """Jobs by queue and state."""
+
+        async def read(client: aioredis.Redis, group: Sequence[Queue]) -> dict[str, dict[str, int]]:
+            counted = await reader.counts(client, [q.keys() for q in group])
+            return {q.name: states for q, states in zip(group, counted, strict=True)}
+
+        async with answering():
+            parts = await self._each_server(queues, read)
+        return {name: states for part in parts for name, states in part.items()}
+
+    async def ping(self, queues: Iterable[Queue]) -> None:
+        """Return when every server answered. Raises RedisUnavailable."""
+        addresses = {self._address(q) for q in queues} or {self._fallback}
+        async with answering():
+            await asyncio.gather(*(_ping(shared_client(a)) for a in addresses))
+
+    async def _each_server(
+        self, queues: Sequence[Queue], read: Callable[[aioredis.Redis, Sequence[Queue]], Awaitable[_T]]
+    ) -> list[_T]:
+        groups: dict[Address, list[Queue]] = {}
+        for queue in queues:
+            groups.setdefault(self._address(queue), []).append(queue)
+        return await asyncio.gather(*(read(shared_client(a), group) for a, group in groups.items()))
+
+    def _address(self, queue: Queue) -> Address:
+        address = self._addresses.get(queue.name)
+        if address is None:
+            address = self._addresses[queue.name] = queue.address()
+        return address
+
+
+async def _find(client: aioredis.Redis, queues: Sequence[Queue], job_id: str) -> list[Found]:
+    try:
+        answers = await reader.find(client, [q.keys() for q in queues], job_id)
+    except ResponseError as error:
+        # An id such as "wait" or "7:logs" is the name of a key that is no job. Ask each queue alone, so that
+        # one of them does not hide the others.
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        if len(queues) == 1:
+            return []
+        return [found for q in queues for found in await _find(client, [q], job_id)]
+    return [
+        Found(queue.name, "waiting" if answer[1] == "prioritized" else answer[1], answer[0])
+        for queue, answer in zip(queues, answers, strict=True)
+        if answer is not None and _is_job(*answer)
+    ]
+
+
+def _is_job(record: JobRecord, state: str) -> bool:
+    """A hash that is no job ("meta"), or a job that is being removed, is in no state."""
+    return record.enqueued_at is not None and state != "unknown"
+
+
+async def _ping(client: aioredis.Redis) -> None:
+    await client.ping()

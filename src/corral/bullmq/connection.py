@@ -1,0 +1,126 @@
+"""Connections to Redis: one small pool for each event loop and server, and one blocking connection a queue.
+
+Budget of a worker process: 1 blocking connection for each queue (it waits for work and carries the
+name that BullMQ's getWorkers() looks for), 1 for the thread that keeps locks, and a shared pool that grows
+to what runs at once (2 calls in flight for each busy queue, plus progress and logs), at most POOL_LIMIT.
+
+No command is repeated by the client: a repeated `add` would add twice. Whoever calls knows what may be
+repeated. Blocking connections have no socket time-out (redis-py 8 sets 5 s, which breaks a longer
+BZPOPMIN); their caller watches the clock instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry as SyncRetry
+
+from corral.errors import ConfigurationError
+from corral.settings import Settings
+
+#: Connections of the shared pool; far above what a process uses, low enough to spare the server.
+POOL_LIMIT = 32
+
+#: A command that takes longer counts as a lost connection. Scripts run for single milliseconds.
+COMMAND_TIMEOUT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where Redis is, and as whom to enter. The password never appears in the repr."""
+
+    url: str
+    password: str | None
+
+    @classmethod
+    def resolve(cls, url: str | None = None, settings: Settings | None = None) -> Address:
+        """The given URL, or the environment's REDIS_URL. A password in the URL wins over REDIS_PASSWORD."""
+        settings = settings or Settings.load()
+        url = url or settings.redis_url
+        parts = urlsplit(url)
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://.")
+        password = None if parts.password else settings.redis_password.get_secret_value() or None
+        return cls(url, password)
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"Address({parts.scheme}://{parts.hostname or ''}:{parts.port or ''}{parts.path})"
+
+
+def _options(address: Address, client_name: str | None) -> dict[str, Any]:
+    return {
+        "password": address.password,
+        "client_name": client_name,
+        "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "socket_keepalive": True,
+        "protocol": 2,  # RESP3 turns sorted set replies into other shapes and gains nothing here
+        "lib_name": "corral",
+    }
+
+
+def pooled_client(address: Address) -> aioredis.Redis:
+    """A client of its own pool, for everything that answers at once."""
+    pool = aioredis.BlockingConnectionPool.from_url(
+        address.url,
+        max_connections=POOL_LIMIT,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        socket_timeout=COMMAND_TIMEOUT_SECONDS,
+        retry=AsyncRetry(NoBackoff(), 0),
+        **_without_none(_options(address, None)),
+    )
+    return aioredis.Redis(connection_pool=pool)
+
+
+def blocking_client(address: Address, client_name: str) -> aioredis.Redis:
+    """A client with a single connection that may wait for as long as its caller lets it."""
+    client: aioredis.Redis = aioredis.Redis.from_url(
+        address.url,
+        max_connections=1,
+        socket_timeout=None,
+        retry=AsyncRetry(NoBackoff(), 0),
+        **_without_none(_options(address, client_name)),
+    )
+    return client
+
+
+def thread_client(address: Address) -> redis.Redis:
+    """A client for a thread that is not an event loop."""
+    client: redis.Redis = redis.Redis.from_url(
+        address.url,
+        socket_timeout=COMMAND_TIMEOUT_SECONDS,
+        retry=SyncRetry(NoBackoff(), 0),
+        **_without_none(_options(address, None)),
+    )
+    return client
+
+
+def _without_none(options: dict[str, Any]) -> dict[str, Any]:
+    # A keyword that is None would override what the URL says.
+    return {name: value for name, value in options.items() if value is not None}
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Address, aioredis.Redis]] = WeakKeyDictionary()
+
+
+def shared_client(address: Address) -> aioredis.Redis:
+    """The running loop's client for this server: all queues of a process share one pool."""
+    clients = _shared.setdefault(asyncio.get_running_loop(), {})
+    if address not in clients:
+        clients[address] = pooled_client(address)
+    return clients[address]
+
+
+async def close_shared_clients() -> None:
+    """Close what the running loop opened. Queues open it again when used again."""
+    for client in _shared.pop(asyncio.get_running_loop(), {}).values():
+        await client.aclose()

@@ -1,0 +1,289 @@
+"""What a worker asks of Redis: step (settle and fetch), wait for work, keep locks, rescue, recover.
+
+Thin: it packs arguments and unpacks answers. When to call what is the worker's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+import redis
+import redis.asyncio as aioredis
+
+from corral.bullmq.keys import QueueKeys, signal_key
+from corral.bullmq.scripts import official, ours
+from corral.policy import Keep, RateLimit
+
+COMPLETED, FAILED, RETRY, DELAY, PUT_BACK = 1, 2, 3, 4, 5
+
+#: Answers of step.lua for a job it did not settle.
+JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN = -1, -2, -3, 1, -6
+
+#: How long a signal's waiting side is remembered past its time-out.
+SIGNAL_MARGIN_MS = 3_600_000
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Fetched(NamedTuple):
+    """A job as step.lua hands it over. Field order is that of FIELDS there, then the id."""
+
+    name: bytes
+    data: bytes | None
+    options: bytes | None
+    timestamp: bytes | None
+    attempts_made: bytes | None
+    attempts_started: bytes | None
+    stalled_count: bytes | None
+    parent_key: bytes | None
+    scheduler: bytes | None
+    deduplication: bytes | None
+    deferred_failure: bytes | None
+    stacktrace: bytes | None
+    checkpoint: bytes | None
+    wait: bytes | None
+    unknown_since: bytes | None
+    id: bytes
+
+
+# What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.
+Settlement = list[Any]
+
+
+def completed(job_id: str, token: str, value: str, keep: Keep) -> Settlement:
+    return [job_id, token, COMPLETED, value, *_keep(keep)]
+
+
+def failed(job_id: str, token: str, reason: str, stacktrace: str, keep: Keep, attempts: int) -> Settlement:
+    return [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts]
+
+
+def retry_now(job_id: str, token: str, reason: str, stacktrace: str, *, lifo: bool) -> Settlement:
+    return [job_id, token, RETRY, reason, stacktrace, lifo]
+
+
+def delay(
+    job_id: str, token: str, delay_ms: int, *, spend: bool, fields: list[str] | None = None, signal: str = ""
+) -> Settlement:
+    """Back to `delayed`. `signal` is a key made by `signal_key`: that signal brings the job back earlier."""
+    return [job_id, token, DELAY, delay_ms, spend, fields or [], signal, delay_ms + SIGNAL_MARGIN_MS]
+
+
+def put_back(job_id: str, token: str) -> Settlement:
+    return [job_id, token, PUT_BACK]
+
+
+def _keep(keep: Keep) -> tuple[int, float]:
+    return (-1 if keep.count is None else keep.count, -1 if keep.age is None else keep.age)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Answer to one step."""
+
+    problems: list[tuple[str, int]]
+    jobs: list[list[bytes | None]]
+    rate_ttl_ms: int
+    next_due_ms: int
+    now_ms: int
+    stopped: bool
+
+
+class Consumer:
+    """One worker's view of one queue."""
+
+    def __init__(
+        self,
+        client: aioredis.Redis,
+        blocking: aioredis.Redis,
+        keys: QueueKeys,
+        *,
+        worker: str,
+        lock_seconds: float,
+        rate_limit: RateLimit | None,
+    ) -> None:
+        self.keys = keys
+        self._client = client
+        self._blocking = blocking
+        self._worker = worker
+        self._lock_ms = round(lock_seconds * 1000)
+        self._limit = (rate_limit.jobs, round(rate_limit.per * 1000)) if rate_limit else (0, 0)
+        self._step = ours("step")
+        self._step_keys = [
+            keys.wait,
+            keys.active,
+            keys.prioritized,
+            keys.events,
+            keys.stalled,
+            keys.limiter,
+            keys.delayed,
+            keys.meta,
+            keys.pc,
+            keys.marker,
+            keys.completed,
+            keys.failed,
+        ]
+
+    async def step(self, token: str, slots: int, settled: list[Settlement], *, now_ms: int = 0) -> Step:
+        """Settle jobs and fetch up to `slots`. One round trip. `now_ms` 0: the server's clock."""
+        argument = _pack(
+            (self.keys.base, now_ms, token, self._lock_ms, self._worker, slots, *self._limit, settled)
+        )
+        problems, jobs, rate_ttl, due, now, stopped = await self._step(
+            self._client, self._step_keys, argument
+        )
+        return Step(
+            [(problems[i].decode(), problems[i + 1]) for i in range(0, len(problems), 2)] if problems else [],
+            jobs,
+            rate_ttl,
+            int(due),
+            int(now),
+            bool(stopped),
+        )
+
+    async def finish_officially(self, entry: Settlement, *, now_ms: int) -> int:
+        """Settle a completed or failed job that has a parent, children or a deduplication id.
+
+        One round trip. Returns 0, or BullMQ's error code: -1 job gone, -2 lock gone, -3 not active,
+        -4 children still pending, -6 lock of another, -9 children failed.
+        """
+        job_id, token, kind = entry[:3]
+        keys = self.keys
+        outcome = "completed" if kind == COMPLETED else "failed"
+        count, age = entry[4:6] if kind == COMPLETED else entry[5:7]
+        keep = {"count": count} | ({} if age < 0 else {"age": age})
+        options = {
+            "token": token,
+            "keepJobs": keep,
+            "lockDuration": self._lock_ms,
+            "attempts": entry[7] if kind == FAILED else 1,
+            "maxMetricsSize": "",
+            "name": self._worker,
+        }
+        fields = [] if kind == COMPLETED else ["failedReason", entry[3], "stacktrace", entry[4]]
+        answer = await official("moveToFinished")(
+            self._client,
+            [
+                keys.wait,
+                keys.active,
+                keys.prioritized,
+                keys.events,
+                keys.stalled,
+                keys.limiter,
+                keys.delayed,
+                keys.paused,
+                keys.meta,
+                keys.pc,
+                keys.base + outcome,
+                keys.job(job_id),
+                keys.metrics(outcome),
+                keys.marker,
+            ],
+            job_id,
+            now_ms,
+            "returnvalue" if kind == COMPLETED else "failedReason",
+            entry[3],
+            outcome,
+            "0",
+            keys.base,
+            _pack(options),
+            _pack(fields) if fields else "",
+        )
+        return answer if isinstance(answer, int) else 0
+
+    async def wait_for_work(self, timeout_seconds: float) -> int | None:
+        """Sleep until the queue's marker appears, at most so long.
+
+        Returns 0 for "there is work", the time in epoch ms at which a delayed job is due, or None.
+        """
+        # The client itself never gives up (see connection.py), so a half-open socket must be noticed here.
+        async with asyncio.timeout(timeout_seconds + 5):
+            popped = await self._blocking.bzpopmin(self.keys.marker, timeout_seconds)
+        return None if popped is None else int(popped[2])
+
+    async def sweep_stalled(self, max_stalled: int, interval_seconds: float, now_ms: int) -> list[str]:
+        """Mark active jobs and put back those marked earlier whose lock ran out. One round trip.
+
+        One worker in each interval does it, whichever comes first. Returns the ids that went back.
+        """
+        keys = self.keys
+        ids = await official("moveStalledJobsToWait")(
+            self._client,
+            [
+                keys.stalled,
+                keys.wait,
+                keys.active,
+                keys.stalled_check,
+                keys.meta,
+                keys.paused,
+                keys.marker,
+                keys.events,
+                keys.repeat,
+            ],
+            max_stalled,
+            keys.base,
+            now_ms,
+            round(interval_seconds * 1000),
+        )
+        return [job_id.decode() for job_id in ids]
+
+    async def recover(self, tokens: list[str]) -> list[str]:
+        """Put back jobs fetched by calls whose answer was lost. One round trip, O(active)."""
+        keys = self.keys
+        ids = await ours("recover")(
+            self._client,
+            [keys.active, keys.wait, keys.prioritized, keys.stalled, keys.meta, keys.marker, keys.events],
+            keys.base,
+            _pack(tokens),
+        )
+        return [job_id.decode() for job_id in ids]
+
+    async def progress(self, job_id: str, value: str) -> None:
+        """Store progress (JSON) and tell whoever listens. One round trip."""
+        keys = self.keys
+        await official("updateProgress")(
+            self._client, [keys.job(job_id), keys.events, keys.meta], job_id, value
+        )
+
+    async def log(self, job_id: str, row: str, keep: int) -> None:
+        """Append a log row; the last `keep` stay. One round trip."""
+        await official("addLog")(
+            self._client, [self.keys.job(job_id), self.keys.logs(job_id)], job_id, row, keep
+        )
+
+    async def store(self, job_id: str, token: str, field: str, value: str) -> bool:
+        """Write a field of a job this worker holds. One round trip. False: the lock is no longer ours."""
+        stored = await ours("store")(
+            self._client,
+            [self.keys.job(job_id), f"{self.keys.job(job_id)}:lock"],
+            token,
+            field,
+            value,
+        )
+        return bool(stored)
+
+    async def signal_payload(self, signal: str) -> bytes | None:
+        """The payload of a signal that came. One round trip."""
+        payload: Any = await self._client.hget(signal_key(self.keys.prefix, signal), "payload")
+        return None if payload is None else bytes(payload)
+
+
+def extend_locks(
+    client: redis.Redis, keys: QueueKeys, locks: dict[str, str], lock_seconds: float
+) -> list[str]:
+    """Renew locks (job id to token). One round trip. Returns the ids whose lock is no longer ours.
+
+    Blocking: it runs in a thread of its own, so that a busy event loop costs no lock.
+    """
+    ids = official("extendLocks").run_sync(
+        client,
+        [keys.stalled],
+        keys.base,
+        _pack(list(locks.values())),
+        _pack(list(locks)),
+        round(lock_seconds * 1000),
+    )
+    return [job_id.decode() for job_id in ids]

@@ -1,0 +1,90 @@
+"""Every Redis key that Corral touches, and nothing else.
+
+BullMQ's own keys are `<prefix>:<queue>:<suffix>`. What BullMQ does not know lives outside that space,
+under `corral:<prefix>:…`, because BullMQ's removeOrphanedJobs deletes any key in it that it cannot name.
+A prefix in braces (`{bull}`) stays in braces there, so that Redis Cluster keeps both in one slot.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from corral.errors import InvalidOptions
+
+#: Longest queue name that Corral accepts; names become part of every key and of metric labels.
+MAX_QUEUE_NAME = 100
+
+
+class QueueKeys:
+    """The keys of one queue, made once."""
+
+    __slots__ = (
+        "active", "base", "completed", "delayed", "events", "failed", "id", "limiter", "marker", "meta",
+        "name", "paused", "pc", "prefix", "prioritized", "repeat", "stalled", "stalled_check", "wait",
+        "waiting_children",
+    )  # fmt: skip
+
+    def __init__(self, prefix: str, name: str) -> None:
+        check_queue_name(name)
+        self.prefix = prefix
+        self.name = name
+        base = self.base = f"{prefix}:{name}:"
+        self.wait = base + "wait"
+        self.paused = base + "paused"
+        self.active = base + "active"
+        self.prioritized = base + "prioritized"
+        self.delayed = base + "delayed"
+        self.waiting_children = base + "waiting-children"
+        self.completed = base + "completed"
+        self.failed = base + "failed"
+        self.stalled = base + "stalled"
+        self.stalled_check = base + "stalled-check"
+        self.limiter = base + "limiter"
+        self.meta = base + "meta"
+        self.id = base + "id"
+        self.pc = base + "pc"
+        self.marker = base + "marker"
+        self.events = base + "events"
+        self.repeat = base + "repeat"
+
+    def job(self, job_id: str) -> str:
+        return self.base + job_id
+
+    def logs(self, job_id: str) -> str:
+        return f"{self.base}{job_id}:logs"
+
+    def metrics(self, outcome: str) -> str:
+        return f"{self.base}metrics:{outcome}"
+
+    def once(self, idempotency_key: str) -> str:
+        """Where an idempotency key is remembered. Hashed: a caller's key may be long, or personal."""
+        digest = hashlib.blake2b(idempotency_key.encode(), digest_size=16).hexdigest()
+        return f"corral:{self.prefix}:{self.name}:once:{digest}"
+
+    def client_name(self, worker: str) -> str:
+        """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
+        return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"
+
+
+def signal_key(prefix: str, signal: str) -> str:
+    """Where a signal and its waiter meet; signals are not bound to a queue."""
+    return f"corral:{prefix}:signal:{signal}"
+
+
+def check_queue_name(name: str) -> None:
+    """Raise InvalidOptions for a name that BullMQ's keys cannot hold."""
+    if not name or ":" in name or len(name) > MAX_QUEUE_NAME or any(c.isspace() for c in name):
+        raise InvalidOptions(
+            f"{name!r} cannot name a queue: use 1 to {MAX_QUEUE_NAME} characters without colon or white space."
+        )
+
+
+def check_job_id(job_id: str) -> None:
+    """Raise InvalidOptions for a custom id that BullMQ refuses: numbers and colons are its own."""
+    if not job_id or job_id == "0" or job_id.startswith("0:"):
+        raise InvalidOptions(f"{job_id!r} cannot be a job id: BullMQ keeps it for itself.")
+    if job_id.isdecimal():
+        raise InvalidOptions(f"{job_id!r} cannot be a job id: the queue itself gives out whole numbers.")
+    if ":" in job_id and job_id.count(":") != 2:
+        raise InvalidOptions(f"{job_id!r} cannot be a job id: it must not contain a colon.")

@@ -1,0 +1,88 @@
+"""Reading a queue: jobs with their state, counts, logs, events. No call changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.exceptions import NoScriptError
+
+from corral.bullmq.codec import JobRecord, decode_record
+from corral.bullmq.keys import QueueKeys
+from corral.bullmq.scripts import official
+
+#: In the order operators read them.
+STATES = ("waiting", "active", "delayed", "prioritized", "completed", "failed", "waiting-children")
+
+
+async def find(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], job_id: str
+) -> list[tuple[JobRecord, str] | None]:
+    """The job and its state in each of the queues. One round trip for all of them.
+
+    Raises what redis-py raises.
+    """
+    script = official("getStateV2")
+    while True:
+        pipe = client.pipeline(transaction=False)
+        for keys in queues:
+            pipe.hgetall(keys.job(job_id))
+            state_keys = [
+                keys.completed, keys.failed, keys.delayed, keys.active, keys.wait, keys.paused,
+                keys.waiting_children, keys.prioritized,
+            ]  # fmt: skip
+            pipe.evalsha(script.sha, len(state_keys), *state_keys, job_id)
+        try:
+            replies = await pipe.execute()
+            break
+        except NoScriptError:
+            await client.script_load(script.source)
+    found: list[tuple[JobRecord, str] | None] = []
+    for fields, state in zip(replies[::2], replies[1::2], strict=True):
+        found.append((decode_record(job_id, fields), state.decode()) if fields else None)
+    return found
+
+
+async def counts(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[dict[str, int]]:
+    """Jobs by state for each queue, in one round trip. A v5 client's `paused` list counts as waiting."""
+    pipe = client.pipeline(transaction=False)
+    for keys in queues:
+        pipe.llen(keys.wait)
+        pipe.llen(keys.paused)
+        pipe.llen(keys.active)
+        for key in (keys.delayed, keys.prioritized, keys.completed, keys.failed, keys.waiting_children):
+            pipe.zcard(key)
+    replies = await pipe.execute()
+    result = []
+    for start in range(0, len(replies), 8):
+        waiting, paused, *rest = replies[start : start + 8]
+        result.append(dict(zip(STATES, [waiting + paused, *rest], strict=True)))
+    return result
+
+
+async def logs(
+    client: aioredis.Redis, keys: QueueKeys, job_id: str, start: int = 0, end: int = -1
+) -> list[str]:
+    """Log rows of a job, oldest first. One round trip."""
+    rows: Any = await client.lrange(keys.logs(job_id), start, end)
+    return [row.decode(errors="replace") for row in rows]
+
+
+async def version(client: aioredis.Redis, keys: QueueKeys) -> str | None:
+    """What the last Node client wrote as the layout's version, `bullmq:6.7.0`. One round trip."""
+    value: Any = await client.hget(keys.meta, "version")
+    return value.decode() if value else None
+
+
+async def read_events(
+    client: aioredis.Redis, keys: QueueKeys, after: str, block_ms: int
+) -> list[tuple[str, dict[str, str]]]:
+    """Events after the given stream id, waiting up to `block_ms` for one. One round trip."""
+    reply: Any = await client.xread({keys.events: after}, count=1_000, block=block_ms)
+    if not reply:
+        return []
+    return [
+        (event_id.decode(), {name.decode(): value.decode(errors="replace") for name, value in fields.items()})
+        for event_id, fields in reply[0][1]
+    ]

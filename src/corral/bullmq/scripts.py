@@ -1,0 +1,78 @@
+"""Loading and calling Lua: our own scripts, and BullMQ's from the installed `bullmq` package.
+
+BullMQ's scripts are the contract for everything outside the hot path, so they are read from the
+package as they are and never copied. `import bullmq` itself is avoided: its classes are not used.
+A server that does not know a script (NOSCRIPT: it was restarted) is given it, and the call repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from functools import cache
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import redis
+import redis.asyncio as aioredis
+from redis.exceptions import NoScriptError
+
+from corral.errors import ConfigurationError
+
+Argument = str | bytes | int | float
+
+
+class Script:
+    """One Lua script and its SHA1."""
+
+    __slots__ = ("name", "sha", "source")
+
+    def __init__(self, name: str, source: str) -> None:
+        self.name = name
+        self.source = source
+        # SHA1 is what EVALSHA speaks; it secures nothing here.
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, client: aioredis.Redis, keys: list[str], *args: Argument) -> Any:
+        """Run it in one round trip; three when the server has to be given the script first."""
+        try:
+            return await client.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            await client.script_load(self.source)
+            return await client.evalsha(self.sha, len(keys), *keys, *args)
+
+    def run_sync(self, client: redis.Redis, keys: list[str], *args: Argument) -> Any:
+        """The same for a blocking client, for the thread that keeps locks."""
+        try:
+            return client.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            client.script_load(self.source)
+            return client.evalsha(self.sha, len(keys), *keys, *args)
+
+    def __repr__(self) -> str:
+        return f"Script({self.name!r})"
+
+
+@cache
+def ours(name: str) -> Script:
+    """A script of Corral's own, by file name without its ending."""
+    return Script(name, resources.files("corral.bullmq").joinpath("lua", f"{name}.lua").read_text("utf-8"))
+
+
+@cache
+def official(name: str) -> Script:
+    """A script of BullMQ, by command name (`moveToFinished`)."""
+    found = sorted(_commands_folder().glob(f"{name}-*.lua"))
+    if not found:
+        version = metadata.version("bullmq")
+        raise ConfigurationError(f"bullmq {version} has no script {name!r}. Install the version Corral pins.")
+    return Script(found[0].stem, found[0].read_text("utf-8"))
+
+
+@cache
+def _commands_folder() -> Path:
+    spec = importlib.util.find_spec("bullmq")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigurationError("The bullmq package is not installed. Run: pip install bullmq")
+    return Path(spec.submodule_search_locations[0]) / "commands"

@@ -1,0 +1,175 @@
+"""What a handler gets as `job`: who it is, which attempt this is, and ways to talk about itself.
+
+`JobContext` is for async handlers. A handler that runs in a thread gets a `ThreadJobContext`: the same
+names, but its methods block until Redis has answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from corral.bullmq.consumer import Consumer
+from corral.data import encode
+from corral.errors import InvalidInput, LockLost, SignalTimeout
+
+#: Log rows a job keeps unless its producer says otherwise.
+KEEP_LOGS = 1_000
+
+CHECKPOINT_FIELD = "corral:checkpoint"
+WAIT_FIELD = "corral:wait"
+
+
+class Suspended(BaseException):
+    """Leaves the handler to wait for a signal. No Exception: a handler's `except` must not keep it."""
+
+    def __init__(self, signal: str, until: float) -> None:
+        super().__init__(signal)
+        self.signal = signal
+        self.until = until
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The durable wait that the job left its last run for. `until` is in epoch seconds."""
+
+    signal: str
+    until: float
+
+
+class JobContext:
+    """The running job. `deadline` is when this attempt times out, in epoch seconds, or None."""
+
+    __slots__ = (
+        "_checkpoint", "_consumer", "_keep_logs", "_token", "_wait", "attempt", "attempts", "data", "deadline",
+        "enqueued_at", "id", "name", "queue",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        token: str,
+        *,
+        job_id: str,
+        name: str,
+        data: Any,
+        attempt: int,
+        attempts: int,
+        enqueued_at: float,
+        deadline: float | None,
+        checkpoint: bytes | None,
+        wait: bytes | None,
+        keep_logs: int | None,
+    ) -> None:
+        self._consumer = consumer
+        self._token = token
+        self._checkpoint: bytes | dict[str, Any] | None = checkpoint
+        self._wait = wait
+        self._keep_logs = keep_logs
+        self.id = job_id
+        self.name = name
+        self.queue = consumer.keys.name
+        self.data = data
+        self.attempt = attempt
+        self.attempts = attempts
+        self.enqueued_at = enqueued_at
+        self.deadline = deadline
+
+    async def progress(self, value: float | Mapping[str, Any]) -> None:
+        """Publish progress: a number, by custom 0 to 100, or any JSON object. One round trip."""
+        await self._consumer.progress(self.id, encode(value).decode())
+
+    async def log(self, text: str) -> None:
+        """Add a row to the job's log. One round trip."""
+        keep = KEEP_LOGS if self._keep_logs is None else self._keep_logs
+        await self._consumer.log(self.id, text, keep)
+
+    @property
+    def checkpoints(self) -> dict[str, Any]:
+        """What `checkpoint` stored so far, in this run and earlier ones."""
+        if not isinstance(self._checkpoint, dict):
+            self._checkpoint = msgspec.json.decode(self._checkpoint) if self._checkpoint else {}
+        return dict(self._checkpoint)
+
+    async def checkpoint(self, values: Mapping[str, Any]) -> None:
+        """Merge values into the job's checkpoint; when it returns, Redis has them. One round trip.
+
+        Raises LockLost if another worker has the job by now: stop, it will go on from its own checkpoint.
+        """
+        merged = self.checkpoints | dict(values)
+        await self._store(CHECKPOINT_FIELD, encode(merged).decode())
+        self._checkpoint = merged
+
+    async def wait_for(self, signal: str, timeout: float) -> Any:  # noqa: ASYNC109  # part of the public contract
+        """Wait until `Queue.signal(signal, …)` is called, for at most `timeout` seconds, without holding a slot.
+
+        If the signal has come, its payload is returned at once. Else the handler is left here (its job goes
+        to `delayed`, no attempt is spent) and run again from the top when the signal or the time-out comes;
+        it finds its way by its checkpoints. One round trip when called, none while waiting.
+        Raises SignalTimeout when the time has passed; a further wait_for then starts anew.
+        """
+        if not signal or timeout < 0:
+            raise InvalidInput(
+                f"wait_for({signal!r}, timeout={timeout}): name a signal and a time-out of 0 or more."
+            )
+        payload = await self._consumer.signal_payload(signal)
+        if payload is not None:
+            return msgspec.json.decode(payload)
+        now = time.time()
+        until = now + timeout
+        waited = msgspec.json.decode(self._wait, type=Wait) if self._wait else None
+        if waited is not None and waited.signal == signal:
+            if now >= waited.until:
+                self._wait = None
+                raise SignalTimeout(f"Signal {signal!r} did not come in time.")
+            until = waited.until  # woken early, by hand or by a stalled worker: wait for the rest
+        raise Suspended(signal, until)
+
+    async def _store(self, field: str, value: str) -> None:
+        if not await self._consumer.store(self.id, self._token, field, value):
+            raise LockLost(
+                f"Job {self.id} in {self.queue!r} is no longer held by this worker. Stop working on it."
+            )
+
+    def __repr__(self) -> str:
+        return f"JobContext({self.id!r}, queue={self.queue!r}, name={self.name!r}, attempt={self.attempt})"
+
+
+class ThreadJobContext:
+    """`JobContext` for a handler in a thread: the same, blocking."""
+
+    def __init__(self, context: JobContext, loop: asyncio.AbstractEventLoop) -> None:
+        self._context = context
+        self._loop = loop
+        self.id = context.id
+        self.name = context.name
+        self.queue = context.queue
+        self.data = context.data
+        self.attempt = context.attempt
+        self.attempts = context.attempts
+        self.enqueued_at = context.enqueued_at
+        self.deadline = context.deadline
+
+    def progress(self, value: float | Mapping[str, Any]) -> None:
+        self._run(self._context.progress(value))
+
+    def log(self, text: str) -> None:
+        self._run(self._context.log(text))
+
+    @property
+    def checkpoints(self) -> dict[str, Any]:
+        return self._context.checkpoints
+
+    def checkpoint(self, values: Mapping[str, Any]) -> None:
+        self._run(self._context.checkpoint(values))
+
+    def wait_for(self, signal: str, timeout: float) -> Any:
+        return self._run(self._context.wait_for(signal, timeout))
+
+    def _run(self, call: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()

@@ -1,0 +1,143 @@
+"""Every error that Corral raises, in one tree.
+
+The docstring of a class is its default message. A message names the thing and says what to do next.
+Three classes steer a job from inside its handler: `Unrecoverable`, `RetryAfter` and `Snooze`;
+provider errors inherit from them (see `corral.providers.errors`), so the worker needs to know no provider.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class CorralError(Exception):
+    """Something went wrong in Corral."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.getdoc(type(self)) or type(self).__name__)
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+# Set-up
+
+
+class ConfigurationError(CorralError):
+    """A setting is missing or wrong. See `.env.example` for all settings."""
+
+
+class LayoutUnsupported(CorralError):
+    """The queue was written by a BullMQ version whose layout Corral does not know. Upgrade Corral first."""
+
+
+class AlreadyRunning(CorralError):
+    """Another process serves this data directory. Stop it, or choose another --data-dir."""
+
+
+class ServerFailed(CorralError):
+    """The embedded Redis server did not start. Its log is in the data directory."""
+
+
+# Talking to Redis
+
+
+class RedisUnavailable(CorralError):
+    """Redis does not answer. Check REDIS_URL and that the server runs; Corral reconnects by itself."""
+
+
+# At the edge: what a caller sent
+
+
+class InvalidInput(CorralError):
+    """The caller sent something that Corral cannot accept."""
+
+
+class InvalidData(InvalidInput):
+    """The job's data does not match the type that its queue declares."""
+
+
+class InvalidOptions(InvalidInput):
+    """A job option has a value that BullMQ's layout cannot hold."""
+
+
+class JobTooLarge(InvalidInput):
+    """The job's data is over the queue's size limit. Store it elsewhere and pass a reference."""
+
+
+class UnknownQueue(InvalidInput):
+    """No queue of this name is known here."""
+
+
+class UnknownJobName(InvalidInput):
+    """The queue declares no job of this name."""
+
+
+class IdempotencyConflict(InvalidInput):
+    """This idempotency key was used before with other data. Use a new key for a new request."""
+
+
+# Waiting for a job
+
+
+class JobNotFound(CorralError):
+    """No job of this id: it never was, or its retention has passed."""
+
+
+class JobFailed(CorralError):
+    """The job failed for good. Its reason is in the message, its stack traces are in the dead letters."""
+
+
+class ResultTimeout(CorralError, TimeoutError):
+    """The job did not finish in the given time. It goes on; ask for its result again."""
+
+
+# Steering a job from its handler
+
+
+class Unrecoverable(CorralError):
+    """Trying again cannot help. The job goes to the dead letters at once."""
+
+
+class RetryAfter(CorralError):
+    """The attempt failed; the next one must not start before the given number of seconds."""
+
+    def __init__(self, seconds: float, message: str | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Snooze(CorralError):
+    """Put the job back for the given number of seconds. No attempt is spent."""
+
+    def __init__(self, seconds: float, message: str | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class SignalTimeout(CorralError, TimeoutError):
+    """The signal that the job waited for did not come in time."""
+
+
+# What the worker says of a job
+
+
+class AttemptTimeout(CorralError, TimeoutError):
+    """The attempt took longer than its time limit."""
+
+
+class LockLost(CorralError):
+    """Another worker took the job over, so this attempt may no longer write its outcome."""
+
+
+class UndecodableData(Unrecoverable):
+    """The job's data cannot be read as the type that its handler declares. The raw bytes are kept."""
+
+
+class KilledItsWorker(Unrecoverable):
+    """The job's process died while it ran, more often than the limit allows."""
+
+
+class UnknownNameExpired(Unrecoverable):
+    """No worker knew this job's name for the whole holding time. Deploy a handler and retry the job."""

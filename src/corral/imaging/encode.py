@@ -1,0 +1,49 @@
+"""From pixels to a file, without metadata.
+
+No EXIF (so no GPS position), XMP, IPTC, thumbnail or colour profile is written: pixels come here in
+sRGB, which is what a file without a profile means.
+
+JPEG has no transparency: it is laid on white. From quality 90 on the full colour resolution is kept
+(4:4:4; sharp chroma in WebP), which text on coloured ground needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corral.imaging.plan import Format
+
+#: WebP: 0 to 6. Measured at 1600 x 1200: 2 is twice as fast as 4, its files are 8 % larger.
+_WEBP_EFFORT = 4
+#: AVIF: 0 to 9. At 4 a photograph takes seconds.
+_AVIF_EFFORT = 2
+#: zlib: 0 to 9.
+_PNG_COMPRESSION = 6
+_FULL_COLOUR_QUALITY = 90
+_WHITE = 255
+
+
+def encode(image: Any, format_: Format, quality: int) -> bytes:
+    """The file's bytes. Raises pyvips.Error when the pixels' source turns out to be damaged."""
+    encoded: bytes
+    match format_:
+        case "webp":
+            encoded = image.webpsave_buffer(
+                Q=quality,
+                effort=_WEBP_EFFORT,
+                smart_subsample=quality >= _FULL_COLOUR_QUALITY,
+                keep="none",
+            )
+        case "jpeg":
+            opaque = image.flatten(background=_WHITE) if image.hasalpha() else image
+            encoded = opaque.jpegsave_buffer(
+                Q=quality,
+                optimize_coding=True,
+                subsample_mode="off" if quality >= _FULL_COLOUR_QUALITY else "on",
+                keep="none",
+            )
+        case "png":
+            encoded = image.pngsave_buffer(compression=_PNG_COMPRESSION, keep="none")
+        case "avif":
+            encoded = image.heifsave_buffer(Q=quality, compression="av1", effort=_AVIF_EFFORT, keep="none")
+    return encoded

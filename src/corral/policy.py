@@ -1,0 +1,104 @@
+"""What a queue promises about its jobs: Retry, RateLimit, Priority, Retention.
+
+Pure values and pure decisions; nothing here does I/O. Seconds throughout: milliseconds exist only on
+the wire, and `corral.bullmq.codec` is where they turn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+from corral.errors import InvalidOptions
+
+#: BullMQ holds a priority in 21 bits; 0 means "none" and runs before every numbered one.
+MAX_PRIORITY = 2**21 - 1
+
+
+class Priority(IntEnum):
+    """Lower runs first. Jobs of stock producers without a priority run before all of these."""
+
+    HIGH = 1
+    MEDIUM = 5
+    LOW = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a job is tried and how long it waits in between.
+
+    attempts: runs in all, the first included.
+    delays: seconds before the 2nd, 3rd, … run; the last one repeats. Wins over `backoff`.
+    backoff: "fixed" waits `delay` each time, "exponential" doubles it: delay, 2 x delay, 4 x delay, …
+    delay: seconds; the base of `backoff`.
+    max_delay: seconds; no wait is longer.
+    jitter: 0 to 1; the share of each wait that is random, so that jobs which failed together do not
+        come back together. 0.1 turns 60 s into 54 to 60 s. (BullMQ's formula.)
+    """
+
+    attempts: int = 3
+    delays: Sequence[float] = ()
+    backoff: Literal["fixed", "exponential"] = "exponential"
+    delay: float = 1.0
+    max_delay: float = 24 * 3600.0
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise InvalidOptions(f"Retry(attempts={self.attempts}): a job is tried at least once.")
+        if not 0 <= self.jitter <= 1:
+            raise InvalidOptions(f"Retry(jitter={self.jitter}): jitter is a share between 0 and 1.")
+        if self.delay < 0 or self.max_delay < 0 or any(d < 0 for d in self.delays):
+            raise InvalidOptions("Retry: a wait cannot be negative.")
+        if self.backoff not in ("fixed", "exponential"):
+            raise InvalidOptions(f"Retry(backoff={self.backoff!r}): choose 'fixed' or 'exponential'.")
+        object.__setattr__(self, "delays", tuple(float(d) for d in self.delays))
+
+    def wait_after(self, attempt: int, *, rand: Callable[[], float] = random.random) -> float:
+        """Seconds to wait after failed run number `attempt` (1 is the first)."""
+        if self.delays:
+            wait = self.delays[min(attempt, len(self.delays)) - 1]
+        elif self.backoff == "exponential":
+            # 2**62 s is past any max_delay; the bound keeps a huge attempt number from overflowing.
+            wait = self.delay * 2.0 ** min(attempt - 1, 62)
+        else:
+            wait = self.delay
+        wait = min(wait, self.max_delay)
+        if self.jitter:
+            wait = wait * (1 - self.jitter) + wait * self.jitter * rand()
+        return wait
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `jobs` starts in each window of `per` seconds, over all workers of the queue together."""
+
+    jobs: int
+    per: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1 or self.per <= 0:
+            raise InvalidOptions(f"RateLimit({self.jobs}, per={self.per}): both must be above zero.")
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Which finished jobs stay: at most `count` of them, none older than `age` seconds. None: no bound."""
+
+    count: int | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long finished jobs can be looked up. Memory is bounded by default.
+
+    completed: a day, at most 10,000. failed (the dead letters): 30 days, any number.
+    BullMQ applies a bound when another job of the queue finishes.
+    """
+
+    completed: Keep = field(default=Keep(count=10_000, age=24 * 3600.0))
+    failed: Keep = field(default=Keep(age=30 * 24 * 3600.0))

@@ -1,0 +1,42 @@
+"""What the sandbox received, for people and tests to look at: `GET /outbox`.
+
+Personal data is reduced: a name to its first letter, a number to its last two characters, an image to its
+size. The newest 1,000 entries are kept; counts go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from typing import Any
+
+MAX_ENTRIES = 1000
+
+
+class Outbox:
+    """Entries and counts by `provider.action`."""
+
+    def __init__(self) -> None:
+        self._entries: deque[dict[str, Any]] = deque(maxlen=MAX_ENTRIES)
+        self.counts: Counter[str] = Counter()
+
+    def record(self, provider: str, action: str, **what: Any) -> None:
+        """Note one thing that was received. Values are reduced by the caller (`masked`, `initial`)."""
+        self.counts[f"{provider}.{action}"] += 1
+        self._entries.append({"at": round(time.time(), 3), "provider": provider, "action": action, **what})
+
+    def show(self, provider: str | None = None) -> dict[str, Any]:
+        """Everything, or one provider's entries; oldest first."""
+        entries = [e for e in self._entries if provider is None or e["provider"] == provider]
+        return {"counts": dict(self.counts), "entries": entries}
+
+
+def masked(value: object) -> str:
+    """A number or an id with its last two characters only."""
+    text = str(value)
+    return "…" + text[-2:] if len(text) > 2 else "…"
+
+
+def initial(value: object) -> str:
+    """A name's first letter."""
+    return f"{str(value)[:1]}." if value else ""

@@ -1,0 +1,115 @@
+"""Settings from the environment and `.env`; every name is listed in `.env.example`.
+
+A name that starts with CORRAL_ and is not known is an error that names the near one: a misspelt
+setting must never fall back to a default in silence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from corral.errors import ConfigurationError
+
+#: A provider whose key is missing outside sandbox mode holds its jobs; see DESIGN "Sandbox mode".
+_SECRET_NONE = SecretStr("")
+
+
+class Settings(BaseSettings):
+    """One frozen snapshot of the environment. Make it with `Settings.load()`."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+
+    # Redis
+    redis_url: str = Field("redis://127.0.0.1:6379", alias="REDIS_URL")
+    redis_password: SecretStr = Field(_SECRET_NONE, alias="REDIS_PASSWORD")
+    prefix: str = Field("bull", alias="CORRAL_PREFIX")
+
+    # Worker
+    lock_seconds: float = Field(30, alias="CORRAL_LOCK_SECONDS", gt=0)
+    stalled_seconds: float = Field(30, alias="CORRAL_STALLED_SECONDS", gt=0)
+    grace_seconds: float = Field(30, alias="CORRAL_GRACE_SECONDS", ge=0)
+
+    # Access
+    api_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_API_KEYS")
+    dashboard_users: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_USERS")
+    encryption_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ENCRYPTION_KEYS")
+    fetch_allow: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_FETCH_ALLOW")
+
+    # Sandbox
+    sandbox: bool = Field(False, alias="CORRAL_SANDBOX")
+    sandbox_url: str = Field("", alias="CORRAL_SANDBOX_URL")
+
+    # Where the service keeps files (embedded server, images of the folder target)
+    data_dir: str = Field(".corral", alias="CORRAL_DATA_DIR")
+    public_url: str = Field("http://127.0.0.1:3000", alias="CORRAL_PUBLIC_URL")
+
+    # Providers
+    supabase_url: str = Field("", alias="SUPABASE_URL")
+    supabase_service_key: SecretStr = Field(_SECRET_NONE, alias="SUPABASE_SERVICE_KEY")
+    onfido_api_key: SecretStr = Field(_SECRET_NONE, alias="ONFIDO_API_KEY")
+    onfido_region: str = Field("eu", alias="ONFIDO_REGION", pattern="^(eu|us|ca)$")
+    onfido_webhook_token: SecretStr = Field(_SECRET_NONE, alias="ONFIDO_WEBHOOK_TOKEN")
+    idenfy_api_key: SecretStr = Field(_SECRET_NONE, alias="IDENFY_API_KEY")
+    idenfy_api_secret: SecretStr = Field(_SECRET_NONE, alias="IDENFY_API_SECRET")
+    idenfy_webhook_key: SecretStr = Field(_SECRET_NONE, alias="IDENFY_WEBHOOK_KEY")
+    sendgrid_api_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_API_KEY")
+    mailgun_api_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_API_KEY")
+    mailgun_domain: str = Field("", alias="MAILGUN_DOMAIN")
+
+    # KYC
+    kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
+    kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
+
+    # Images
+    image_target: str = Field("folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase)$")
+    image_bucket: str = Field("images", alias="CORRAL_IMAGE_BUCKET")
+
+    @field_validator("fetch_allow", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("prefix")
+    @classmethod
+    def _prefix_is_a_key_part(cls, value: str) -> str:
+        if not value or any(c.isspace() for c in value):
+            raise ValueError("a prefix is at least one character and has no white space")
+        return value
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the environment. Raises ConfigurationError for a misspelt or malformed setting."""
+        check_names(os.environ)
+        env_file = cls.model_config.get("env_file")
+        if isinstance(env_file, str):
+            check_names(dotenv_values(env_file, interpolate=False), where=f" in {env_file}")
+        try:
+            return cls()  # type: ignore[call-arg]  # pydantic fills the fields from the environment
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            raise ConfigurationError(f"{first['loc'][0]}: {first['msg']}. See .env.example.") from None
+
+
+def known_names() -> frozenset[str]:
+    """The environment names that Corral reads."""
+    return frozenset(str(field.alias) for field in Settings.model_fields.values())
+
+
+def check_names(environ: Mapping[str, str | None], *, where: str = "") -> None:
+    """Raise ConfigurationError if a CORRAL_ name is not one of ours; name the nearest.
+
+    `where` follows the name in the message: " in .env". Case does not matter, as in reading.
+    """
+    known = known_names()
+    for name in sorted(environ):
+        if name.upper().startswith("CORRAL_") and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else " See .env.example for all names."
+            raise ConfigurationError(f"{name}{where} is not a setting of Corral.{hint}")

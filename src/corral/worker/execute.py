@@ -1,0 +1,248 @@
+"""Running one job: read what was fetched, call its handler, turn the end into a settlement."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import structlog
+
+from corral.bullmq import consumer as wire
+from corral.bullmq.codec import append_stacktrace, decode_options
+from corral.bullmq.consumer import Consumer, Fetched, Settlement
+from corral.bullmq.keys import signal_key
+from corral.context import WAIT_FIELD, JobContext, Suspended, ThreadJobContext, Wait
+from corral.data import encode
+from corral.definition import JobDefinition
+from corral.errors import (
+    AttemptTimeout,
+    CorralError,
+    InvalidData,
+    KilledItsWorker,
+    LockLost,
+    UndecodableData,
+    UnknownNameExpired,
+    Unrecoverable,
+)
+from corral.queue import Queue
+from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan
+from corral.worker.slots import Slot
+
+log = structlog.get_logger(__name__)
+
+#: A job with a name that no handler here knows is looked at again after this: a deploy may be rolling.
+UNKNOWN_NAME_SECONDS = 30.0
+
+#: Held so long in all, it goes to the dead letters.
+UNKNOWN_NAME_LIMIT_SECONDS = 24 * 3600.0
+UNKNOWN_FIELD = "corral:unknown"
+
+#: A job whose process died so often goes to the dead letters.
+MAX_KILLS = 2
+
+#: Options texts remembered; a queue's jobs mostly share one.
+PLAN_CACHE = 1_000
+
+
+class Executor:
+    """Runs the jobs of one queue. `finish(settlement)` receives exactly one entry for each job run."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        consumer: Consumer,
+        held: dict[str, str],
+        finish: Callable[[Settlement], None],
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._queue = queue
+        self._consumer = consumer
+        self._held = held
+        self._finish = finish
+        self._threads = threads
+        self._plans: dict[bytes | None, Plan] = {}
+        self._names: dict[bytes, JobDefinition | None] = {}
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self, slot: Slot, values: list[bytes | None]) -> None:
+        """Run one job to its settlement. Never raises."""
+        job = Fetched(*values)  # type: ignore[arg-type]  # redis-py's replies are not typed
+        job_id = job.id.decode()
+        token = self._held.get(job_id)
+        if token is None:
+            return  # lost between fetch and start: another worker has it
+        slot.job_id = job_id
+        settlement: Settlement | None
+        try:
+            settlement = await self._attempt(slot, job, job_id, token)
+        except asyncio.CancelledError:
+            # The worker is being torn down without grace: the job goes back as it was.
+            settlement = wire.put_back(job_id, token)
+        except Exception:  # a fault of ours must cost one job, never the slot
+            log.exception("job_run_broke", queue=self._queue.name, job=job_id)
+            settlement = wire.put_back(job_id, token)
+        finally:
+            if slot.stopped_by is not None and slot.task is not None:
+                slot.task.uncancel()
+            slot.job_id = slot.deadline = slot.stopped_by = None
+        if settlement is None:
+            self._held.pop(job_id, None)
+            settlement = []
+        self._finish(settlement)
+
+    async def _attempt(self, slot: Slot, job: Fetched, job_id: str, token: str) -> Settlement | None:
+        plan = self._plans.get(job.options) or self._plan(job.options)
+        attempt = int(job.attempts_made or 0) + 1
+        try:
+            definition = self._names.get(job.name) or self._definition(job.name)
+            if job.deferred_failure is not None or job.stalled_count is not None:
+                _refuse_killers(job)
+            if definition is None:
+                return self._hold(job, job_id, token)
+            try:
+                data = definition.decode_data(job.data if job.data is not None else b"null")
+            except InvalidData as error:
+                raise UndecodableData(str(error)) from error
+            timeout = plan.timeout
+            if timeout is not None:
+                slot.deadline = self._loop.time() + timeout
+            context = JobContext(
+                self._consumer,
+                token,
+                job_id=job_id,
+                name=definition.name,
+                data=data,
+                attempt=attempt,
+                attempts=plan.retry.attempts,
+                enqueued_at=float(job.timestamp or 0) / 1000,
+                deadline=None if timeout is None else time.time() + timeout,
+                checkpoint=job.checkpoint,
+                wait=job.wait,
+                keep_logs=plan.keep_logs,
+            )
+            if definition.isolation == "async":
+                result = await (
+                    definition.handler(context, data)
+                    if definition.takes_data
+                    else definition.handler(context)
+                )
+            else:
+                result = await self._run_in_thread(definition, context, data)
+            value = "null" if result is None else encode(result).decode()
+            return wire.completed(job_id, token, value, plan.completed)
+        except Suspended as wait:
+            return self._suspend(wait, job_id, token)
+        except asyncio.CancelledError:
+            reason = slot.stopped_by
+            if reason is None:
+                if slot.task is not None and slot.task.cancelling():
+                    raise
+                # Nobody stopped this job: something that the handler awaited was cancelled.
+                reason = CorralError(
+                    "The handler was cancelled from inside: a task it awaited was cancelled."
+                )
+                return self._settle_error(reason, plan, attempt, job, job_id, token)
+            if isinstance(reason, LockLost):
+                log.warning("lock_lost", queue=self._queue.name, job=job_id)
+                return None
+            if not isinstance(reason, AttemptTimeout):
+                return wire.put_back(job_id, token)
+            return self._settle_error(reason, plan, attempt, job, job_id, token)
+        except LockLost:
+            log.warning("lock_lost", queue=self._queue.name, job=job_id)
+            return None
+        except Exception as error:
+            return self._settle_error(error, plan, attempt, job, job_id, token)
+
+    async def _run_in_thread(self, definition: JobDefinition, context: JobContext, data: Any) -> Any:
+        thread_context = ThreadJobContext(context, self._loop)
+        arguments = (thread_context, data) if definition.takes_data else (thread_context,)
+        variables = contextvars.copy_context()
+        call = partial(variables.run, definition.handler, *arguments)
+        return await self._loop.run_in_executor(self._threads, call)
+
+    def _settle_error(
+        self, error: BaseException, plan: Plan, attempt: int, job: Fetched, job_id: str, token: str
+    ) -> Settlement:
+        outcome = decide(error, plan, attempt)
+        queue = self._queue.name
+        match outcome:
+            case Unspent(wait):
+                log.info("job_put_back", queue=queue, job=job_id, seconds=wait, error=type(error).__name__)
+                return wire.delay(job_id, token, max(1, round(wait * 1000)), spend=False)
+            case Dead(reason, trace):
+                log.warning(
+                    "job_failed", queue=queue, job=job_id, attempt=attempt, error=type(error).__name__
+                )
+                rows = append_stacktrace(job.stacktrace, trace)
+                return wire.failed(job_id, token, reason, rows, plan.failed, plan.retry.attempts)
+            case Again(wait, reason, trace):
+                log.info("job_retries", queue=queue, job=job_id, attempt=attempt, seconds=wait,
+                         error=type(error).__name__)  # fmt: skip
+                rows = append_stacktrace(job.stacktrace, trace)
+                milliseconds = round(wait * 1000)
+                if milliseconds <= 0:
+                    return wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo)
+                fields = ["failedReason", reason, "stacktrace", rows]
+                return wire.delay(job_id, token, milliseconds, spend=True, fields=fields)
+
+    def _suspend(self, wait: Suspended, job_id: str, token: str) -> Settlement:
+        seconds = max(0.001, wait.until - time.time())
+        return wire.delay(
+            job_id,
+            token,
+            max(1, round(seconds * 1000)),
+            spend=False,
+            fields=[WAIT_FIELD, encode(Wait(wait.signal, wait.until)).decode()],
+            signal=signal_key(self._consumer.keys.prefix, wait.signal),
+        )
+
+    def _hold(self, job: Fetched, job_id: str, token: str) -> Settlement:
+        """Keep a job that no handler here knows; after the limit, give it to the dead letters."""
+        now = time.time()
+        since = float(job.unknown_since or now)
+        name = job.name.decode(errors="replace")
+        log.error(
+            "unknown_job_name", queue=self._queue.name, name=name, job=job_id, held_seconds=round(now - since)
+        )
+        if now - since >= UNKNOWN_NAME_LIMIT_SECONDS:
+            raise UnknownNameExpired(
+                f"No worker knew the name {name!r} for {UNKNOWN_NAME_LIMIT_SECONDS / 3600:.0f} h. "
+                "Deploy a handler and retry the job."
+            )
+        fields = [UNKNOWN_FIELD, f"{since:.3f}"]
+        return wire.delay(job_id, token, round(UNKNOWN_NAME_SECONDS * 1000), spend=False, fields=fields)
+
+    def _plan(self, options: bytes | None) -> Plan:
+        if len(self._plans) >= PLAN_CACHE:
+            self._plans.clear()
+        queue = self._queue
+        made = plan(decode_options(options), queue.retry, queue.timeout, queue.retention)
+        self._plans[options] = made
+        return made
+
+    def _definition(self, name: bytes) -> JobDefinition | None:
+        definition = self._queue.jobs.get(name.decode(errors="replace"))
+        if definition is not None:
+            self._names[name] = definition
+        return definition
+
+
+def _refuse_killers(job: Fetched) -> None:
+    """Raise for a job that another worker sentenced, or whose process died too often.
+
+    BullMQ never sentences jobs of a scheduler; counting here covers them too.
+    """
+    kills = int(job.stalled_count or 0)
+    if kills >= MAX_KILLS:
+        raise KilledItsWorker(
+            f"The process died or stalled {kills} times while it ran this job. "
+            "Look for memory use, a crash in native code, or a blocked event loop; then retry it."
+        )
+    if job.deferred_failure is not None:
+        raise Unrecoverable(job.deferred_failure.decode(errors="replace"))

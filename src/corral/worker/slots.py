@@ -1,0 +1,125 @@
+"""Slots: a fixed number of long-lived tasks that run jobs, so that no job costs a task of its own.
+
+A slot starts a job by hand. If the job ends without waiting for anything, the slot takes the next one at
+once; only when a job waits is another slot woken for what is still ready. A thousand jobs that never wait
+run in one slot without one turn of the event loop, and a thousand that do run in a thousand slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+#: A slot gives way to the event loop after so long, however many jobs are ready.
+TURN_SECONDS = 0.005
+
+
+class Slot:
+    """One running job: what the watchdog and a stop need to reach it."""
+
+    __slots__ = ("deadline", "job_id", "stopped_by", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.job_id: str | None = None
+        #: When the attempt times out, in loop time; None: never.
+        self.deadline: float | None = None
+        #: Why the job's task is being cancelled; the job's runner reads it.
+        self.stopped_by: BaseException | None = None
+
+    def stop(self, reason: BaseException) -> None:
+        """Cancel the job that runs here, for this reason. A second reason changes nothing."""
+        if self.stopped_by is None and self.job_id is not None and self.task is not None:
+            self.stopped_by = reason
+            self.deadline = None
+            self.task.cancel()
+
+
+class Slots:
+    """Runs what is submitted in at most `limit` slots. `run(slot, item)` must not raise."""
+
+    def __init__(self, limit: int, run: Callable[[Slot, Any], Coroutine[Any, Any, None]]) -> None:
+        self._limit = limit
+        self._run = run
+        self._loop = asyncio.get_running_loop()
+        self._ready: deque[Any] = deque()
+        self._idle: list[asyncio.Future[None]] = []
+        self._closed = False
+        self.all: list[Slot] = []
+
+    def submit(self, items: list[Any]) -> None:
+        self._ready.extend(items)
+        self._wake()
+
+    def take_back(self) -> list[Any]:
+        """What was submitted and has not started."""
+        items = list(self._ready)
+        self._ready.clear()
+        return items
+
+    def running(self) -> list[Slot]:
+        return [slot for slot in self.all if slot.job_id is not None]
+
+    def _wake(self) -> None:
+        while self._idle:
+            sleeper = self._idle.pop()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
+        if len(self.all) < self._limit:
+            slot = Slot()
+            self.all.append(slot)
+            slot.task = self._loop.create_task(self._work(slot))
+
+    async def _work(self, slot: Slot) -> None:
+        ready, run, time = self._ready, self._run, self._loop.time
+        turn_ends = time() + TURN_SECONDS
+        while not self._closed:
+            while ready:
+                job = run(slot, ready.popleft())
+                try:
+                    waits_for = job.send(None)
+                except StopIteration:
+                    if time() < turn_ends:
+                        continue
+                    if ready:
+                        self._wake()
+                    await asyncio.sleep(0)
+                else:
+                    if ready:
+                        self._wake()
+                    await _resume(job, waits_for)
+                turn_ends = time() + TURN_SECONDS
+            sleeper = self._loop.create_future()
+            self._idle.append(sleeper)
+            await sleeper
+            turn_ends = time() + TURN_SECONDS
+
+    async def close(self) -> None:
+        """End all slots. Jobs that still run are cancelled."""
+        self._closed = True
+        tasks = [slot.task for slot in self.all if slot.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@types.coroutine
+def _resume(job: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that was started by hand and now waits for something."""
+    while True:
+        try:
+            sent = yield waits_for
+        except BaseException as error:
+            try:
+                waits_for = job.throw(error)
+            except StopIteration:
+                return
+        else:
+            try:
+                waits_for = job.send(sent)
+            except StopIteration:
+                return

@@ -1,0 +1,217 @@
+"""The worker: feeds for its queues, one lock keeper, a stop that loses nothing, and an honest health.
+
+`Worker(queue, …, concurrency=100).run()` runs until SIGTERM or SIGINT. Then no new job is taken, running
+jobs get the grace time, and what is left goes back to its queue without spending an attempt; a thread
+cannot be stopped, so its job may run twice. A second signal ends the grace time at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from corral.bullmq import reader
+from corral.bullmq.connection import blocking_client, shared_client
+from corral.bullmq.consumer import Consumer
+from corral.errors import ConfigurationError, RedisUnavailable
+from corral.queue import Queue, check_layout
+from corral.settings import Settings
+from corral.worker.feed import RECONNECT_SECONDS, Feed
+from corral.worker.locks import LockKeeper
+
+log = structlog.get_logger(__name__)
+
+#: Slots of a queue that does not bound itself.
+DEFAULT_CONCURRENCY = 20
+
+#: Threads for `def` handlers, for all queues of the process together.
+MAX_THREADS = 32
+
+#: A feed whose Redis has not answered for so long is not well. Above one poll plus its answer.
+SILENT_SECONDS = 15.0
+
+
+class Worker:
+    """Runs the jobs of the given queues in this process.
+
+    concurrency: slots for each queue; a queue that declares fewer keeps to its own number.
+    name: how it is shown in dashboards and CLIENT LIST; default host-pid.
+    """
+
+    def __init__(
+        self, *queues: Queue, concurrency: int = DEFAULT_CONCURRENCY, name: str | None = None
+    ) -> None:
+        if not queues:
+            raise ConfigurationError("A worker needs at least one queue: Worker(my_queue).")
+        if concurrency < 1:
+            raise ConfigurationError(f"concurrency={concurrency}: at least one slot.")
+        self.queues = queues
+        self.concurrency = concurrency
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._feeds: list[Feed] = []
+        self._keepers: list[LockKeeper] = []
+        self._stop: asyncio.Event | None = None
+        self._hurry: asyncio.Event | None = None
+        self._stopped = False
+
+    async def run(self, *, until_empty: bool = False) -> None:
+        """Run until `stop` or a signal; with `until_empty`, until no job waits or runs (delayed ones may).
+
+        Raises RedisUnavailable only if `until_empty`: a service waits for Redis as long as it takes.
+        """
+        settings = Settings.load()
+        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
+        if self._stopped:
+            self._stop.set()
+        blocking = []
+        threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
+        self._keepers = self._make_keepers(settings)
+        tasks: list[asyncio.Task[None]] = []
+        with self._signals():
+            try:
+                for queue in self.queues:
+                    client = shared_client(queue.address())
+                    block = blocking_client(queue.address(), queue.keys().client_name(self.name))
+                    blocking.append(block)
+                    await self._check_layout(queue, patient=not until_empty)
+                    self._feeds.append(self._make_feed(queue, client, block, threads, settings))
+                for keeper in self._keepers:
+                    keeper.start()
+                log.info("worker_started", worker=self.name, queues=[q.name for q in self.queues])
+                tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
+                await self._serve(tasks, settings.grace_seconds)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                for keeper in self._keepers:
+                    await asyncio.to_thread(keeper.stop)
+                for client in blocking:
+                    with contextlib.suppress(RedisError, OSError):
+                        await client.aclose()
+                threads.shutdown(wait=False, cancel_futures=True)
+                self._feeds = []
+                log.info("worker_stopped", worker=self.name)
+
+    def stop(self) -> None:
+        """Stop gracefully; called again, end the grace time."""
+        self._stopped = True
+        if self._stop is None or self._hurry is None:
+            return
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def _serve(self, tasks: list[asyncio.Task[None]], grace_seconds: float) -> None:
+        assert self._stop is not None  # noqa: S101  # for the type checker; run() sets both
+        assert self._hurry is not None  # noqa: S101
+        everything: asyncio.Future[Any] = asyncio.gather(*tasks)
+        stop: asyncio.Future[Any] = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([everything, stop], return_when=asyncio.FIRST_COMPLETED)
+            if everything.done():
+                everything.result()
+                return
+            log.info("worker_stopping", worker=self.name, running=sum(f.running for f in self._feeds))
+            for feed in self._feeds:
+                feed.stop()
+            hurry: asyncio.Future[Any] = asyncio.create_task(self._hurry.wait())
+            await asyncio.wait(
+                [everything, hurry], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            hurry.cancel()
+            if not everything.done():
+                put_back = sum(feed.put_back_running() for feed in self._feeds)
+                log.warning("grace_time_over", worker=self.name, put_back=put_back)
+                # Redis gets a moment to take the jobs back; without it their locks run out by themselves.
+                await asyncio.wait([everything], timeout=5)
+        finally:
+            stop.cancel()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        installed = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Only the main thread's loop may handle signals; elsewhere `stop` is called by the owner.
+            with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
+                loop.add_signal_handler(number, self.stop)
+                installed.append(number)
+        try:
+            yield
+        finally:
+            for number in installed:
+                loop.remove_signal_handler(number)
+
+    def _make_keepers(self, settings: Settings) -> list[LockKeeper]:
+        addresses = dict.fromkeys(queue.address() for queue in self.queues)
+        return [LockKeeper(address, settings.lock_seconds) for address in addresses]
+
+    def _make_feed(
+        self, queue: Queue, client: Any, block: Any, threads: ThreadPoolExecutor, settings: Settings
+    ) -> Feed:
+        consumer = Consumer(
+            client,
+            block,
+            queue.keys(),
+            worker=self.name,
+            lock_seconds=settings.lock_seconds,
+            rate_limit=queue.rate_limit,
+        )
+        feed = Feed(
+            queue,
+            consumer,
+            slots=min(self.concurrency, queue.concurrency or self.concurrency),
+            # The pid alone is not unique: a container's is 1 on every host.
+            worker=f"{self.name}:{os.urandom(6).hex()}",
+            threads=threads,
+            stalled_seconds=settings.stalled_seconds,
+        )
+        for keeper in self._keepers:
+            if keeper.address == queue.address():
+                keeper.add(feed.locks)
+        return feed
+
+    async def _check_layout(self, queue: Queue, *, patient: bool) -> None:
+        failures = 0
+        while True:
+            try:
+                check_layout(queue.name, await reader.version(shared_client(queue.address()), queue.keys()))
+                return
+            except (RedisError, OSError) as error:
+                if not patient or self._stopped:
+                    raise RedisUnavailable(f"Redis does not answer ({type(error).__name__}).") from error
+                log.error("redis_not_there", queue=queue.name, error=type(error).__name__)
+                await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
+                failures += 1
+
+    def health(self) -> dict[str, Any]:
+        """Is this worker well: does Redis answer, and do its feeds turn? No round trip."""
+        now = time.monotonic()
+        feeds = {}
+        for feed in self._feeds:
+            away = feed.state.away_since
+            silent = now - feed.state.last_answer
+            feeds[feed.queue.name] = {
+                "ok": away is None and silent < SILENT_SECONDS,
+                "running": feed.running,
+                "slots": feed.limit,
+                "redis_away_seconds": None if away is None else round(now - away, 1),
+            }
+        stopping = self._stop is not None and self._stop.is_set()
+        return {
+            "ok": bool(feeds) and all(f["ok"] for f in feeds.values()),
+            "worker": self.name,
+            "stopping": stopping,
+            "queues": feeds,
+        }

@@ -1,0 +1,50 @@
+// A stock BullMQ producer, observer and operator of one queue: node client.mjs <redis url> <queue>
+import { FlowProducer, Job, Queue, QueueEvents } from 'bullmq';
+import { connection, emit, serve } from './lines.mjs';
+
+const [url, name] = process.argv.slice(2);
+const options = { connection: connection(url) };
+const queue = new Queue(name, options);
+const flows = new FlowProducer(options);
+// From the stream's beginning: the queue is new, and nothing may be missed between connect and read.
+const events = new QueueEvents(name, { ...options, lastEventId: '0-0' });
+await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+
+const watched = [
+  'added', 'waiting', 'active', 'progress', 'completed', 'failed', 'delayed', 'retries-exhausted',
+  'paused', 'resumed', 'removed', 'stalled', 'duplicated', 'deduplicated', 'waiting-children', 'drained',
+];
+for (const event of watched) {
+  events.on(event, (args) => emit({ event, ...args }));
+}
+
+async function find(id) {
+  const job = await Job.fromId(queue, id);
+  if (!job) throw new Error(`no job ${id}`);
+  return job;
+}
+
+serve(
+  {
+    add: async (jobName, data, opts) => (await queue.add(jobName, data, opts)).id,
+    addBulk: async (jobs) => (await queue.addBulk(jobs)).map((job) => job.id),
+    flow: async (tree) => (await flows.add(tree)).job.id,
+    job: async (id) => (await find(id)).toJSON(),
+    state: async (id) => (await find(id)).getState(),
+    wait: async (id, ms) => (await find(id)).waitUntilFinished(events, ms),
+    promote: async (id) => (await find(id)).promote(),
+    retry: async (id, state) => (await find(id)).retry(state),
+    childrenValues: async (id) => (await find(id)).getChildrenValues(),
+    counts: () => queue.getJobCounts(),
+    ids: async (state) => (await queue.getJobs([state])).map((job) => job.id),
+    logs: (id) => queue.getJobLogs(id),
+    workers: () => queue.getWorkers(),
+    workersCount: () => queue.getWorkersCount(),
+    dedupJobId: (id) => queue.getDeduplicationJobId(id),
+    version: () => queue.getVersion(),
+    pause: () => queue.pause(),
+    resume: () => queue.resume(),
+    isPaused: () => queue.isPaused(),
+  },
+  () => Promise.all([queue.close(), flows.close(), events.close()]),
+);

@@ -1,0 +1,18 @@
+// A stock BullMQ worker: node worker.mjs <redis url> <queue> [concurrency]
+// It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs.
+import { Worker } from 'bullmq';
+import { connection, emit, serve } from './lines.mjs';
+
+const [url, name, concurrency] = process.argv.slice(2);
+const worker = new Worker(
+  name,
+  async (job) => {
+    if (job.attemptsMade < (job.data?.failures ?? 0)) throw new Error(`run ${job.attemptsMade + 1} fails`);
+    return { echo: job.data, by: 'node' };
+  },
+  { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker' },
+);
+await worker.waitUntilReady();
+worker.on('completed', (job) => emit({ event: 'completed', jobId: job.id }));
+worker.on('failed', (job, error) => emit({ event: 'failed', jobId: job?.id, reason: error.message }));
+serve({}, () => worker.close());
