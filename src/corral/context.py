@@ -46,8 +46,8 @@ class JobContext:
     """The running job. `deadline` is when this attempt times out, in epoch seconds, or None."""
 
     __slots__ = (
-        "_checkpoint", "_consumer", "_keep_logs", "_token", "_wait", "attempt", "attempts", "data", "deadline",
-        "enqueued_at", "id", "name", "queue",
+        "_checkpoint", "_consumer", "_keep_logs", "_token", "_wait", "attempt", "attempts", "data",
+        "deadline", "enqueued_at", "id", "name", "queue",
     )  # fmt: skip
 
     def __init__(
@@ -106,7 +106,7 @@ class JobContext:
         self._checkpoint = merged
 
     async def wait_for(self, signal: str, timeout: float) -> Any:  # noqa: ASYNC109  # part of the public contract
-        """Wait until `Queue.signal(signal, …)` is called, for at most `timeout` seconds, without holding a slot.
+        """Wait for `Queue.signal(signal, …)`, for at most `timeout` seconds, without holding a slot.
 
         If the signal has come, its payload is returned at once. Else the handler is left here (its job goes
         to `delayed`, no attempt is spent) and run again from the top when the signal or the time-out comes;

@@ -9,35 +9,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
-import msgspec
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
 from corral.bullmq import reader
-from corral.bullmq.codec import KEEP_ALL, REMOVE, JobRecord, encode_options
+from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.keys import QueueKeys, check_job_id, check_queue_name
-from corral.bullmq.producer import Added, NewJob, Producer
+from corral.bullmq.keys import QueueKeys, check_queue_name
+from corral.bullmq.producer import Added, NewJobs, Producer
 from corral.bullmq.signals import send_signal
 from corral.data import decode_json, encode
 from corral.definition import JobDefinition, define
 from corral.errors import (
     ConfigurationError,
     IdempotencyConflict,
-    InvalidOptions,
-    JobTooLarge,
     LayoutUnsupported,
     RedisUnavailable,
     UnknownJobName,
 )
 from corral.job import Job
-from corral.policy import MAX_PRIORITY, Keep, Priority, RateLimit, Retention, Retry
+from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.results import Outcome, Results
 from corral.settings import Settings
 
@@ -45,9 +41,6 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 #: Jobs larger than this belong elsewhere (an object store), with a reference in the job.
 MAX_DATA_BYTES = 1_048_576
-
-#: How long an idempotency key gives the same job.
-IDEMPOTENCY_SECONDS = 24 * 3600
 
 #: BullMQ's layouts that Corral reads and writes. A newer major is refused, not guessed.
 KNOWN_LAYOUTS = ("3", "4", "5", "6")
@@ -82,7 +75,7 @@ class Queue:
         max_data_bytes: int = MAX_DATA_BYTES,
     ) -> None:
         check_queue_name(name)
-        _check_bounds(timeout=timeout, concurrency=concurrency, priority=priority)
+        check_bounds(timeout=timeout, concurrency=concurrency, priority=priority)
         self.name = name
         self.retry = retry
         self.timeout = timeout
@@ -94,7 +87,9 @@ class Queue:
         self.jobs: dict[str, JobDefinition] = {}
         self._redis_url = redis_url
         self._prefix = prefix
+        self._keys: QueueKeys | None = None
         self._bound: WeakKeyDictionary[asyncio.AbstractEventLoop, _Bound] = WeakKeyDictionary()
+        self._current: _Bound | None = None
 
     # Declaring
 
@@ -116,124 +111,51 @@ class Queue:
 
     # Adding
 
-    async def add(
-        self,
-        name: str,
-        data: Any = None,
-        *,
-        delay: float | None = None,
-        at: datetime | None = None,
-        priority: Priority | int | None = None,
-        lifo: bool = False,
-        job_id: str | None = None,
-        idempotency_key: str | None = None,
-        retry: Retry | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # the job's, not the call's
-        remove_on_complete: bool | int | None = None,
-        remove_on_fail: bool | int | None = None,
-    ) -> Job:
+    async def add(self, name: str, data: Any = None, **options: Unpack[AddOptions]) -> Job:
         """Add a job; when this returns, Redis has it. Concurrent adds share a round trip.
 
-        delay: seconds until it may start; at: the moment instead (aware datetime).
-        job_id: a job of this id that exists already is returned as it is.
-        idempotency_key: for 24 hours the same key gives the same job.
-        remove_on_complete, remove_on_fail: True removes at once, a number keeps that many, False keeps all.
-        Raises InvalidData, InvalidOptions, JobTooLarge, IdempotencyConflict, RedisUnavailable.
+        options: see AddOptions.
+        Raises InvalidData, InvalidOptions, UnknownJobName, JobTooLarge, IdempotencyConflict,
+        RedisUnavailable.
         """
-        options = _AddOptions(
-            delay,
-            at,
-            priority,
-            lifo,
-            job_id,
-            idempotency_key,
-            retry,
-            timeout,
-            remove_on_complete,
-            remove_on_fail,
-        )
-        return await self._add_one(name, encode(data), options)
+        return await self.add_json(name, encode(data), **options)
 
-    async def add_json(
-        self,
-        name: str,
-        raw: bytes,
-        *,
-        delay: float | None = None,
-        at: datetime | None = None,
-        priority: Priority | int | None = None,
-        lifo: bool = False,
-        job_id: str | None = None,
-        idempotency_key: str | None = None,
-        retry: Retry | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # the job's, not the call's
-        remove_on_complete: bool | int | None = None,
-        remove_on_fail: bool | int | None = None,
-    ) -> Job:
+    async def add_json(self, name: str, raw: bytes, **options: Unpack[AddOptions]) -> Job:
         """`add` for data that is JSON bytes already: checked, and stored as it came."""
-        options = _AddOptions(
-            delay,
-            at,
-            priority,
-            lifo,
-            job_id,
-            idempotency_key,
-            retry,
-            timeout,
-            remove_on_complete,
-            remove_on_fail,
-        )
-        return await self._add_one(name, raw, options)
+        text = check_data(self, raw, self._decoder(name))
+        bound = self._bind()
+        jobs = bound.templates.make(name, options)
+        added = await self._send(bound, jobs._replace(data=[text]))
+        existing = added.existing_data
+        if existing is None:
+            return Job(self, added.ids[0], name, raw)
+        once = options.get("idempotency_key")
+        if once is not None and decode_json(existing) != decode_json(raw):
+            raise IdempotencyConflict(
+                f"Idempotency key {once!r} was used in queue {self.name!r} with other data. "
+                "Use a new key for a new request."
+            )
+        return Job(self, added.ids[0], name, existing, existed=True)
 
-    async def add_many(
-        self,
-        name: str,
-        items: Sequence[Any],
-        *,
-        delay: float | None = None,
-        at: datetime | None = None,
-        priority: Priority | int | None = None,
-        lifo: bool = False,
-        retry: Retry | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # the jobs', not the call's
-        remove_on_complete: bool | int | None = None,
-        remove_on_fail: bool | int | None = None,
-    ) -> list[Job]:
-        """Add a job for each item, with the same options as `add`. All data is checked before any is added.
+    async def add_many(self, name: str, items: Sequence[Any], **options: Unpack[ManyOptions]) -> list[Job]:
+        """Add a job for each item, all with the same options. All data is checked before any is added.
 
         One round trip for each 1,000 jobs; each such part is added whole or not at all.
         """
-        options = _AddOptions(
-            delay, at, priority, lifo, None, None, retry, timeout, remove_on_complete, remove_on_fail
-        )
-        raws = [encode(item) for item in items]
-        return await self.add_many_json(name, raws, options)
+        return await self.add_many_json(name, [encode(item) for item in items], **options)
 
     async def add_many_json(
-        self, name: str, raws: Sequence[bytes], options: _AddOptions | None = None
+        self, name: str, raws: Sequence[bytes], **options: Unpack[ManyOptions]
     ) -> list[Job]:
-        """`add_many` for JSON bytes."""
+        """`add_many` for data that is JSON bytes already."""
         decode = self._decoder(name)
-        row = self._prepare(name, options or _DEFAULTS)
-        rows = [row._replace(data=self._check(raw, decode)) for raw in raws]
-        added = await self._send(rows)
-        return [
-            Job(self, one.id, name, raw, existed=one.existing_data is not None)
-            for one, raw in zip(added, raws, strict=True)
-        ]
-
-    async def _add_one(self, name: str, raw: bytes, options: _AddOptions) -> Job:
-        text = self._check(raw, self._decoder(name))
-        row = self._prepare(name, options)._replace(data=text)
-        one = (await self._send([row]))[0]
-        if one.existing_data is None:
-            return Job(self, one.id, name, raw)
-        if options.idempotency_key is not None and decode_json(one.existing_data) != decode_json(raw):
-            raise IdempotencyConflict(
-                f"Idempotency key {options.idempotency_key!r} was used in queue {self.name!r} with other data. "
-                "Use a new key for a new request."
-            )
-        return Job(self, one.id, name, one.existing_data, existed=True)
+        texts = [check_data(self, raw, decode) for raw in raws]
+        if not texts:
+            return []
+        bound = self._bind()
+        jobs = bound.templates.make(name, cast("AddOptions", options))
+        added = await self._send(bound, jobs._replace(data=texts))
+        return [Job(self, job_id, name, raw) for job_id, raw in zip(added.ids, raws, strict=True)]
 
     def _decoder(self, name: str) -> Callable[[bytes], Any]:
         definition = self.jobs.get(name)
@@ -245,49 +167,15 @@ class Queue:
             raise UnknownJobName(f"Queue {self.name!r} has no job {name!r}. It has: {known}.")
         return decode_json
 
-    def _check(self, raw: bytes, decode: Callable[[bytes], Any]) -> str:
-        if len(raw) > self.max_data_bytes:
-            raise JobTooLarge(
-                f"The data has {len(raw):,} bytes; queue {self.name!r} takes {self.max_data_bytes:,}. "
-                "Store it elsewhere and pass a reference."
-            )
-        decode(raw)
-        return raw.decode()
-
-    def _prepare(self, name: str, options: _AddOptions) -> NewJob:
-        if not name:
-            raise InvalidOptions("A job needs a name.")
-        delay_ms, priority = options.delay_ms(), options.effective_priority(self.priority)
-        if options.job_id is not None:
-            check_job_id(options.job_id)
-        text = encode_options(
-            retry=options.retry or self.retry,
-            timeout=options.timeout,
-            delay_ms=delay_ms,
-            priority=priority,
-            lifo=options.lifo,
-            job_id=options.job_id or "",
-            completed=_keep(options.remove_on_complete),
-            failed=_keep(options.remove_on_fail),
-        )
-        once = self.keys().once(options.idempotency_key) if options.idempotency_key is not None else ""
-        return NewJob(
-            id=options.job_id or "",
-            name=name,
-            data="",
-            options=text,
-            delay_ms=delay_ms,
-            priority=priority,
-            lifo=options.lifo,
-            timestamp_ms=0,
-            once_key=once,
-            once_ms=IDEMPOTENCY_SECONDS * 1000,
-        )
-
-    async def _send(self, rows: list[NewJob]) -> list[Added]:
-        with self._redis_errors():
-            bound = await self._ready()
-            return await bound.producer.add(rows)
+    async def _send(self, bound: _Bound, jobs: NewJobs) -> Added:
+        # Spelled out instead of `with self._redis_errors()`: every job comes through here.
+        try:
+            if not bound.layout_checked:
+                check_layout(self.name, await reader.version(bound.client, self.keys()))
+                bound.layout_checked = True
+            return await bound.producer.add(jobs)
+        except (RedisError, OSError) as error:
+            raise self._unavailable(error) from error
 
     # Looking up
 
@@ -335,27 +223,19 @@ class Queue:
         return Address.resolve(self._redis_url)
 
     def keys(self) -> QueueKeys:
-        prefix = self._prefix if self._prefix is not None else Settings.load().prefix
-        self._prefix = prefix
-        cached: QueueKeys | None = self.__dict__.get("_keys")
-        if cached is None or cached.prefix != prefix:
-            cached = self.__dict__["_keys"] = QueueKeys(prefix, self.name)
-        return cached
+        if self._keys is None:
+            self._keys = QueueKeys(self._prefix or Settings.load().prefix, self.name)
+        return self._keys
 
     def _bind(self) -> _Bound:
         loop = asyncio.get_running_loop()
+        current = self._current
+        if current is not None and current.loop is loop:
+            return current
         bound = self._bound.get(loop)
         if bound is None:
-            client = shared_client(self.address())
-            bound = self._bound[loop] = _Bound(client, self.keys())
-        return bound
-
-    async def _ready(self) -> _Bound:
-        """Bind, and once look at the layout before the first write to a queue."""
-        bound = self._bind()
-        if not bound.layout_checked:
-            check_layout(self.name, await reader.version(bound.client, self.keys()))
-            bound.layout_checked = True
+            bound = self._bound[loop] = _Bound(self, loop, shared_client(self.address()))
+        self._current = bound
         return bound
 
     @contextlib.contextmanager
@@ -363,12 +243,16 @@ class Queue:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise RedisUnavailable(
-                f"Redis did not answer for queue {self.name!r} ({type(error).__name__}). Try again."
-            ) from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> RedisUnavailable:
+        return RedisUnavailable(
+            f"Redis did not answer for queue {self.name!r} ({type(error).__name__}). Try again."
+        )
 
     async def close(self) -> None:
         """Stop waiting for results. The connection pool stays: other queues of the process share it."""
+        self._current = None
         bound = self._bound.pop(asyncio.get_running_loop(), None)
         if bound is not None:
             await bound.results.close()
@@ -386,50 +270,16 @@ class Queue:
 class _Bound:
     """What a queue holds in one event loop."""
 
-    __slots__ = ("client", "layout_checked", "producer", "results")
+    __slots__ = ("client", "layout_checked", "loop", "producer", "results", "templates")
 
-    def __init__(self, client: aioredis.Redis, keys: QueueKeys) -> None:
+    def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop, client: aioredis.Redis) -> None:
+        keys = queue.keys()
+        self.loop = loop
         self.client = client
         self.producer = Producer(client, keys)
         self.results = Results(client, keys)
+        self.templates = Templates(queue, keys)
         self.layout_checked = False
-
-
-class _AddOptions(msgspec.Struct, frozen=True):
-    """The keyword arguments of one add."""
-
-    delay: float | None = None
-    at: datetime | None = None
-    priority: int | None = None
-    lifo: bool = False
-    job_id: str | None = None
-    idempotency_key: str | None = None
-    retry: Retry | None = None
-    timeout: float | None = None
-    remove_on_complete: bool | int | None = None
-    remove_on_fail: bool | int | None = None
-
-    def delay_ms(self) -> int:
-        delay = self.delay
-        if self.at is not None:
-            if delay is not None:
-                raise InvalidOptions("Give a job `delay` or `at`, not both.")
-            if self.at.tzinfo is None:
-                raise InvalidOptions("`at` needs a time zone: use datetime.now(UTC) or a zone of your own.")
-            delay = max(0.0, self.at.astimezone(UTC).timestamp() - time.time())
-        if delay is None:
-            return 0
-        if not 0 <= delay < 100 * 365 * 86_400:
-            raise InvalidOptions(f"delay={delay}: seconds from 0 to 100 years.")
-        return round(delay * 1000)
-
-    def effective_priority(self, default: int) -> int:
-        priority = default if self.priority is None else int(self.priority)
-        _check_bounds(priority=priority, timeout=self.timeout)
-        return priority
-
-
-_DEFAULTS = _AddOptions()
 
 
 def check_layout(queue: str, version: str | None) -> None:
@@ -438,28 +288,5 @@ def check_layout(queue: str, version: str | None) -> None:
         major = version.removeprefix("bullmq:").split(".")[0]
         if major not in KNOWN_LAYOUTS:
             raise LayoutUnsupported(
-                f"Queue {queue!r} was written by {version}; this Corral knows the layouts up to 6. Upgrade Corral."
+                f"Queue {queue!r} was written by {version}; this Corral knows layouts up to 6. Upgrade it."
             )
-
-
-def _keep(value: bool | int | None) -> Keep | None:
-    if value is None:
-        return None
-    if value is True:
-        return REMOVE
-    if value is False:
-        return KEEP_ALL
-    if value < 0:
-        raise InvalidOptions(f"remove_on_complete/remove_on_fail={value}: keep 0 jobs or more.")
-    return Keep(count=value)
-
-
-def _check_bounds(
-    *, timeout: float | None = None, concurrency: int | None = None, priority: int | None = None
-) -> None:
-    if timeout is not None and timeout <= 0:
-        raise InvalidOptions(f"timeout={timeout}: seconds above zero, or None for no limit.")
-    if concurrency is not None and concurrency < 1:
-        raise InvalidOptions(f"concurrency={concurrency}: at least one job at once.")
-    if priority is not None and not 0 <= priority <= MAX_PRIORITY:
-        raise InvalidOptions(f"priority={priority}: whole numbers from 0 to {MAX_PRIORITY:,}.")

@@ -1,29 +1,35 @@
-"""Our scripts, called one batch at a time with a given clock: the other side of the differential tests."""
+"""Our scripts behind a blocking face: the side of the differential tests that is under test.
+
+Everything goes through the functions that Queue and Worker use, `Producer` and `Consumer`; only the clock is given.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import msgpack
-from redis import Redis
+from corral.bullmq.connection import Address, blocking_client, pooled_client
+from corral.bullmq.consumer import Consumer, Fetched, Settlement
+from corral.bullmq.keys import QueueKeys
+from corral.bullmq.producer import NewJobs, Producer
+from corral.policy import RateLimit
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A job to add, in wire terms."""
+    """Jobs to add, in wire terms: one with an id, or one for each text of `data`."""
 
     job_id: str = ""
-    data: str = "{}"
+    data: tuple[str, ...] = ("{}",)
     delay: int = 0
     priority: int = 0
     lifo: bool = False
     attempts: int = 0
 
     def options(self) -> dict[str, Any]:
-        """The opts that a producer would send: what is not set is left out."""
+        """The opts that a producer sends: what is not set is left out."""
         options: dict[str, Any] = {"attempts": self.attempts}
         if self.delay:
             options["delay"] = self.delay
@@ -36,6 +42,27 @@ class Spec:
         return options
 
 
+class Loop:
+    """An event loop with its connections, for the whole test: Hypothesis runs thousands of steps on it."""
+
+    def __init__(self, url: str) -> None:
+        self._runner = asyncio.Runner()
+        self.run = self._runner.run
+        address = Address(url, None)
+        self.client = self.run(_called(pooled_client, address))
+        self.blocking = self.run(_called(blocking_client, address, "differential"))
+
+    def close(self) -> None:
+        self.run(self.client.aclose())
+        self.run(self.blocking.aclose())
+        self._runner.close()
+
+
+async def _called(make: Any, *args: Any) -> Any:
+    """Some objects want a running loop when they are made."""
+    return make(*args)
+
+
 @dataclass(frozen=True)
 class Answer:
     problems: dict[str, int]
@@ -44,44 +71,45 @@ class Answer:
 
 
 class CorralQueue:
-    def __init__(self, redis: Redis, prefix: str, name: str) -> None:
-        self.base = f"{prefix}:{name}:"
-        lua = files("corral.bullmq") / "lua"
-        self._add = redis.register_script((lua / "add.lua").read_text())
-        self._step = redis.register_script((lua / "step.lua").read_text())
-
-    def _keys(self, *suffixes: str) -> list[str]:
-        return [self.base + suffix for suffix in suffixes]
+    def __init__(self, loop: Loop, keys: QueueKeys, worker: str, lock_ms: int, limit: RateLimit | None) -> None:
+        self._loop = loop
+        self._producer = loop.run(_called(Producer, loop.client, keys))
+        self._consumer = Consumer(
+            loop.client, loop.blocking, keys, worker=worker, lock_seconds=lock_ms / 1000, rate_limit=limit
+        )
 
     def add(self, name: str, batch: list[Spec], *, now: int) -> list[str]:
-        options = [json.dumps(s.options()) for s in batch]
-        jobs = [
-            [s.job_id, name, s.data, i + 1, s.delay, s.priority, s.lifo, 0, "", 0] for i, s in enumerate(batch)
-        ]
-        keys = self._keys("wait", "prioritized", "delayed", "active", "meta", "id", "pc", "marker", "events")
-        answer = self._add(keys=keys, args=[msgpack.packb([self.base, now, options, jobs])])
-        return [a if isinstance(a, str) else a[0] for a in answer]
+        """Add in one call what the batch holds; the ids in order."""
 
-    def step(
-        self,
-        token: str,
-        *,
-        now: int,
-        lock_ms: int,
-        worker: str,
-        slots: int,
-        limiter: dict[str, int] | None,
-        settled: list[list[Any]],
-    ) -> Answer:
-        keys = self._keys(
-            "wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "meta", "pc", "marker",
-            "completed", "failed",
-        )  # fmt: skip
-        maximum, window = (limiter["max"], limiter["duration"]) if limiter else (0, 0)
-        argument = [self.base, now, token, lock_ms, worker, slots, maximum, window, settled]
-        problems, fetched, rate_ttl, *_ = self._step(keys=keys, args=[msgpack.packb(argument)])
+        async def send() -> list[str]:
+            groups = [
+                NewJobs(
+                    id=spec.job_id,
+                    name=name,
+                    options=json.dumps(spec.options()),
+                    delay_ms=spec.delay,
+                    priority=spec.priority,
+                    lifo=spec.lifo,
+                    timestamp_ms=now,
+                    once_key="",
+                    once_ms=0,
+                    data=list(spec.data),
+                )
+                for spec in batch
+            ]
+            answers = await asyncio.gather(*map(self._producer.add, groups))
+            return [job_id for answer in answers for job_id in answer.ids]
+
+        return self._loop.run(send())
+
+    def step(self, token: str, slots: int, settled: list[Settlement], *, now: int) -> Answer:
+        step = self._loop.run(self._consumer.step(token, slots, settled, now_ms=now))
+        jobs = [Fetched(*values) for values in step.jobs]
         return Answer(
-            dict(zip(problems[::2], problems[1::2], strict=True)),
-            [(f[-1], f[1], json.loads(f[2]), int(f[5] or 0) + 1) for f in fetched],
-            rate_ttl,
+            dict(step.problems),
+            [
+                (j.id.decode(), j.data.decode(), json.loads(j.options), int(j.attempts_started or 0) + 1)
+                for j in jobs
+            ],
+            step.rate_ttl_ms,
         )

@@ -7,6 +7,7 @@ installed package, with the worker's name added (`pb`), which the Node package s
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgpack
 from redis import Redis
 
 
+@cache
 def load(name: str) -> str:
     """The text of one official script, e.g. `moveToFinished`."""
     commands = files("bullmq") / "commands"

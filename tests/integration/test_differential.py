@@ -15,21 +15,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from corral_scripts import CorralQueue, Spec
+from corral_scripts import CorralQueue, Loop, Spec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from official_scripts import OfficialQueue
 from redis import Redis
 
+from corral.bullmq import consumer as wire
+from corral.bullmq.consumer import Settlement
+from corral.bullmq.keys import QueueKeys
+from corral.policy import Keep, RateLimit
+
 START_MS = 1_750_000_000_000
 LOCK_MS = 3_600_000
 WORKER = "w-1"
-NOT_ACTIVE = -3
 JSON_FIELDS = {"data", "opts", "returnvalue", "stacktrace", "progress"}
 
 
@@ -40,19 +44,17 @@ READ = {"string": "GET", "list": "LRANGE", "set": "SMEMBERS", "zset": "ZRANGE", 
 BOUNDS = {"list": (0, -1), "zset": (0, -1, "WITHSCORES"), "stream": ("-", "+")}
 
 
-def snapshot(redis: Redis, base: str) -> dict[str, Any]:
-    """Everything under a queue's prefix, by suffix; three round trips."""
-    keys = sorted(redis.keys(f"{base}*"))
+def snapshots(redis: Redis, *bases: str) -> list[dict[str, Any]]:
+    """Everything under each queue's prefix, by suffix; three round trips, since tests take thousands."""
+    keys = sorted(redis.keys("*"))
     pipe = redis.pipeline(transaction=False)
     for key in keys:
         pipe.type(key)
-    types = pipe.execute()
-    for key, kind in zip(keys, types, strict=True):
+    types = dict(zip(keys, pipe.execute(), strict=True))
+    for key, kind in types.items():
         pipe.execute_command(READ[kind], key, *BOUNDS.get(kind, ()))
-    return {
-        key.removeprefix(base): plain(key, kind, value)
-        for key, kind, value in zip(keys, types, pipe.execute(), strict=True)
-    }
+    values = {k: plain(k, types[k], v) for k, v in zip(keys, pipe.execute(), strict=True)}
+    return [{k.removeprefix(b): v for k, v in values.items() if k.startswith(b)} for b in bases]
 
 
 def plain(key: str, kind: str, value: Any) -> Any:
@@ -88,12 +90,11 @@ def differences(ours: dict[str, Any], official: dict[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one active job ends: one entry of step.lua's `settled`."""
+    """How one active job ends."""
 
     kind: str
     text: str = "null"
-    keep_count: int = -1
-    keep_age: int = -1
+    keep: Keep = Keep()
     attempts: int = 1
     lifo: bool = False
     delay: int = 1
@@ -101,162 +102,139 @@ class Outcome:
     fields: tuple[str, ...] = ()
 
 
+STACK = '["at x"]'
 texts = st.sampled_from(["null", '{"a":1}', '"ü☃"', "[]", "12.5"])
-keeps = st.sampled_from([(-1, -1), (0, -1), (1, -1), (3, -1), (-1, 60), (2, 60)])
-specs = st.builds(
-    Spec,
-    job_id=st.sampled_from([""] * 6 + ["alpha", "beta", "ga-mma"]),
-    data=texts,
-    delay=st.sampled_from([0] * 4 + [1, 50, 60_000]),
-    priority=st.sampled_from([0, 0, 1, 5, 2_097_151]),
-    lifo=st.booleans(),
-    attempts=st.integers(0, 3),
+keeps = st.sampled_from([Keep(), Keep(count=0), Keep(count=1), Keep(count=3), Keep(age=60), Keep(2, 60)])
+kinds: dict[str, Any] = {
+    "delay": st.sampled_from([0] * 4 + [1, 50, 60_000]),
+    "priority": st.sampled_from([0, 0, 1, 5, 2_097_151]),
+    "lifo": st.booleans(),
+    "attempts": st.integers(0, 3),
+}
+specs = st.one_of(
+    st.builds(Spec, data=st.lists(texts, min_size=1, max_size=3).map(tuple), **kinds),
+    st.builds(Spec, job_id=st.sampled_from(["alpha", "beta", "ga-mma"]), data=st.tuples(texts), **kinds),
 )
 outcomes = st.one_of(
-    st.builds(lambda t, k: Outcome("complete", t, *k), texts, keeps),
-    st.builds(lambda k, n: Outcome("fail", "it broke: ü", *k, attempts=n), keeps, st.integers(1, 3)),
+    st.builds(lambda t, k: Outcome("complete", t, k), texts, keeps),
+    st.builds(lambda k, n: Outcome("fail", "it broke: ü", k, attempts=n), keeps, st.integers(1, 3)),
     st.builds(lambda lifo: Outcome("retry", "again", lifo=lifo), st.booleans()),
     st.builds(
-        lambda d, s, f: Outcome("delay", "later", delay=d, spend=s, fields=f),
+        lambda d, s, f: Outcome("delay", delay=d, spend=s, fields=f),
         st.sampled_from([1, 50, 60_000]),
         st.booleans(),
-        st.sampled_from([(), ("failedReason", "later", "stacktrace", '["at x"]')]),
+        st.sampled_from([(), ("failedReason", "later", "stacktrace", STACK)]),
     ),
     st.just(Outcome("put back")),
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Held:
-    """A job that both sides fetched, with its two tokens."""
+    """A job that both sides fetched, with its lock token."""
 
     job_id: str
     token: str
 
 
-@dataclass
-class World:
-    redis: Redis
-    official: OfficialQueue = field(init=False)
-    ours: CorralQueue = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.redis.flushall()
-        self.official = OfficialQueue(self.redis, "official", "q")
-        self.ours = CorralQueue(self.redis, "corral-side", "q")
-
-    @property
-    def bases(self) -> tuple[str, str]:
-        return self.official.base, self.ours.base
-
-
 def settle_officially(queue: OfficialQueue, held: Held, outcome: Outcome, now: int) -> int:
+    reason = ["failedReason", outcome.text, "stacktrace", STACK]
     match outcome.kind:
         case "complete" | "fail":
+            bounds = {"count": outcome.keep.count, "age": outcome.keep.age}
             failed = outcome.kind == "fail"
-            keep = {"count": outcome.keep_count}
-            if outcome.keep_age >= 0:
-                keep = {"age": outcome.keep_age} | ({"count": outcome.keep_count} if outcome.keep_count >= 0 else {})
             return queue.finish(
                 held.job_id,
                 held.token,
                 now=now,
                 target="failed" if failed else "completed",
                 value=outcome.text,
-                keep=keep,
+                keep={k: v for k, v in bounds.items() if v is not None} or {"count": -1},
                 attempts=outcome.attempts,
-                fields=["failedReason", outcome.text, "stacktrace", '["at x"]'] if failed else None,
+                fields=reason if failed else None,
             )
         case "retry":
-            fields = ["failedReason", outcome.text, "stacktrace", '["at x"]']
-            return queue.retry_now(held.job_id, held.token, now=now, lifo=outcome.lifo, fields=fields)
+            return queue.retry_now(held.job_id, held.token, now=now, lifo=outcome.lifo, fields=reason)
         case "delay":
-            return queue.delay(
-                held.job_id,
-                held.token,
-                now=now,
-                delay_ms=outcome.delay,
-                spend=outcome.spend,
-                fields=list(outcome.fields),
-            )
+            how = {"delay_ms": outcome.delay, "spend": outcome.spend, "fields": list(outcome.fields)}
+            return queue.delay(held.job_id, held.token, now=now, **how)
         case _:
             return queue.put_back(held.job_id, held.token)
 
 
-def settle_entry(held: Held, outcome: Outcome) -> list[Any]:
-    """The same as one entry of our batch."""
-    head = [held.job_id, held.token]
+def settlement(held: Held, outcome: Outcome) -> Settlement:
+    """The same for our side."""
+    head = (held.job_id, held.token)
     match outcome.kind:
         case "complete":
-            return [*head, 1, outcome.text, outcome.keep_count, outcome.keep_age]
+            return wire.completed(*head, outcome.text, outcome.keep)
         case "fail":
-            stack = '["at x"]'
-            return [*head, 2, outcome.text, stack, outcome.keep_count, outcome.keep_age, outcome.attempts]
+            return wire.failed(*head, outcome.text, STACK, outcome.keep, outcome.attempts)
         case "retry":
-            return [*head, 3, outcome.text, '["at x"]', outcome.lifo]
+            return wire.retry_now(*head, outcome.text, STACK, lifo=outcome.lifo)
         case "delay":
-            return [*head, 4, outcome.delay, outcome.spend, list(outcome.fields), "", 0]
+            return wire.delay(*head, outcome.delay, spend=outcome.spend, fields=list(outcome.fields))
         case _:
-            return [*head, 5]
+            return wire.put_back(*head)
 
 
 class BothSides(RuleBasedStateMachine):
-    """Subclassed by the test with `redis` set: Hypothesis makes the instances itself."""
+    """Subclassed by the test with `redis` and `loop` set: Hypothesis makes the instances itself."""
 
     redis: Redis
+    loop: Loop
 
-    @initialize(limiter=st.sampled_from([None, None, {"max": 2, "duration": 600_000}]))
-    def start(self, limiter: dict[str, int] | None) -> None:
-        self.world = World(self.redis)
-        self.limiter = limiter
+    @initialize(limited=st.sampled_from([False, False, True]))
+    def start(self, limited: bool) -> None:
+        self.redis.flushall()
+        keys = QueueKeys("corral-side", "q")
+        self.bases = ("official:q:", keys.base)
+        self.official = OfficialQueue(self.redis, "official", "q")
+        self.ours = CorralQueue(self.loop, keys, WORKER, LOCK_MS, RateLimit(2, per=600) if limited else None)
+        #: What steers a queue has official scripts on both sides.
+        self.steering = (self.official, OfficialQueue(self.redis, "corral-side", "q"))
+        self.limiter = {"max": 2, "duration": 600_000} if limited else None
         self.now = START_MS
         self.calls = 0
+        self.paused = False
         self.held: list[Held] = []
 
     @rule(batch=st.lists(specs, min_size=1, max_size=6))
     def add(self, batch: list[Spec]) -> None:
         expected = [
-            self.world.official.add("job", s.data, s.options(), job_id=s.job_id, now=self.now) for s in batch
+            self.official.add("job", data, spec.options(), job_id=spec.job_id, now=self.now)
+            for spec in batch
+            for data in spec.data
         ]
-        assert self.world.ours.add("job", batch, now=self.now) == expected
+        assert self.ours.add("job", batch, now=self.now) == expected
 
     @rule(data=st.data(), slots=st.integers(0, 5))
     def step(self, data: st.DataObject, slots: int) -> None:
         count = data.draw(st.integers(0, min(len(self.held), 4)), label="jobs to settle")
-        settled = [(self.held.pop(0), data.draw(outcomes)) for _ in range(count)]
-
-        problems = {}
-        for held, outcome in settled:
-            code = settle_officially(self.world.official, held, outcome, self.now)
-            if code < 0:
-                problems[held.job_id] = code
+        order = [data.draw(st.integers(0, len(self.held) - 1 - i)) for i in range(count)]
+        settled = [(self.held.pop(index), data.draw(outcomes)) for index in order]
         self.calls += 1
         token = f"t:{self.calls}"
+
+        answers = {held.job_id: settle_officially(self.official, held, end, self.now) for held, end in settled}
+        problems = {job_id: code for job_id, code in answers.items() if code < 0}
         fetched, rate_ttl = [], 0
         for _ in range(slots):
-            job_id, job, rate_ttl = self.world.official.fetch(
+            job_id, job, rate_ttl = self.official.fetch(
                 token, now=self.now, lock_ms=LOCK_MS, worker=WORKER, limiter=self.limiter
             )
             if not job_id:
                 break
             fetched.append((job_id, job["data"], json.loads(job["opts"]), int(job["ats"])))
 
-        answer = self.world.ours.step(
-            token,
-            now=self.now,
-            lock_ms=LOCK_MS,
-            worker=WORKER,
-            slots=slots,
-            limiter=self.limiter,
-            settled=[settle_entry(*entry) for entry in settled],
-        )
+        answer = self.ours.step(token, slots, [settlement(*entry) for entry in settled], now=self.now)
         assert answer.problems == problems
         assert answer.fetched == fetched
         assert (answer.rate_ttl > 0) == (rate_ttl > 0)
         self.held += [Held(job_id, token) for job_id, *_ in fetched]
         # The official scripts write some fields before they see that the job is not active; we write none.
-        for job_id in (i for i, code in problems.items() if code == NOT_ACTIVE):
-            self.redis.delete(*(base + job_id for base in self.world.bases))
+        for job_id in (i for i, code in problems.items() if code == wire.NOT_ACTIVE):
+            self.redis.delete(*(base + job_id for base in self.bases))
 
     @rule(ms=st.sampled_from([1, 49, 51, 61_000]))
     def advance(self, ms: int) -> None:
@@ -264,22 +242,21 @@ class BothSides(RuleBasedStateMachine):
 
     @rule()
     def rate_window_passes(self) -> None:
-        for base in self.world.bases:
+        for base in self.bases:
             self.redis.delete(f"{base}limiter")
 
     @rule()
-    def pause(self) -> None:
-        for base in self.world.bases:
-            OfficialQueue(self.redis, *base.rstrip(":").split(":")).pause()
-
-    @rule()
-    def resume(self) -> None:
-        for base in self.world.bases:
-            OfficialQueue(self.redis, *base.rstrip(":").split(":")).resume()
+    def pause_or_resume(self) -> None:
+        self.paused = not self.paused
+        for queue in self.steering:
+            if self.paused:
+                queue.pause()
+            else:
+                queue.resume()
 
     @rule(limit=st.sampled_from([None, 1, 3]))
     def set_global_concurrency(self, limit: int | None) -> None:
-        for base in self.world.bases:
+        for base in self.bases:
             if limit:
                 self.redis.hset(f"{base}meta", "concurrency", limit)
             else:
@@ -287,17 +264,17 @@ class BothSides(RuleBasedStateMachine):
 
     @rule(limit=st.sampled_from([None, 1, 3]))
     def set_global_rate_limit(self, limit: int | None) -> None:
-        for base in self.world.bases:
+        for base in self.bases:
             if limit:
                 self.redis.hset(f"{base}meta", mapping={"max": limit, "duration": 600_000})
             else:
                 self.redis.hdel(f"{base}meta", "max", "duration")
 
-    @precondition(lambda self: self.held)
+    @precondition(lambda self: self.held and self.held[0].job_id.isdecimal())
     @rule(what=st.sampled_from(["lock expires", "another worker takes it", "job is removed", "not active"]))
     def trouble(self, what: str) -> None:
         job_id = self.held[0].job_id
-        for base in self.world.bases:
+        for base in self.bases:
             match what:
                 case "lock expires":
                     self.redis.delete(f"{base}{job_id}:lock")
@@ -310,9 +287,9 @@ class BothSides(RuleBasedStateMachine):
 
     @invariant()
     def both_hold_the_same(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "bases"):
             return
-        official, ours = (snapshot(self.redis, base) for base in self.world.bases)
+        official, ours = snapshots(self.redis, *self.bases)
         assert differences(comparable(ours), comparable(official)) == []
         for member, score in ours.get("marker", []):
             if member == "1" and ours.get("delayed"):
@@ -325,12 +302,20 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield client
 
 
-def test_both_sides_stay_equal(redis: Redis) -> None:
-    machine = type("Machine", (BothSides,), {"redis": redis})
+@pytest.fixture
+def loop(redis_url: str) -> Iterator[Loop]:
+    loop = Loop(redis_url)
+    yield loop
+    loop.close()
+
+
+@pytest.mark.timeout(600)
+def test_both_sides_stay_equal(redis: Redis, loop: Loop) -> None:
+    machine = type("Machine", (BothSides,), {"redis": redis, "loop": loop})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=150,
+            max_examples=60,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

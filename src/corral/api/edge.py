@@ -14,17 +14,15 @@ import itertools
 import re
 import secrets
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
-from corral.api.metrics import Traffic
+from corral.api.asgi import App, Message, Receive, Scope, Send
 from corral.api.problems import MEDIA_TYPE, Problem
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from corral.api.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +30,12 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
 ]
 JSON_HEADERS = [(b"content-type", b"application/json"), *SECURITY_HEADERS]
 
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 #: Ids of this process: a random part that no other process has, and a count.
-_PROCESS = secrets.token_hex(6)
+_PROCESS = secrets.token_hex(6).encode()
 _count = itertools.count(1)
 
 
@@ -46,10 +43,7 @@ def request_id(given: bytes | None) -> bytes:
     """The caller's X-Request-Id if it is plain text that can go into a log, else a new one."""
     if given is not None and _PLAIN_ID.fullmatch(given):
         return given
-    return b"%b-%x" % (_PROCESS_BYTES, next(_count))
-
-
-_PROCESS_BYTES = _PROCESS.encode()
+    return b"%b-%x" % (_PROCESS, next(_count))
 
 
 async def send_problem(send: Send, problem: Problem, rid: bytes, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
@@ -98,7 +92,7 @@ def write_down_crash(rid: str, error: BaseException) -> None:
 class Edge:
     """Wraps the Litestar application: headers on the way out, the request counted and written down."""
 
-    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+    def __init__(self, app: App, traffic: Traffic) -> None:
         self._app = app
         self._traffic = traffic
 
@@ -129,12 +123,12 @@ class Edge:
                     write_down(rid, scope["method"], route, status, seconds, scope["state"].get("problem"))
 
 
-def route_label(scope: Mapping[str, Any]) -> str:
+def route_label(scope: Scope) -> str:
     """The template of the route that Litestar chose; paths that nobody serves share one label."""
     return str(scope.get("path_template") or "unmatched")
 
 
-def header(scope: Mapping[str, Any], name: bytes) -> bytes | None:
+def header(scope: Scope, name: bytes) -> bytes | None:
     """The first header of this name."""
     for key, value in scope["headers"]:
         if key == name:

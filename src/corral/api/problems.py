@@ -157,10 +157,11 @@ def field_error(message: str, *, known: Iterable[str] = (), prefix: str = "$") -
     return FieldError(prefix + path[1:], what)
 
 
-def invalid_data(error: errors.InvalidData) -> Problem:
+def invalid_data(error: errors.InvalidData, body: bytes | None = None) -> Problem:
     """422 with the wrong fields; 400 where the data is not JSON at all.
 
     The reader's own error, which InvalidData carries as its cause, knows the path and the position.
+    body: what was read, if the data was all of it.
     """
     status, title = _KINDS[errors.InvalidData]
     cause = error.__cause__
@@ -168,11 +169,11 @@ def invalid_data(error: errors.InvalidData) -> Problem:
     if isinstance(cause, msgspec.ValidationError):
         wrong = (field_error(str(cause)),)
     elif isinstance(cause, (msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
-        return malformed(cause)
+        return malformed(cause, body)
     elif isinstance(cause, pydantic.ValidationError):
         found = cause.errors(include_input=False, include_url=False, include_context=False)
         if found[0]["type"] == "json_invalid":
-            return malformed(cause)
+            return malformed(cause, body)
         wrong = tuple(FieldError(_path(e["loc"]), e["msg"]) for e in found)
     detail = _detail(wrong) if wrong else str(error)
     return Problem(status, slug(errors.InvalidData), title, detail, wrong)
@@ -188,6 +189,11 @@ def under(problem: Problem, prefix: str) -> Problem:
         return problem
     moved = tuple(FieldError(prefix + e.path[1:], e.detail) for e in problem.errors)
     return replace(problem, errors=moved, detail=_detail(moved))
+
+
+def at(problem: Problem, path: str) -> Problem:
+    """The same problem, blamed on one field."""
+    return replace(problem, errors=(FieldError(path, problem.detail),))
 
 
 def malformed(error: Exception, body: bytes | None = None) -> Problem:

@@ -29,24 +29,21 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class Fetched(NamedTuple):
-    """A job as step.lua hands it over. Field order is that of FIELDS there, then the id."""
+    """A job as step.lua hands it over: its id and FIELDS there. A job that never ran has the first five."""
 
+    id: bytes
     name: bytes
     data: bytes | None
     options: bytes | None
     timestamp: bytes | None
-    attempts_made: bytes | None
-    attempts_started: bytes | None
-    stalled_count: bytes | None
-    parent_key: bytes | None
-    scheduler: bytes | None
-    deduplication: bytes | None
-    deferred_failure: bytes | None
-    stacktrace: bytes | None
-    checkpoint: bytes | None
-    wait: bytes | None
-    unknown_since: bytes | None
-    id: bytes
+    attempts_made: bytes | None = None
+    attempts_started: bytes | None = None
+    stalled_count: bytes | None = None
+    deferred_failure: bytes | None = None
+    stacktrace: bytes | None = None
+    checkpoint: bytes | None = None
+    wait: bytes | None = None
+    unknown_since: bytes | None = None
 
 
 # What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.

@@ -76,7 +76,7 @@ def check_queue_name(name: str) -> None:
     """Raise InvalidOptions for a name that BullMQ's keys cannot hold."""
     if not name or ":" in name or len(name) > MAX_QUEUE_NAME or any(c.isspace() for c in name):
         raise InvalidOptions(
-            f"{name!r} cannot name a queue: use 1 to {MAX_QUEUE_NAME} characters without colon or white space."
+            f"{name!r} cannot name a queue: 1 to {MAX_QUEUE_NAME} characters, no colon, no white space."
         )
 
 

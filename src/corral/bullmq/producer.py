@@ -27,12 +27,14 @@ MAX_BATCH_BYTES = 4 * 1_048_576
 MAX_IN_FLIGHT = 2
 
 
-class NewJob(NamedTuple):
-    """A job on its way to Redis, in the order that add.lua reads."""
+class NewJobs(NamedTuple):
+    """Jobs on their way to Redis that differ in their data alone, in the order that add.lua reads.
+
+    With an id or a once_key there is one job.
+    """
 
     id: str
     name: str
-    data: str
     options: str
     delay_ms: int
     priority: int
@@ -40,19 +42,21 @@ class NewJob(NamedTuple):
     timestamp_ms: int
     once_key: str
     once_ms: int
+    data: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
     """What became of an add. `existing_data` is set when the job was there before, and holds its data."""
 
-    id: str
+    ids: list[str]
     existing_data: bytes | None = None
 
 
 class _Group(NamedTuple):
-    jobs: list[NewJob]
-    done: asyncio.Future[list[Added]]
+    jobs: NewJobs
+    size: int
+    done: asyncio.Future[Added]
 
 
 class Producer:
@@ -72,33 +76,37 @@ class Producer:
         self._scheduled = False
         self._in_flight: set[asyncio.Task[None]] = set()
 
-    async def add(self, jobs: list[NewJob]) -> list[Added]:
+    async def add(self, jobs: NewJobs) -> Added:
         """Add jobs; at most MAX_BATCH_JOBS of them arrive as one. Raises what redis-py raises."""
-        if not jobs:
-            return []
-        groups = [_Group(part, self._loop.create_future()) for part in _parts(jobs)]
-        self._pending.extend(groups)
+        size = sum(map(len, jobs.data))
+        if len(jobs.data) <= MAX_BATCH_JOBS and size <= MAX_BATCH_BYTES:
+            return await self._enqueue(jobs, size)
+        parts = [self._enqueue(jobs._replace(data=part), sum(map(len, part))) for part in _parts(jobs.data)]
+        answers = await asyncio.gather(*parts)
+        return Added([job_id for answer in answers for job_id in answer.ids])
+
+    def _enqueue(self, jobs: NewJobs, size: int) -> asyncio.Future[Added]:
+        done: asyncio.Future[Added] = self._loop.create_future()
+        self._pending.append(_Group(jobs, size, done))
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
-        if len(groups) == 1:
-            return await groups[0].done
-        answers = await asyncio.gather(*(group.done for group in groups))
-        return [added for answer in answers for added in answer]
+        return done
 
     def _flush(self) -> None:
         self._scheduled = False
-        while self._pending and len(self._in_flight) < MAX_IN_FLIGHT:
+        pending = self._pending
+        while pending and len(self._in_flight) < MAX_IN_FLIGHT:
             batch: list[_Group] = []
             jobs = size = 0
-            while self._pending:
-                group = self._pending[0]
-                weight = sum(len(job.data) for job in group.jobs)
-                if batch and (jobs + len(group.jobs) > MAX_BATCH_JOBS or size + weight > MAX_BATCH_BYTES):
+            while pending:
+                group = pending[0]
+                count = len(group.jobs.data)
+                if batch and (jobs + count > MAX_BATCH_JOBS or size + group.size > MAX_BATCH_BYTES):
                     break
-                batch.append(self._pending.popleft())
-                jobs += len(group.jobs)
-                size += weight
+                batch.append(pending.popleft())
+                jobs += count
+                size += group.size
             task = self._loop.create_task(self._send(batch))
             self._in_flight.add(task)
             task.add_done_callback(self._sent)
@@ -110,47 +118,39 @@ class Producer:
 
     async def _send(self, batch: list[_Group]) -> None:
         options: dict[str, int] = {}
-        rows = [
-            (*job[:3], options.setdefault(job.options, len(options) + 1), *job[4:])
-            for group in batch
-            for job in group.jobs
+        groups = [
+            (*jobs[:2], options.setdefault(jobs.options, len(options) + 1), *jobs[3:]) for jobs, _, _ in batch
         ]
+        argument = self._pack((self._base, 0, list(options), groups))
         try:
-            answers = await self._script(
-                self._client, self._keys, self._pack((self._base, 0, list(options), rows))
-            )
+            answers = await self._script(self._client, self._keys, argument)
         except BaseException as error:
+            reason = error if isinstance(error, Exception) else ConnectionError("the add was cut off")
             for group in batch:
                 if not group.done.done():
-                    group.done.set_exception(
-                        error if isinstance(error, Exception) else ConnectionError("the add was cut off")
-                    )
+                    group.done.set_exception(reason)
             if not isinstance(error, Exception):
                 raise
             return
-        start = 0
-        for group in batch:
-            end = start + len(group.jobs)
+        for group, answer in zip(batch, answers, strict=True):
             if not group.done.done():  # its caller may have stopped waiting; the jobs are in all the same
-                group.done.set_result([_added(answer) for answer in answers[start:end]])
-            start = end
+                group.done.set_result(_added(answer, len(group.jobs.data)))
 
 
-def _parts(jobs: list[NewJob]) -> list[list[NewJob]]:
+def _parts(data: list[str]) -> list[list[str]]:
     """Cut a long list so that no call passes the bounds."""
-    parts: list[list[NewJob]] = [[]]
+    parts: list[list[str]] = [[]]
     size = 0
-    for job in jobs:
-        weight = len(job.data)
-        if parts[-1] and (len(parts[-1]) >= MAX_BATCH_JOBS or size + weight > MAX_BATCH_BYTES):
+    for text in data:
+        if parts[-1] and (len(parts[-1]) >= MAX_BATCH_JOBS or size + len(text) > MAX_BATCH_BYTES):
             parts.append([])
             size = 0
-        parts[-1].append(job)
-        size += weight
+        parts[-1].append(text)
+        size += len(text)
     return parts
 
 
-def _added(answer: bytes | list[bytes]) -> Added:
-    if isinstance(answer, list):
-        return Added(answer[0].decode(), answer[1])
-    return Added(answer.decode())
+def _added(answer: int | list[bytes], count: int) -> Added:
+    if isinstance(answer, int):
+        return Added([str(answer + k) for k in range(count)])
+    return Added([answer[0].decode()], answer[1] if len(answer) > 1 else None)

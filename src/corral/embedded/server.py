@@ -19,10 +19,11 @@ import signal
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import BinaryIO, Literal, Self
 
 import structlog
 
+from corral.embedded.config import configuration
 from corral.embedded.datadir import DataDir, pick_port, write_private
 from corral.embedded.locate import find_server
 from corral.embedded.stale import take_over
@@ -130,32 +131,33 @@ class EmbeddedServer:
 
     async def _start_on_a_free_port(self, program: Path, held: DataDir) -> None:
         for tries_left in reversed(range(PORT_TRIES)):
-            # A stale server may hold our port: it goes first.
-            lock = await take_over(held.redis / "server.lock", seconds=self._stop_seconds)
-            self.port = pick_port(self.port or None)
             try:
-                return await self._launch(program, held, lock)
+                await self._launch(program, held)
+                break
             except ServerFailed as error:
-                if "Address already in use" not in str(error) or not tries_left:
+                if "Address already in use" not in error.message or not tries_left:
                     raise
                 self.port = 0
 
-    async def _launch(self, program: Path, held: DataDir, lock: int) -> None:
-        """Start the process on self.port and wait until it answers. Closes `lock` in this process."""
+    async def _launch(self, program: Path, held: DataDir, *, keep_port: bool = False) -> None:
+        """Start the process and return once it answers."""
+        lock = await take_over(held.redis / "server.lock", seconds=self._stop_seconds)
         try:
-            write_private(held.redis / "server.conf", configuration(held.redis, self.port, self.password))
-            with _open_log(held.redis) as log:
+            # Only now: a stale server may have held the port.
+            self.port = self.port if keep_port else pick_port(self.port or None)
+            config = held.redis / "server.conf"
+            write_private(config, configuration(str(held.redis), self.port, self.password))
+            with open_log(held.redis) as log:
                 self._log_start = log.tell()
                 self._process = await asyncio.create_subprocess_exec(
                     program,
-                    str(held.redis / "server.conf"),
+                    str(config),
                     cwd=held.redis,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=(lock,),
                     start_new_session=True,
-                    umask=0o077,
                 )
         except OSError as error:
             raise ServerFailed(f"{program} cannot be run: {error.strerror}.") from None
@@ -199,9 +201,7 @@ class EmbeddedServer:
             _log.error("embedded_server_died", exit_code=exit_code, delay_seconds=delay)
             await asyncio.sleep(delay)
             try:
-                lock = await take_over(held.redis / "server.lock", seconds=self._stop_seconds)
-                # The port stays: everyone has it.
-                await self._launch(program, held, lock)
+                await self._launch(program, held, keep_port=True)  # clients have the port
                 self.restarts += 1
             except ServerFailed as error:
                 _log.error("embedded_server_failed", reason=error.message)
@@ -225,37 +225,12 @@ class EmbeddedServer:
             self._held = None
 
 
-def configuration(folder: Path, port: int, password: str) -> str:
-    """The server's configuration file."""
-    lines = [
-        "bind 127.0.0.1",
-        f"port {port}",
-        "protected-mode yes",
-        f"requirepass {quoted(password)}",
-        f"dir {quoted(str(folder))}",
-        "daemonize no",
-        'save ""',
-        "appendonly yes",
-        "appendfsync everysec",
-        # Plain commands can be read by any version of either server; a snapshot only by newer ones.
-        "aof-use-rdb-preamble no",
-        # A queue must refuse what it cannot hold, not forget what it has.
-        "maxmemory-policy noeviction",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def quoted(text: str) -> str:
-    """`text` as one argument in the server's configuration syntax."""
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else _escaped(c) for c in text) + '"'
-
-
-def _escaped(character: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
-
-
-def _open_log(folder: Path):  # type: ignore[no-untyped-def]
-    raise NotImplementedError
+def open_log(folder: Path) -> BinaryIO:
+    """The server's log, to append to. A large one is put aside first."""
+    log = folder / "server.log"
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(folder / "server.log.1")
+    return log.open("ab")
 
 
 async def ask(port: int, password: str) -> Answer:

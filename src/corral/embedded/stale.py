@@ -44,7 +44,7 @@ async def take_over(lock_file: Path, *, seconds: float) -> int:
                     _log.warning("stale_server_stopped", pid=process.pid, signal=number.name)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    while not _locked(descriptor):
+                    while not _locked(descriptor):  # noqa: ASYNC110  # the kernel tells nobody of a lock's end
                         await asyncio.sleep(POLL_SECONDS)
                     return descriptor
     except BaseException:
@@ -71,7 +71,8 @@ def _holders(lock_file: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and Path(process.cwd()) == path.parent:
-                if any(file.path == str(path) for file in process.open_files()):
-                    found.append(process)
+            if process.pid == os.getpid() or Path(process.cwd()) != path.parent:
+                continue
+            if any(file.path == str(path) for file in process.open_files()):
+                found.append(process)
     return found

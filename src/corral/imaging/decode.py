@@ -24,12 +24,12 @@ from corral.imaging.vips import pyvips
 ACCEPTED = "JPEG, PNG, WebP, GIF or AVIF"
 
 _LOADERS = {
-    "jpeg": "jpegload_buffer",
-    "png": "pngload_buffer",
-    "gif": "gifload_buffer",
-    "webp": "webpload_buffer",
-    "avif": "heifload_buffer",
-    "heif": "heifload_buffer",
+    "jpeg": "jpegload_source",
+    "png": "pngload_source",
+    "gif": "gifload_source",
+    "webp": "webpload_source",
+    "avif": "heifload_source",
+    "heif": "heifload_source",
 }
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -141,8 +141,10 @@ def load(source: Source, largest: Sides) -> Any:
 
 
 def _load(content: bytes, format_: str, **options: Any) -> Any:
+    # Through a source the library reads our bytes in place; a buffer it would copy first.
+    source = pyvips.Source.new_from_memory(content)
     loader = getattr(pyvips.Image, _LOADERS[format_])
-    return loader(content, access="sequential", fail_on="error", **options)
+    return loader(source, access="sequential", fail_on="error", **options)
 
 
 def _eight_bits(image: Any) -> Any:

@@ -82,7 +82,9 @@ def build(settings: Settings, sandbox_url: str = "") -> Providers:
     if settings.image_target == "supabase":
         images = BucketTarget(supabase, settings.image_bucket)
     else:
-        images = FolderTarget(Path(settings.data_dir) / "images", settings.public_url.rstrip("/") + IMAGES_PATH)
+        images = FolderTarget(
+            Path(settings.data_dir) / "images", settings.public_url.rstrip("/") + IMAGES_PATH
+        )
     return Providers(
         onfido=_onfido(settings, sandbox_url),
         idenfy=_idenfy(settings, sandbox_url),
@@ -119,7 +121,10 @@ def _onfido(settings: Settings, sandbox_url: str) -> Onfido:
     token = onfido_webhook_token(settings)
     if sandbox_url and _sandboxed(settings, key):
         return Onfido(
-            base_url=f"{sandbox_url}/onfido/v3.6", api_key=keys.ONFIDO_API_KEY, webhook_token=token, sandbox=True
+            base_url=f"{sandbox_url}/onfido/v3.6",
+            api_key=keys.ONFIDO_API_KEY,
+            webhook_token=token,
+            sandbox=True,
         )
     return Onfido(
         base_url=f"https://api.{settings.onfido_region}.onfido.com/v3.6",

@@ -24,7 +24,8 @@ class ProviderError(CorralError):
     """A provider did not do what it was asked."""
 
     def __init__(self, provider: str, reason: str, *, code: str = "") -> None:
-        super().__init__(f"{provider}: {reason}")
+        # Not super(): in the subclasses that is RetryAfter or Snooze, whose first argument is a time.
+        CorralError.__init__(self, f"{provider}: {reason}")
         self.provider = provider
         self.reason = reason
         self.code = code
@@ -44,13 +45,15 @@ class ProviderPermanent(ProviderError, Unrecoverable):
 
 
 class ProviderAmbiguous(ProviderError):
-    """The request was sent and no answer came: it may have been carried out. Reconcile before sending again."""
+    """The request was sent, no answer came; it may have been carried out. Reconcile before repeating."""
 
 
 class ProviderMisconfigured(ProviderError, Snooze):
-    """A key, an account or a setting is wrong, so no job of this provider can succeed until it is repaired."""
+    """A key, an account or a setting is wrong, so no job of this provider can succeed until repaired."""
 
-    def __init__(self, provider: str, reason: str, *, code: str = "", after: float = MISCONFIGURED_SNOOZE) -> None:
+    def __init__(
+        self, provider: str, reason: str, *, code: str = "", after: float = MISCONFIGURED_SNOOZE
+    ) -> None:
         ProviderError.__init__(self, provider, reason, code=code)
         self.seconds = after
 

@@ -71,7 +71,9 @@ class Fetcher:
     resolve: host and port to IP addresses; the system's resolver by default.
     """
 
-    def __init__(self, *, allow: Iterable[str] = (), sandbox_url: str = "", resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, *, allow: Iterable[str] = (), sandbox_url: str = "", resolve: Resolve | None = None
+    ) -> None:
         self._allow = Allowance.of(allow)
         self._sandbox = httpx2.URL(sandbox_url) if sandbox_url else None
         self._pool = httpcore2.AsyncConnectionPool(
@@ -247,7 +249,7 @@ def _judge(host: str, status: int, headers: dict[bytes, str]) -> None:
 
 
 def classify(answer: Answer) -> Verdict:
-    """A stranger's server cannot be misconfigured on our side: its 401 and 403 mean that the file is not for us."""
+    """No key of ours is wrong at a stranger's server: its 401 and 403 mean that the file is not for us."""
     if answer.status == 200:
         return by_status(answer)
     if answer.status in (401, 403) or answer.status < 400:

@@ -26,11 +26,13 @@ class FolderTarget:
         self._base_url = base_url.rstrip("/")
 
     async def write(self, path: str, content: bytes, content_type: str = "") -> str:  # noqa: ARG002 - the protocol's
-        """Store a file. Raises ProviderPermanent for a path that leads out, ProviderRetryable for a full disk."""
+        """Store a file. Raises ProviderPermanent for a path that leads out, else ProviderRetryable."""
         try:
             await asyncio.to_thread(self._write, path, content)
         except OSError as error:
-            raise ProviderRetryable("folder", f"cannot write below {self.root.name}: {error.strerror}") from error
+            raise ProviderRetryable(
+                "folder", f"cannot write below {self.root.name}: {error.strerror}"
+            ) from error
         return f"{self._base_url}/{quote(path)}"
 
     def locate(self, path: str) -> Path:

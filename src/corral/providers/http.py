@@ -86,7 +86,14 @@ class ProviderClient:
         )
 
     async def call(
-        self, method: str, path: str, answer: type[T], *, repeatable: bool, private: Collection[str] = (), **request: Any
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        repeatable: bool,
+        private: Collection[str] = (),
+        **request: Any,
     ) -> T:
         """Send, judge, and decode the JSON answer as `answer`. Raises as `send` does.
 
@@ -156,7 +163,12 @@ class ProviderClient:
         if isinstance(error, ProviderMisconfigured):
             log.error("provider_misconfigured", provider=error.provider, reason=error.reason)
         else:
-            log.warning("provider_call_failed", provider=error.provider, reason=error.reason, kind=type(error).__name__)
+            log.warning(
+                "provider_call_failed",
+                provider=error.provider,
+                reason=error.reason,
+                kind=type(error).__name__,
+            )
         raise error
 
 

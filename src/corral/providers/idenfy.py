@@ -6,7 +6,7 @@ Guarantees: one method is one request; answers are judged on `identifier`, since
 Limits: `process` (direct upload) must be enabled on the contract. Polling is forbidden: one `status` call at
 the end of a session's time, no more.
 
-Options: IDENFY_API_KEY, IDENFY_API_SECRET, IDENFY_WEBHOOK_KEY (else the API secret signs), CORRAL_KYC_COUNTRY.
+Options: IDENFY_API_KEY, IDENFY_API_SECRET, IDENFY_WEBHOOK_KEY (default: the API secret), CORRAL_KYC_COUNTRY.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class Idenfy:
     ) -> Session:
         """Open a session. Not repeatable.
 
-        document_type: PASSPORT, ID_CARD, DRIVER_LICENSE, RESIDENCE_PERMIT. external_ref: at most 40 characters.
+        document_type: PASSPORT, ID_CARD, DRIVER_LICENSE, RESIDENCE_PERMIT.
+        external_ref: at most 40 characters.
         details: what else iDenfy compares with the document (documentNumber, firstName, …).
         """
         details = {k: v for k, v in (details or {}).items() if v}
@@ -116,7 +117,7 @@ class Idenfy:
     async def process(
         self, auth_token: str, *, country: str, document_type: str, images: Mapping[str, bytes]
     ) -> None:
-        """Hand over the photographs: FRONT, BACK, FACE to bytes. Starts the verification, so reconcile before repeating.
+        """Hand over the photographs: FRONT, BACK, FACE to bytes. It starts the verification: reconcile first.
 
         country: alpha-2. Raises TokenNotValid besides the four; a photograph without a document is permanent.
         """
@@ -141,7 +142,9 @@ class Idenfy:
             raise
         # A good answer is empty. One with a message says, under a 200, that no document was found.
         if read_answer(response).text("message"):
-            raise ProviderPermanent("idenfy", "POST /api/v2/process: no document was found in the photographs")
+            raise ProviderPermanent(
+                "idenfy", "POST /api/v2/process: no document was found in the photographs"
+            )
 
     async def status(self, scan_ref: str) -> Status:
         """Where a session stands."""

@@ -1,4 +1,6 @@
-"""Where finished images go: what every place can do, and Supabase Storage as one of them (`folder` is the other).
+"""Where finished images go: what every place can do, and Supabase Storage as one of them.
+
+`folder` is the other.
 
 Options: CORRAL_IMAGE_TARGET (folder, supabase), CORRAL_IMAGE_BUCKET.
 """

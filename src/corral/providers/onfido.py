@@ -58,7 +58,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A report of a check. `properties` is what Onfido read from the document: personal, never to be logged."""
+    """A report of a check. `properties` is what Onfido read from the document: personal, never logged."""
 
     id: str
     name: str
@@ -83,7 +83,13 @@ class Onfido:
     """
 
     def __init__(
-        self, *, base_url: str, api_key: str, webhook_token: str = "", missing: str = "", sandbox: bool = False
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        webhook_token: str = "",
+        missing: str = "",
+        sandbox: bool = False,
     ) -> None:
         self._webhook_token = webhook_token
         self._client = ProviderClient(
@@ -104,14 +110,16 @@ class Onfido:
         date_of_birth: str | None = None,
         id_numbers: Sequence[Mapping[str, str]] = (),
     ) -> str:
-        """A person to check. `date_of_birth` is YYYY-MM-DD. Returns the applicant's id. Not repeatable, not billed."""
+        """A person to check. `date_of_birth` is YYYY-MM-DD. Returns its id. Not repeatable, not billed."""
         body: dict[str, Any] = {"first_name": first_name, "last_name": last_name}
         if date_of_birth:
             body["dob"] = date_of_birth
         if id_numbers:
             body["id_numbers"] = list(id_numbers)
         private = [first_name, last_name, date_of_birth or "", *(n.get("value", "") for n in id_numbers)]
-        created = await self._client.call("POST", "/applicants", Created, repeatable=False, private=private, json=body)
+        created = await self._client.call(
+            "POST", "/applicants", Created, repeatable=False, private=private, json=body
+        )
         return created.id
 
     async def upload_document(
@@ -124,7 +132,7 @@ class Onfido:
         content_type: str,
         issuing_country: str | None = None,
     ) -> str:
-        """A photograph of one side of a document. `issuing_country` is alpha-3. Returns its id. Not billed."""
+        """A photograph of one side of a document; `issuing_country` is alpha-3. Returns its id."""
         fields = {"applicant_id": applicant_id, "type": document_type, "side": side}
         if issuing_country:
             fields["issuing_country"] = issuing_country
@@ -148,7 +156,12 @@ class Onfido:
         return created.id
 
     async def create_check(
-        self, applicant_id: str, *, report_names: Sequence[str], document_ids: Sequence[str], tags: Sequence[str]
+        self,
+        applicant_id: str,
+        *,
+        report_names: Sequence[str],
+        document_ids: Sequence[str],
+        tags: Sequence[str],
     ) -> Check:
         """Order the check. Billed, so reconcile with `find_checks` before doing it a second time."""
         body = {
@@ -173,7 +186,9 @@ class Onfido:
 
     async def get_reports(self, check_id: str) -> list[Report]:
         """The reports of a check."""
-        answer = await self._client.call("GET", "/reports", _Reports, repeatable=True, params={"check_id": check_id})
+        answer = await self._client.call(
+            "GET", "/reports", _Reports, repeatable=True, params={"check_id": check_id}
+        )
         return answer.reports
 
     def verify_webhook(self, raw: bytes, signature: str) -> None:

@@ -70,14 +70,18 @@ class Supabase:
             json=row,
         )
 
-    async def update(self, table: str, values: Row, where: Mapping[str, str], *, select: str = "*") -> list[Row]:
+    async def update(
+        self, table: str, values: Row, where: Mapping[str, str], *, select: str = "*"
+    ) -> list[Row]:
         """Set `values` in the rows that match, in one statement. Returns the columns `select` of these rows.
 
         where: column to filter as PostgREST writes it: `{"id": "eq.7", "status": "in.(a,b)"}`. Not empty: a
         PATCH without a filter would change the whole table.
         """
         if not where:
-            raise ProviderPermanent("supabase", f"update of {table}: no filter given; it would change every row")
+            raise ProviderPermanent(
+                "supabase", f"update of {table}: no filter given; it would change every row"
+            )
         return await self._rest.call(
             "PATCH",
             f"/{_name(table)}",
@@ -99,7 +103,7 @@ class Supabase:
         return await self._rest.call("GET", f"/{_name(table)}", list[Row], repeatable=True, params=params)
 
     async def upload(self, bucket: str, path: str, content: bytes, content_type: str) -> str:
-        """Store a file, over an older one of the same path. Returns its public URL (the bucket must be public)."""
+        """Store a file, over an older one of the same path. Returns its URL (in a public bucket)."""
         where = f"{quote(bucket, safe='')}/{_path(path)}"
         await self._storage.send(
             "POST",
@@ -157,7 +161,7 @@ def classify_storage(answer: Answer) -> Verdict:
     if 200 <= answer.status < 300:
         return by_status(answer)
     stated = answer.body.get("statusCode") if isinstance(answer.body, dict) else None
-    status = int(stated) if str(stated).isdigit() and len(str(stated)) == 3 else answer.status
+    status = int(str(stated)) if re.fullmatch(r"\d{3}", str(stated)) else answer.status
     name = answer.text("code") or answer.text("error")
     code, detail = safe_code(name, status), answer.text("message")
     if status == 403 and answer.status != 401:

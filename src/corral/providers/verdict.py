@@ -79,7 +79,7 @@ def by_status(answer: Answer, code: str = "", detail: str = "") -> Verdict:
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float:
-    """Seconds from a Retry-After header (a number or an HTTP date), between 0 and one hour. 0 if unreadable."""
+    """Seconds from a Retry-After header (a number or an HTTP date), at most one hour; 0 if unreadable."""
     if not value:
         return 0.0
     value = value.strip()

@@ -22,4 +22,6 @@ def verify(provider: str, setting: str, secret: str, raw: bytes, signature: str)
         raise WebhookRejected(f"{provider}: webhooks cannot be checked without their secret; set {setting}")
     # Bytes, because compare_digest refuses text that is not ASCII, and a header may hold anything.
     if not hmac.compare_digest(sign(secret, raw).encode(), signature.strip().lower().encode()):
-        raise WebhookRejected(f"{provider}: the signature does not match the body; compare {setting} with the provider's")
+        raise WebhookRejected(
+            f"{provider}: the signature does not match the body; compare {setting} with the provider's"
+        )

@@ -1,0 +1,42 @@
+"""Local stand-ins of every outside service: the whole product runs offline, and nothing real is touched.
+
+They speak the providers' shapes and reject wrong requests as the providers do. Their keys are fixed and
+public (`keys`). Nothing here is a judgement about a person: outcomes are chosen by the sender (`outcomes`).
+
+| path | stands for |
+|---|---|
+| `/onfido/v3.6/…` | Onfido |
+| `/idenfy/api/v2/…` | iDenfy |
+| `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
+| any path, when the Host is under example.com | sample photographs and documents (`pictures`) |
+| `/outbox`, `/faults` | what was received; faults on demand |
+
+Limits: everything is in memory and gone with the process; one process only; loopback only, since `/outbox`
+and `/faults` ask for no key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from corral.sandbox.application import SandboxApp
+    from corral.sandbox.server import RunningSandbox
+
+
+def app(**options: Any) -> SandboxApp:
+    """The ASGI application; options as `SandboxApp` takes them."""
+    # At the call: the providers read `sandbox.keys`, and need neither the stand-ins nor a server for it.
+    from corral.sandbox.application import SandboxApp  # noqa: PLC0415
+
+    return SandboxApp(**options)
+
+
+def serve(port: int = 0, **options: Any) -> RunningSandbox:
+    """Start a sandbox on loopback, in a thread of this process; returns when it answers.
+
+    port: 0 takes a free one. options: as `SandboxApp` takes them. Stop it with `.stop()` or `with`.
+    """
+    from corral.sandbox.server import RunningSandbox  # noqa: PLC0415
+
+    return RunningSandbox(app(**options), port)

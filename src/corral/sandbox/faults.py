@@ -41,7 +41,7 @@ class Faults:
         """Script a fault. Raises ValueError for a wrong specification."""
         unknown = set(spec) - {"provider", "fault", "times", "path", "carried_out"}
         if unknown:
-            raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
+            raise ValueError(f"unknown key {min(unknown)!r}")
         if spec.get("provider") not in PROVIDERS:
             raise ValueError(f"provider is one of {', '.join(PROVIDERS)}")
         if str(spec.get("fault")) not in KINDS:
@@ -67,7 +67,8 @@ class Faults:
     def show(self) -> list[dict[str, Any]]:
         """What is left."""
         return [
-            {"provider": f.provider, "fault": f.fault, "times": f.times, "path": f.path} for f in self._waiting
+            {"provider": f.provider, "fault": f.fault, "times": f.times, "path": f.path}
+            for f in self._waiting
         ]
 
     def clear(self) -> None:

@@ -1,5 +1,6 @@
-"""What the sandbox decides about a person: chosen by the sender, with a word at the end of the document number
-or as first name. Pure.
+"""What the sandbox decides about a person. Pure.
+
+The sender chooses, with a word at the end of the document number or as first name.
 
 | word | outcome |
 |---|---|

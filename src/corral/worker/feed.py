@@ -120,7 +120,7 @@ class Feed:
             return
         self._stopping = True
         for values in self._slots.take_back():
-            self._give_back(values[-1].decode())
+            self._give_back(values[0].decode())
         self._wake.set()
 
     def put_back_running(self) -> int:
@@ -197,12 +197,12 @@ class Feed:
             return
         held = self.locks.held
         for values in jobs:
-            held[values[-1].decode()] = token  # type: ignore[union-attr]  # the id is always there
+            held[values[0].decode()] = token  # type: ignore[union-attr]  # the id is always there
         self._occupied += len(jobs)
         self.state.fetched += len(jobs)
         if self._stopping:
             for values in jobs:
-                self._give_back(values[-1].decode())  # type: ignore[union-attr]
+                self._give_back(values[0].decode())  # type: ignore[union-attr]
         else:
             self._slots.submit(jobs)
 

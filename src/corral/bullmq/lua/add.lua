@@ -6,21 +6,22 @@
   come here: they take the official scripts.
 
   KEYS  1 wait  2 prioritized  3 delayed  4 active  5 meta  6 id  7 pc  8 marker  9 events
-  ARGV  1 msgpack [base, now_ms, options, jobs]
+  ARGV  1 msgpack [base, now_ms, options, groups]
           base     key prefix of the queue, with its trailing colon
           now_ms   0: the server's clock
-          options  list of JSON texts; jobs point into it, since a batch mostly shares one
-          jobs     list of [id, name, data, option, delay_ms, priority, lifo, timestamp_ms,
-                            idempotency_key, idempotency_ms]
-                   id "": the next number; timestamp 0: now; idempotency_key "": none
+          options  list of JSON texts; groups point into it, since a batch mostly shares one
+          groups   list of [id, name, option, delay_ms, priority, lifo, timestamp_ms, once_key, once_ms, data]
+                   data is a list: the jobs of a group differ in nothing else.
+                   id "": the next numbers; timestamp 0: now; once_key "": no idempotency key.
+                   A group with an id or a once_key has one job.
 
-  Returns a list with an entry a job: its id, or [id, data] when it was there already (custom id or
-  idempotency key), with the data it was added with.
+  Returns a list with an entry a group: the number of its first job (the others follow on), or
+  [id, data] when the job was there already (by id or once_key), with the data it was added with, or [id].
 ]]
 local call = redis.call
 local wait, prioritized, delayed, active = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, id_counter, priority_counter, marker, events = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local base, now, options, jobs = unpack(cmsgpack.unpack(ARGV[1]))
+local base, now, options, groups = unpack(cmsgpack.unpack(ARGV[1]))
 
 if now == 0 then
   local time = call("TIME")
@@ -46,7 +47,6 @@ local function delayed_score(due)
   return math.min(tonumber(last) + 1, highest)
 end
 
-local answer = {}
 local some_ready, some_delayed = false, false
 local run, run_command = {}, nil -- consecutive pushes to the wait list become one call
 
@@ -57,62 +57,69 @@ local function flush_run()
   end
 end
 
-for i = 1, #jobs do
-  local id, name, data, option, delay, priority, lifo, timestamp, once_key, once_ms = unpack(jobs[i])
+local answer = {}
+for i, group in ipairs(groups) do
+  local custom_id, name, option, delay, priority, lifo, timestamp, once_key, once_ms, data = unpack(group)
   local known
   if once_key ~= "" then
     known = call("GET", once_key)
-    if known and call("EXISTS", base .. known) == 0 then
+    local known_data = known and call("HGET", base .. known, "data")
+    if known_data then
+      answer[i] = { known, known_data }
+    else
       known = nil -- its job was removed: the key is free again
     end
   end
-  if known then
-    answer[i] = { known, call("HGET", base .. known, "data") }
-  else
-    local number = call("INCR", id_counter)
-    if id == "" then
-      id = string.format("%.0f", number)
-    end
-    local job = base .. id
-    local before = jobs[i][1] ~= "" and call("HGET", job, "data")
-    if before or (jobs[i][1] ~= "" and call("EXISTS", job) == 1) then
-      call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "duplicated", "jobId", id)
-      answer[i] = { id, before or "" }
+  if not known then
+    local last = call("INCRBY", id_counter, #data)
+    local first = last - #data + 1
+    local there = custom_id ~= "" and call("HMGET", base .. custom_id, "name", "data")
+    if there and (there[1] or there[2]) then
+      call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "duplicated", "jobId", custom_id)
+      answer[i] = { custom_id, there[2] or "" }
     else
-      if timestamp == 0 then
-        timestamp = now
-      end
-      call("HSET", job, "name", name, "data", data, "opts", options[option],
-        "timestamp", timestamp, "delay", delay, "priority", priority)
-      call("XADD", events, "*", "event", "added", "jobId", id, "name", name)
-      if delay > 0 then
-        local due = timestamp + delay
-        call("ZADD", delayed, delayed_score(due), id)
-        call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "delayed", "jobId", id, "delay", due)
-        some_delayed = true
-      else
-        if priority > 0 then
-          local turn = call("INCR", priority_counter)
-          call("ZADD", prioritized, priority * 4294967296 + turn % 4294967296, id)
-        else
-          local command = lifo and "RPUSH" or "LPUSH"
-          if command ~= run_command or #run >= 4000 then
-            flush_run()
-            run_command = command
-          end
-          run[#run + 1] = id
+      -- As text once a group: Redis would format the numbers anew for each job.
+      local time_text = string.format("%.0f", timestamp == 0 and now or timestamp)
+      local delay_text, priority_text = string.format("%.0f", delay), string.format("%.0f", priority)
+      local opts = options[option]
+      for k, job_data in ipairs(data) do
+        local id = custom_id
+        if id == "" then
+          id = string.format("%.0f", first + k - 1)
         end
-        call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "waiting", "jobId", id)
-        some_ready = true
+        call("HSET", base .. id, "name", name, "data", job_data, "opts", opts,
+          "timestamp", time_text, "delay", delay_text, "priority", priority_text)
+        call("XADD", events, "*", "event", "added", "jobId", id, "name", name)
+        if delay > 0 then
+          local due = (timestamp == 0 and now or timestamp) + delay
+          call("ZADD", delayed, delayed_score(due), id)
+          call("XADD", events, "*", "event", "delayed", "jobId", id, "delay", due)
+          some_delayed = true
+        else
+          if priority > 0 then
+            local turn = call("INCR", priority_counter)
+            call("ZADD", prioritized, priority * 4294967296 + turn % 4294967296, id)
+          else
+            local command = lifo and "RPUSH" or "LPUSH"
+            if command ~= run_command or #run >= 4000 then
+              flush_run()
+              run_command = command
+            end
+            run[#run + 1] = id
+          end
+          call("XADD", events, "*", "event", "waiting", "jobId", id)
+          some_ready = true
+        end
+        if once_key ~= "" then
+          call("SET", once_key, id, "PX", once_ms)
+        end
       end
-      if once_key ~= "" then
-        call("SET", once_key, id, "PX", once_ms)
-      end
-      answer[i] = id
+      answer[i] = custom_id == "" and first or { custom_id }
     end
   end
 end
 flush_run()
+call("XTRIM", events, "MAXLEN", "~", max_events)
 
 if some_ready and not stopped then
   call("ZADD", marker, 0, "0")

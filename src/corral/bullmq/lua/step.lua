@@ -24,7 +24,7 @@
 
   Returns [problems, fetched, rate_ttl_ms, next_due_ms, now_ms, state]
     problems  flat list id, code: -1 job gone, -2 lock gone, -3 not active, -6 lock of another, 1 not plain
-    fetched   list of [id, values of FIELDS]
+    fetched   list of [id, values of FIELDS], or only the first four of them for a job that never ran
     state     0 open, 1 paused or at global concurrency
 ]]
 local call = redis.call
@@ -181,8 +181,33 @@ local function add_finished(kind, id, count, age)
   some_finished = true
 end
 
--- One look at all locks and at all children keys of the batch, instead of three a job.
-local owned, has_children = {}, false
+-- A job hash has six fields when it is added and three more once it has started. One of exactly nine has
+-- no parent, no deduplication id and no past: the common case, told by one cheap look.
+local ADDED_FIELDS, STARTED_FIELDS = 6, 9
+local PLAIN = { false, false, false, false } -- name, parentKey, deid, atm; the priority does not matter here
+
+-- The fields that settling needs, or nil after noting the problem. A job that is not plain keeps its lock
+-- for the official script that will settle it.
+local function look(id, kind, has_children)
+  local job = base .. id
+  if kind <= 2 and not has_children and call("HLEN", job) == STARTED_FIELDS then
+    return PLAIN
+  end
+  local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority")
+  if not fields[1] then
+    problem(id, -1)
+    return nil
+  end
+  if kind <= 2 and (fields[2] or fields[3])
+      or kind == 1 and call("EXISTS", job .. ":dependencies", job .. ":unsuccessful") > 0 then
+    problem(id, 1)
+    return nil
+  end
+  return fields
+end
+
+-- One look at all locks and at all children keys of the batch, instead of two a job.
+local owned = {}
 local some_delayed, promoted = false, false
 
 if #settled > 0 then
@@ -191,40 +216,24 @@ if #settled > 0 then
     local lock_keys, children_keys, unlocked, unlocked_ids = {}, {}, {}, {}
     for i = from, to do
       local job = base .. settled[i][1]
-      lock_keys[#lock_keys + 1] = job .. ":lock"
-      children_keys[#children_keys + 1] = job .. ":dependencies"
-      children_keys[#children_keys + 1] = job .. ":unsuccessful"
+      lock_keys[i - from + 1] = job .. ":lock"
+      children_keys[i - from + 1] = job .. ":dependencies"
     end
     local tokens = call("MGET", unpack(lock_keys))
-    has_children = has_children or call("EXISTS", unpack(children_keys)) > 0
+    local has_children = call("EXISTS", unpack(children_keys)) > 0
     for i = from, to do
-      local held = tokens[i - from + 1]
+      local id, held = settled[i][1], tokens[i - from + 1]
+      local fields
       if held == settled[i][2] then
-        owned[i] = true
+        fields = look(id, settled[i][3], has_children)
       else
-        local gone = call("EXISTS", base .. settled[i][1]) == 0
-        problem(settled[i][1], gone and -1 or (held and -6 or -2))
+        local gone = call("EXISTS", base .. id) == 0
+        problem(id, gone and -1 or (held and -6 or -2))
       end
-    end
-    -- A job that is not plain keeps its lock for the official script that will settle it.
-    for i = from, to do
-      if owned[i] then
-        local id = settled[i][1]
-        local job = base .. id
-        local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority")
-        if not fields[1] then
-          owned[i] = nil
-          problem(id, -1)
-        elseif (settled[i][3] <= 2 and (fields[2] or fields[3]))
-            or (settled[i][3] == 1 and has_children
-              and call("EXISTS", job .. ":dependencies", job .. ":unsuccessful") > 0) then
-          owned[i] = nil
-          problem(id, 1)
-        else
-          owned[i] = fields
-          unlocked[#unlocked + 1] = job .. ":lock"
-          unlocked_ids[#unlocked_ids + 1] = id
-        end
+      if fields then
+        owned[i] = fields
+        unlocked[#unlocked + 1] = lock_keys[i - from + 1]
+        unlocked_ids[#unlocked_ids + 1] = id
       end
     end
     if #unlocked > 0 then
@@ -249,7 +258,8 @@ for i = 1, #settled do
       problem(id, -3)
     elseif kind == 1 then
       if entry[5] ~= 0 then
-        call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1, "returnvalue", entry[4], "finishedOn", now_text)
+        call("HSET", job, "atm", fields[4] and fields[4] + 1 or "1", "returnvalue", entry[4],
+          "finishedOn", now_text)
       end
       add_finished(1, id, entry[5], entry[6])
       call("XADD", events, "*", "event", "completed", "jobId", id, "returnvalue", entry[4], "prev", "active")
@@ -321,8 +331,10 @@ end
 
 -- Fetch -------------------------------------------------------------------------------------------
 
-local FIELDS = { "name", "data", "opts", "timestamp", "atm", "ats", "stc", "parentKey", "rjk", "deid",
-  "defa", "stacktrace", "corral:checkpoint", "corral:wait", "corral:unknown" }
+-- A job that never ran has only the first ones; the rest costs more than it is worth there.
+local FIRST_FIELDS = { "name", "data", "opts", "timestamp" }
+local FIELDS = { "name", "data", "opts", "timestamp", "atm", "ats", "stc", "defa", "stacktrace",
+  "corral:checkpoint", "corral:wait", "corral:unknown" }
 
 local fetched = {}
 local rate_ttl = 0
@@ -333,19 +345,24 @@ local window = limit_ms > 0 and limit_ms or tonumber(attributes[5])
 
 local function start(id)
   local job = base .. id
-  local values = call("HMGET", job, unpack(FIELDS))
-  if not values[1] then
-    return -- removed while it waited; nothing is written for it
+  local values
+  if call("HLEN", job) == ADDED_FIELDS then
+    values = call("HMGET", job, unpack(FIRST_FIELDS))
+  else
+    values = call("HMGET", job, unpack(FIELDS))
+    if not values[1] then
+      return -- removed while it waited; nothing is written for it
+    end
   end
-  if max_jobs and not values[11] then
+  if max_jobs and not values[8] then
     if call("INCR", limiter) == 1 and window then
       call("PEXPIRE", limiter, math.floor(math.abs(window)))
     end
   end
   call("SET", job .. ":lock", token, "PX", lock_ms)
   call("XADD", events, "*", "event", "active", "jobId", id, "prev", "waiting")
-  call("HSET", job, "processedOn", now_text, "pb", worker, "ats", (tonumber(values[6]) or 0) + 1)
-  values[#FIELDS + 1] = id
+  call("HSET", job, "processedOn", now_text, "pb", worker, "ats", values[6] and values[6] + 1 or "1")
+  table.insert(values, 1, id)
   fetched[#fetched + 1] = values
 end
 
@@ -413,7 +430,7 @@ if slots > 0 then
     end
     local started = {}
     for i = before + 1, #fetched do
-      started[#started + 1] = fetched[i][#FIELDS + 1]
+      started[#started + 1] = fetched[i][1]
     end
     if #started > 0 then
       call("LPUSH", active, unpack(started))

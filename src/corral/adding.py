@@ -1,0 +1,167 @@
+"""The options of an add: checked, merged with the queue's defaults, turned into what travels. No I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
+from corral.bullmq.keys import QueueKeys, check_job_id
+from corral.bullmq.producer import NewJobs
+from corral.errors import InvalidOptions, JobTooLarge
+from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
+
+if TYPE_CHECKING:
+    from corral.queue import Queue
+
+#: How long an idempotency key gives the same job.
+IDEMPOTENCY_SECONDS = 24 * 3600
+
+#: Longest delay; beyond it a number is surely in the wrong unit.
+MAX_DELAY_SECONDS = 100 * 365 * 86_400.0
+
+#: Options of one queue that are remembered in their encoded form; producers mostly repeat themselves.
+CACHE = 256
+
+#: Options that differ from job to job.
+_PERSONAL = ("at", "delay", "job_id", "idempotency_key")
+
+
+class ManyOptions(TypedDict, total=False):
+    """Options that many jobs can share."""
+
+    #: Seconds until the job may start.
+    delay: float | None
+    #: The moment at which it may start, instead of `delay`; an aware datetime.
+    at: datetime | None
+    #: Lower runs first; default is the queue's.
+    priority: Priority | int | None
+    #: Run before jobs that were added earlier.
+    lifo: bool
+    #: Attempts and waits; default is the queue's.
+    retry: Retry | None
+    #: Seconds an attempt may take; default is the queue's.
+    timeout: float | None
+    #: True removes the job when it completes, a number keeps that many, False keeps all.
+    remove_on_complete: bool | int | None
+    #: The same for jobs that fail for good.
+    remove_on_fail: bool | int | None
+
+
+class AddOptions(ManyOptions, total=False):
+    """Options of one job."""
+
+    #: A job of this id that exists already is returned as it is.
+    job_id: str | None
+    #: For 24 hours the same key gives the same job; other data under it raises IdempotencyConflict.
+    idempotency_key: str | None
+
+
+class Templates:
+    """Turns options into NewJobs without data, remembering what repeats."""
+
+    def __init__(self, queue: Queue, keys: QueueKeys) -> None:
+        self._queue = queue
+        self._keys = keys
+        self._known: dict[tuple[str, frozenset[tuple[str, Any]]], NewJobs] = {}
+
+    def make(self, name: str, options: AddOptions) -> NewJobs:
+        """Raises InvalidOptions."""
+        if any(option in options for option in _PERSONAL):
+            return self._build(name, options)
+        key = (name, frozenset(options.items()))
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= CACHE:
+                self._known.clear()
+            known = self._known[key] = self._build(name, options)
+        return known
+
+    def _build(self, name: str, options: AddOptions) -> NewJobs:
+        if not name:
+            raise InvalidOptions("A job needs a name.")
+        job_id, once = options.get("job_id"), options.get("idempotency_key")
+        if job_id is not None:
+            check_job_id(job_id)
+        if job_id is not None and once is not None:
+            raise InvalidOptions("Give a job `job_id` or `idempotency_key`, not both.")
+        timeout = options.get("timeout")
+        check_bounds(timeout=timeout)
+        delay_ms = _delay_ms(options.get("delay"), options.get("at"))
+        priority = options.get("priority")
+        priority = self._queue.priority if priority is None else int(priority)
+        check_bounds(priority=priority)
+        lifo = options.get("lifo", False)
+        text = encode_options(
+            retry=options.get("retry") or self._queue.retry,
+            timeout=timeout,
+            delay_ms=delay_ms,
+            priority=priority,
+            lifo=lifo,
+            job_id=job_id or "",
+            completed=_keep(options.get("remove_on_complete")),
+            failed=_keep(options.get("remove_on_fail")),
+        )
+        return NewJobs(
+            id=job_id or "",
+            name=name,
+            options=text,
+            delay_ms=delay_ms,
+            priority=priority,
+            lifo=lifo,
+            timestamp_ms=0,
+            once_key="" if once is None else self._keys.once(once),
+            once_ms=IDEMPOTENCY_SECONDS * 1000,
+            data=[],
+        )
+
+
+def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any]) -> str:
+    """The data as text, once its size and type are right. Raises JobTooLarge, InvalidData."""
+    if len(raw) > queue.max_data_bytes:
+        raise JobTooLarge(
+            f"The data has {len(raw):,} bytes; queue {queue.name!r} takes {queue.max_data_bytes:,}. "
+            "Store it elsewhere and pass a reference."
+        )
+    decode(raw)
+    return raw.decode()
+
+
+def check_bounds(
+    *, timeout: float | None = None, concurrency: int | None = None, priority: int | None = None
+) -> None:
+    """Raise InvalidOptions for a number that makes no sense."""
+    if timeout is not None and timeout <= 0:
+        raise InvalidOptions(f"timeout={timeout}: seconds above zero, or None for no limit.")
+    if concurrency is not None and concurrency < 1:
+        raise InvalidOptions(f"concurrency={concurrency}: at least one job at once.")
+    if priority is not None and not 0 <= priority <= MAX_PRIORITY:
+        raise InvalidOptions(f"priority={priority}: whole numbers from 0 to {MAX_PRIORITY:,}.")
+
+
+def _delay_ms(delay: float | None, at: datetime | None) -> int:
+    if at is not None:
+        if delay is not None:
+            raise InvalidOptions("Give a job `delay` or `at`, not both.")
+        if at.tzinfo is None:
+            raise InvalidOptions("`at` needs a time zone: use datetime.now(UTC) or a zone of your own.")
+        delay = max(0.0, at.astimezone(UTC).timestamp() - time.time())
+    if delay is None:
+        return 0
+    if not 0 <= delay <= MAX_DELAY_SECONDS:
+        raise InvalidOptions(f"delay={delay}: seconds from 0 to 100 years.")
+    return round(delay * 1000)
+
+
+def _keep(value: bool | int | None) -> Keep | None:
+    if value is None:
+        return None
+    if value is True:
+        return REMOVE
+    if value is False:
+        return KEEP_ALL
+    if value < 0:
+        raise InvalidOptions(f"remove_on_complete/remove_on_fail={value}: keep 0 jobs or more.")
+    return Keep(count=value)

@@ -1,0 +1,117 @@
+"""The HTTP service as one ASGI application: the raw enqueue layer, and behind it Litestar for the rest.
+
+`create_app` reads no environment and connects to nothing: a service whose Redis is away starts, says so at
+/readyz, and answers 503 until Redis is back. Without a key in CORRAL_API_KEYS it does not start
+(ConfigurationError): a service that anybody may fill with jobs is never the effect of a forgotten setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from litestar import Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from corral.api import problems
+from corral.api.asgi import App, Receive, Scope, Send
+from corral.api.auth import Keyring
+from corral.api.edge import Edge, write_down_crash
+from corral.api.enqueue import EnqueueLayer
+from corral.api.health import healthz, readyz
+from corral.api.jobs import job, job_status
+from corral.api.known import KnownQueues
+from corral.api.lookup import Lookup
+from corral.api.metrics import metrics
+from corral.api.openapi import openapi
+from corral.api.problems import FieldError, Problem
+from corral.api.reading import MAX_BODY_BYTES
+from corral.api.service import Service
+from corral.api.traffic import Traffic
+from corral.api.webhooks import idenfy, onfido
+from corral.bullmq.connection import Address
+from corral.queue import Queue
+from corral.settings import Settings
+
+HANDLERS = (healthz, readyz, metrics, openapi, job_status, job, onfido, idenfy)
+
+
+class HttpService:
+    """The ASGI application. Its lifespan closes what the queues hold in the event loop."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._app: App = EnqueueLayer(service, Edge(cast("App", _litestar(service)), service.traffic))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    def begin_shutdown(self) -> None:
+        """Let long polls answer now. For the server, before it waits for open requests."""
+        self.service.stopping.set()
+
+
+def create_app(
+    settings: Settings, queues: Mapping[str, Queue], *, allow_any_queue: bool = True
+) -> HttpService:
+    """The service for these queues. Raises ConfigurationError without a usable CORRAL_API_KEYS.
+
+    queues: by name; their jobs are checked against the declared types.
+    allow_any_queue: take jobs for queues of any other name too, unchecked, as stock BullMQ producers do.
+    """
+    return HttpService(
+        Service(
+            known=KnownQueues(settings, queues, allow_any=allow_any_queue),
+            keyring=Keyring.parse(settings.api_keys.get_secret_value()),
+            lookup=Lookup(Address.resolve(settings.redis_url, settings)),
+            traffic=Traffic(),
+        )
+    )
+
+
+def _litestar(service: Service) -> Litestar:
+    app = Litestar(
+        route_handlers=HANDLERS,
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
+        on_shutdown=[service.known.close],
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.state.service = service
+    return app
+
+
+def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What Litestar itself refuses: no such route, wrong method, a body too large, a wrong parameter."""
+    detail = error.detail
+    if error.status_code == 404:
+        detail = "There is nothing here. The routes are listed in /openapi.json."
+    problem = problems.http(error.status_code, detail, headers=error.headers)
+    if isinstance(error.extra, list):
+        wrong = tuple(
+            FieldError(f"?{item.get('key', '')}", str(item.get("message", "")))
+            for item in error.extra
+            if isinstance(item, dict)
+        )
+        problem = problems.invalid("A parameter is not valid", wrong) if wrong else problem
+    return _answer(request, problem)
+
+
+def _on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    problem = problems.of(error)
+    if problem.slug == "internal-error":
+        write_down_crash(request.scope["state"]["request_id"], error)
+    return _answer(request, problem)
+
+
+def _answer(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
+    request.scope["state"]["problem"] = problem.slug
+    return Response(
+        problem.to_json(),
+        status_code=problem.status,
+        media_type=problems.MEDIA_TYPE,
+        headers=dict(problem.headers),
+    )

@@ -1,0 +1,169 @@
+"""Adding jobs over HTTP: a small raw ASGI layer in front of the Litestar application.
+
+| route | body | job |
+|---|---|---|
+| POST /v1/queues/{queue}/jobs | `{"name", "data", …options}` | what it says |
+| POST /v1/queues/{queue}/jobs/bulk | `{"jobs": [{"name", "data", "opts"?}, …]}` | up to 1,000, checked first |
+| POST /verify-kyc | the data | `verify` on kyc-verification |
+| POST /process-image | the data | `process` on image-processing |
+
+Guarantees: 202 only when Redis has the job. A body over 1 MiB is a 413, announced or not. Redis away or full
+is a 503 with Retry-After within about a second. Data is checked against the declared type and stored byte
+for byte. Limit: after a 503 for a slow Redis the job may be there all the same; a caller that sends an
+`Idempotency-Key` can repeat its request safely (in bulk, `key:index` stands for each job).
+
+The hot path allocates little: decoders, header lists and the constant parts of answers are made once, and
+concurrent requests share one call to Redis (`Queue` joins their adds). Whatever goes wrong is raised as an
+error of Corral's tree and becomes problem JSON in one place. Emits what `edge.py` and `traffic.py` say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from time import perf_counter
+
+from corral.api import problems
+from corral.api.adding import Accepted, AddBulk, AddData, Adder, AddOne
+from corral.api.asgi import App, Receive, Scope, Send
+from corral.api.auth import Permission
+from corral.api.edge import JSON_HEADERS, request_id, send_problem, write_down, write_down_crash
+from corral.api.lookup import ANSWER_SECONDS
+from corral.api.problems import Problem, Refused
+from corral.api.reading import BodyReader, CallerLeft, check_media_type
+from corral.api.service import Service
+from corral.errors import RedisUnavailable
+
+ONE = "/v1/queues/{queue}/jobs"
+BULK = "/v1/queues/{queue}/jobs/bulk"
+#: path → queue, job name, prefix of the job's id, message. A route whose queue is not declared does not exist.
+MISSION_ROUTES = {
+    "/verify-kyc": ("kyc-verification", "verify", "kyc", "The verification is queued."),
+    "/process-image": ("image-processing", "process", "img", "The image is queued."),
+}
+
+_BAD_KEY = Problem(
+    400,
+    "bad-idempotency-key",
+    "The Idempotency-Key is not usable",
+    "An Idempotency-Key has 1 to 255 printable ASCII characters.",
+)
+_POST_ONLY = problems.http(405, "Send a POST request.", headers={"Allow": "POST"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of this layer. `queue` is looked up, and `add` made, only after the caller's key was checked."""
+
+    template: str
+    add: Adder | None = None
+    queue: str = ""
+
+
+class EnqueueLayer:
+    """Answers the enqueue routes itself; every other request goes to `app`."""
+
+    def __init__(self, service: Service, app: App) -> None:
+        self._service = service
+        self._app = app
+        self._bodies = BodyReader()
+        self._routes = _declared_routes(service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            route = self._routes.get(path) or _other_route(path)
+            # …/jobs/bulk is also where a job of the id "bulk" is looked at.
+            if route is not None and (scope["method"] == "POST" or route.template is not BULK):
+                await self._serve(route, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _serve(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        headers = dict(scope["headers"])
+        rid = request_id(headers.get(b"x-request-id"))
+        problem: Problem | None = None
+        try:
+            accepted = await self._accept(route, scope["method"], headers, receive)
+        except CallerLeft:
+            return
+        except Exception as error:
+            problem = problems.of(error)
+            if problem.slug == "internal-error":
+                write_down_crash(rid.decode(), error)
+        if problem is None:
+            status = 202
+            await _send_accepted(send, accepted, rid)
+        else:
+            status = problem.status
+            await send_problem(send, problem, rid)
+        seconds = perf_counter() - started
+        self._service.traffic.observe(scope["method"], route.template, status, seconds)
+        if problem is not None:
+            write_down(rid, scope["method"], route.template, status, seconds, problem.slug)
+
+    async def _accept(
+        self, route: Route, method: str, headers: dict[bytes, bytes], receive: Receive
+    ) -> Accepted:
+        if method != "POST":
+            raise Refused(_POST_ONLY)
+        self._service.keyring.require(headers.get(b"authorization"), Permission.ENQUEUE)
+        add = route.add
+        if add is None:
+            queue = self._service.known.named(route.queue)
+            add = AddBulk(queue) if route.template is BULK else AddOne(queue)
+        check_media_type(headers)
+        key = headers.get(b"idempotency-key")
+        idempotency_key = None if key is None else _usable(key)
+        body = await self._bodies.read(headers, receive)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await add(body, idempotency_key)
+        except TimeoutError:
+            raise RedisUnavailable(
+                f"Redis did not answer within {ANSWER_SECONDS:g} s. The job may have been added all the same: "
+                "send an Idempotency-Key, and the same one again, to repeat a request safely."
+            ) from None
+
+
+def _declared_routes(service: Service) -> dict[str, Route]:
+    routes: dict[str, Route] = {}
+    for name, queue in service.known.declared.items():
+        routes[ONE.replace("{queue}", name)] = Route(ONE, AddOne(queue))
+        routes[BULK.replace("{queue}", name)] = Route(BULK, AddBulk(queue))
+    for path, (queue_name, job, prefix, message) in MISSION_ROUTES.items():
+        declared = service.known.declared.get(queue_name)
+        if declared is not None:
+            routes[path] = Route(path, AddData(declared, job, id_prefix=prefix, message=message))
+    return routes
+
+
+def _other_route(path: str) -> Route | None:
+    """/v1/queues/{queue}/jobs and …/bulk of a queue that was not declared."""
+    parts = path.split("/")
+    if len(parts) < 5 or parts[1] != "v1" or parts[2] != "queues" or parts[4] != "jobs":
+        return None
+    if len(parts) == 5:
+        return Route(ONE, queue=parts[3])
+    if len(parts) == 6 and parts[5] == "bulk":
+        return Route(BULK, queue=parts[3])
+    return None
+
+
+def _usable(key: bytes) -> str:
+    text = key.decode("latin-1")
+    if not 1 <= len(text) <= 255 or not (text.isascii() and text.isprintable()):
+        raise Refused(_BAD_KEY)
+    return text
+
+
+async def _send_accepted(send: Send, accepted: Accepted, rid: bytes) -> None:
+    payload, location, replayed = accepted
+    headers = [*JSON_HEADERS, (b"content-length", b"%d" % len(payload)), (b"x-request-id", rid)]
+    if location is not None:
+        headers.append((b"location", location))
+    if replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    await send({"type": "http.response.start", "status": 202, "headers": headers})
+    await send({"type": "http.response.body", "body": payload, "more_body": False})

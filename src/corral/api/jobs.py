@@ -1,0 +1,200 @@
+"""Looking at jobs: their status, and waiting for their end (long poll).
+
+`GET /job-status/{jobId}` answers with exactly the seven members of the contract. Ids are unique in a queue
+only: without `?queue=` the queues are asked together and the first that has the id answers, in the order they
+were declared; the header Corral-Also-In then names the others. `GET /v1/queues/{queue}/jobs/{id}` has more
+of the job, but not its data, which may be personal.
+
+`?wait=` seconds holds the answer until the job has ended, at most MAX_WAIT_SECONDS and for at most
+MAX_WAITING callers at once; whoever waits in vain gets the job as it stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.params import Parameter
+
+from corral.api.auth import Permission
+from corral.api.lookup import Found
+from corral.api.problems import Problem, Refused
+from corral.api.service import Service, permits
+from corral.data import decode_json
+from corral.errors import InvalidData, JobNotFound
+from corral.queue import Queue
+
+#: Most proxies cut a silent request off after a minute.
+MAX_WAIT_SECONDS = 60
+#: Held requests cost a task and a socket each; beyond this many, the answer comes at once.
+MAX_WAITING = 2_000
+
+FINISHED = frozenset({"completed", "failed"})
+
+
+class JobStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer of /job-status: these members and no others."""
+
+    id: str
+    queue: str
+    status: str
+    progress: Any
+    result: Any
+    failed_reason: str | None
+    attempts_made: int
+
+
+class JobView(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer of /v1/queues/{queue}/jobs/{id}. Times are RFC 3339 in UTC."""
+
+    id: str
+    queue: str
+    name: str
+    status: str
+    progress: Any
+    result: Any
+    failed_reason: str | None
+    attempts_made: int
+    enqueued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    processed_by: str | None
+
+
+@get("/job-status/{job_id:str}", guards=[permits(Permission.READ_JOBS)])
+async def job_status(
+    service: Service, job_id: str, queue: Annotated[str | None, Parameter(query="queue")] = None
+) -> Response[JobStatus]:
+    """A job's status, in one round trip for all queues."""
+    queues = [service.known.named(queue)] if queue is not None else list(service.known)
+    found = await service.lookup.find(queues, job_id)
+    if not found:
+        where = f"queue {queue!r}" if queue is not None else "any known queue; ?queue= asks another one"
+        raise Refused(
+            Problem(
+                404,
+                "job-not-found",
+                "Unknown job",
+                f"Job {job_id[:100]!r} is not in {where}. It never was, or its retention has passed.",
+                extra={"status": "not_found"},
+            )
+        )
+    first, *others = found
+    return Response(_status(first), headers={"Corral-Also-In": ", ".join(o.queue for o in others)} if others else None)
+
+
+@get("/v1/queues/{queue:str}/jobs/{job_id:str}", guards=[permits(Permission.READ_JOBS)])
+async def job(
+    request: Request[Any, Any, Any],
+    service: Service,
+    queue: str,
+    job_id: str,
+    wait: Annotated[float, Parameter(query="wait", ge=0, le=MAX_WAIT_SECONDS)] = 0,
+) -> JobView:
+    """A job; with `wait`, when it has ended or the time is up. Raises JobNotFound."""
+    asked = service.known.named(queue)
+    found = await _one(service, asked, job_id)
+    if found is None:
+        raise _not_found(queue, job_id)
+    if wait and found.status not in FINISHED:
+        found = await _wait(service, request, asked, found, wait)
+    return _view(found)
+
+
+async def _one(service: Service, queue: Queue, job_id: str) -> Found | None:
+    found = await service.lookup.find([queue], job_id)
+    return found[0] if found else None
+
+
+async def _wait(
+    service: Service, request: Request[Any, Any, Any], queue: Queue, found: Found, seconds: float
+) -> Found:
+    """The job after its end, the time, the caller's leaving or the service's stop, whichever is first."""
+    if len(service.waiting) >= MAX_WAITING:
+        return found
+    job_id = found.record.id
+    end = asyncio.create_task(queue.outcome(job_id))
+    others = [asyncio.create_task(service.stopping.wait()), asyncio.create_task(_left(request))]
+    service.waiting.add(end)
+    try:
+        await asyncio.wait([end, *others], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        outcome = end.result() if end.done() else None
+    except JobNotFound:
+        outcome = None
+    finally:
+        service.waiting.discard(end)
+        for task in (end, *others):
+            task.cancel()
+        await asyncio.gather(end, *others, return_exceptions=True)
+    fresh = await _one(service, queue, job_id)
+    if fresh is not None:
+        return fresh
+    if outcome is None:
+        raise _not_found(queue.name, job_id)
+    # The job was removed as it ended; its end is known all the same.
+    value = outcome.text.encode() if outcome.completed else None
+    reason = None if outcome.completed else outcome.text
+    record = replace(found.record, returnvalue=value, failed_reason=reason)
+    return Found(queue.name, "completed" if outcome.completed else "failed", record)
+
+
+async def _left(request: Request[Any, Any, Any]) -> None:
+    """Return when the caller has hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _not_found(queue: str, job_id: str) -> JobNotFound:
+    return JobNotFound(
+        f"Job {job_id[:100]!r} is not in queue {queue!r}. It never was, or its retention has passed."
+    )
+
+
+def _status(found: Found) -> JobStatus:
+    record = found.record
+    return JobStatus(
+        id=record.id,
+        queue=found.queue,
+        status=found.status,
+        progress=record.progress,
+        result=_result(record.returnvalue),
+        failed_reason=record.failed_reason,
+        attempts_made=record.attempts_made,
+    )
+
+
+def _view(found: Found) -> JobView:
+    record = found.record
+    return JobView(
+        id=record.id,
+        queue=found.queue,
+        name=record.name,
+        status=found.status,
+        progress=record.progress,
+        result=_result(record.returnvalue),
+        failed_reason=record.failed_reason,
+        attempts_made=record.attempts_made,
+        enqueued_at=_time(record.enqueued_at),
+        started_at=_time(record.started_at),
+        finished_at=_time(record.finished_at),
+        processed_by=record.processed_by,
+    )
+
+
+def _result(raw: bytes | None) -> Any:
+    """The return value as it was stored; as text if some client stored what is not JSON."""
+    if raw is None:
+        return None
+    try:
+        decode_json(raw)
+    except InvalidData:
+        return raw.decode(errors="replace")
+    return msgspec.Raw(raw)
+
+
+def _time(epoch: float | None) -> datetime | None:
+    return None if epoch is None else datetime.fromtimestamp(epoch, UTC)

@@ -1,0 +1,40 @@
+"""What the routes share: one Service for each application, handed to handlers as the dependency `service`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Guard
+
+from corral.api.auth import Keyring, Permission
+from corral.api.known import KnownQueues
+from corral.api.lookup import Lookup
+from corral.api.traffic import Traffic
+from corral.results import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of one running service. `stopping` is set when it shuts down, so that
+    long polls end; `waiting` holds one task for each of them."""
+
+    known: KnownQueues
+    keyring: Keyring
+    lookup: Lookup
+    traffic: Traffic
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: set[asyncio.Task[Outcome]] = field(default_factory=set)
+
+
+def permits(permission: Permission) -> Guard:
+    """A Litestar guard: the caller's key must have this permission."""
+
+    def guard(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # of any app
+        service: Service = connection.app.state.service
+        authorization = connection.headers.get("authorization")
+        service.keyring.require(authorization.encode("latin-1") if authorization else None, permission)
+
+    return guard
