@@ -1,7 +1,7 @@
-"""What each enqueue route asks of a queue, and what it answers. One adder for each queue and route, made once.
+"""What each enqueue route asks of a queue, and what it answers. One adder for each queue and route.
 
-Errors are raised with the path of the wrong field from the body's root: the queue knows `$.userId`, the caller
-wrote `$.data.userId` or `$.jobs[3].data.userId`.
+Errors are raised with the path of the wrong field from the body's root: the queue knows `$.userId`, the
+caller wrote `$.data.userId` or `$.jobs[3].data.userId`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,11 @@ class AddData:
         except InvalidData as error:
             raise Refused(problems.invalid_data(error, body)) from None
         where = f"/job-status/{job.id}"
-        answer = {"jobId": job.id, "status": "queued", "message": f"{self._message} Follow it at GET {where}."}
+        answer = {
+            "jobId": job.id,
+            "status": "queued",
+            "message": f"{self._message} Follow it at GET {where}.",
+        }
         return Accepted(_encode(answer), where.encode(), job.existed)
 
 
@@ -142,7 +146,9 @@ def _check_one(queue: Queue, request: BulkJob, path: str) -> list[FieldError]:
     definition = queue.jobs.get(request.name)
     if definition is None and queue.jobs:
         known = ", ".join(sorted(queue.jobs))
-        return [FieldError(f"{path}.name", f"Queue {queue.name!r} has no job {request.name!r}. It has: {known}.")]
+        return [
+            FieldError(f"{path}.name", f"Queue {queue.name!r} has no job {request.name!r}. It has: {known}.")
+        ]
     raw = bytes(request.data)
     if len(raw) > queue.max_data_bytes:
         return [FieldError(f"{path}.data", f"{len(raw):,} bytes; the queue takes {queue.max_data_bytes:,}.")]

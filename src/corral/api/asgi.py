@@ -1,4 +1,4 @@
-"""ASGI's types as the raw layer uses them. Litestar's own describe its scopes with enums that a server never sends."""
+"""ASGI's types as the raw layer uses them. Litestar's own describe scopes with enums that no server sends."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def request_id(given: bytes | None) -> bytes:
     return b"%b-%x" % (_PROCESS, next(_count))
 
 
-async def send_problem(send: Send, problem: Problem, rid: bytes, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+async def send_problem(
+    send: Send, problem: Problem, rid: bytes, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     """Send a problem as the whole answer."""
     body = problem.to_json()
     headers = [
@@ -79,7 +81,7 @@ def write_down(rid: bytes, method: str, route: str, status: int, seconds: float,
 
 
 def write_down_crash(rid: str, error: BaseException) -> None:
-    """Log an error that nobody expected: its class and place. Its text may quote a job's data, so it stays out."""
+    """Log an error that nobody expected: its class and place. Its text may quote data, so it stays out."""
     place = traceback.extract_tb(error.__traceback__)[-6:]
     log.error(
         "http_request_crashed",

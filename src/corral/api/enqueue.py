@@ -3,7 +3,7 @@
 | route | body | job |
 |---|---|---|
 | POST /v1/queues/{queue}/jobs | `{"name", "data", …options}` | what it says |
-| POST /v1/queues/{queue}/jobs/bulk | `{"jobs": [{"name", "data", "opts"?}, …]}` | up to 1,000, checked first |
+| POST /v1/queues/{queue}/jobs/bulk | `{"jobs": [{"name", "data", "opts"?}, …]}` | up to 1,000, all checked |
 | POST /verify-kyc | the data | `verify` on kyc-verification |
 | POST /process-image | the data | `process` on image-processing |
 
@@ -36,7 +36,7 @@ from corral.errors import RedisUnavailable
 
 ONE = "/v1/queues/{queue}/jobs"
 BULK = "/v1/queues/{queue}/jobs/bulk"
-#: path → queue, job name, prefix of the job's id, message. A route whose queue is not declared does not exist.
+#: path → queue, job name, prefix of the job's id, message. Without its queue a route does not exist.
 MISSION_ROUTES = {
     "/verify-kyc": ("kyc-verification", "verify", "kyc", "The verification is queued."),
     "/process-image": ("image-processing", "process", "img", "The image is queued."),
@@ -53,7 +53,7 @@ _POST_ONLY = problems.http(405, "Send a POST request.", headers={"Allow": "POST"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of this layer. `queue` is looked up, and `add` made, only after the caller's key was checked."""
+    """A route of this layer. Without `add`, it is made for `queue` once the caller's key was checked."""
 
     template: str
     add: Adder | None = None
@@ -122,8 +122,8 @@ class EnqueueLayer:
                 return await add(body, idempotency_key)
         except TimeoutError:
             raise RedisUnavailable(
-                f"Redis did not answer within {ANSWER_SECONDS:g} s. The job may have been added all the same: "
-                "send an Idempotency-Key, and the same one again, to repeat a request safely."
+                f"Redis did not answer within {ANSWER_SECONDS:g} s. The job may have been added all the "
+                "same: send an Idempotency-Key, and the same one again, to repeat a request safely."
             ) from None
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from litestar import Request, Response, get
@@ -33,6 +33,7 @@ MAX_WAIT_SECONDS = 60
 #: Held requests cost a task and a socket each; beyond this many, the answer comes at once.
 MAX_WAITING = 2_000
 
+Status = Literal["waiting", "active", "delayed", "completed", "failed", "waiting-children"]
 FINISHED = frozenset({"completed", "failed"})
 
 
@@ -41,7 +42,7 @@ class JobStatus(msgspec.Struct, frozen=True, rename="camel"):
 
     id: str
     queue: str
-    status: str
+    status: Status
     progress: Any
     result: Any
     failed_reason: str | None
@@ -54,14 +55,14 @@ class JobView(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     queue: str
     name: str
-    status: str
+    status: Status
     progress: Any
     result: Any
     failed_reason: str | None
     attempts_made: int
-    enqueued_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
+    enqueued_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
+    finished_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
     processed_by: str | None
 
 
@@ -84,7 +85,9 @@ async def job_status(
             )
         )
     first, *others = found
-    return Response(_status(first), headers={"Corral-Also-In": ", ".join(o.queue for o in others)} if others else None)
+    return Response(
+        _status(first), headers={"Corral-Also-In": ", ".join(o.queue for o in others)} if others else None
+    )
 
 
 @get("/v1/queues/{queue:str}/jobs/{job_id:str}", guards=[permits(Permission.READ_JOBS)])
@@ -159,7 +162,7 @@ def _status(found: Found) -> JobStatus:
     return JobStatus(
         id=record.id,
         queue=found.queue,
-        status=found.status,
+        status=cast("Status", found.status),
         progress=record.progress,
         result=_result(record.returnvalue),
         failed_reason=record.failed_reason,
@@ -173,7 +176,7 @@ def _view(found: Found) -> JobView:
         id=record.id,
         queue=found.queue,
         name=record.name,
-        status=found.status,
+        status=cast("Status", found.status),
         progress=record.progress,
         result=_result(record.returnvalue),
         failed_reason=record.failed_reason,

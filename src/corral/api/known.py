@@ -42,10 +42,16 @@ class KnownQueues:
     def _make(self, name: str) -> Queue:
         if not self._allow_any:
             near = difflib.get_close_matches(name, self.declared, n=1)
-            known = f"Did you mean {near[0]!r}?" if near else f"Known queues: {', '.join(self.declared) or 'none'}."
+            known = (
+                f"Did you mean {near[0]!r}?"
+                if near
+                else f"Known queues: {', '.join(self.declared) or 'none'}."
+            )
             raise UnknownQueue(f"There is no queue {_short(name)} here. {known}")
         if not name.isprintable():
-            raise UnknownQueue(f"{_short(name)} cannot name a queue: it has characters that cannot be printed.")
+            raise UnknownQueue(
+                f"{_short(name)} cannot name a queue: it has characters that cannot be printed."
+            )
         try:
             queue = Queue(name, redis_url=self._settings.redis_url, prefix=self._settings.prefix)
         except InvalidOptions as error:

@@ -38,7 +38,9 @@ class QueueSamples(Collector):
         if self._counts is None:
             return
         waiting = GaugeMetricFamily(
-            "bullmq_queue_waiting", "Jobs that a worker could start now, prioritized included.", labels=("queue",)
+            "bullmq_queue_waiting",
+            "Jobs that a worker could start now, prioritized included.",
+            labels=("queue",),
         )
         jobs = GaugeMetricFamily("corral_queue_jobs", "Jobs by state.", labels=("queue", "state"))
         for queue, states in self._counts.items():

@@ -53,12 +53,12 @@ _NOT_JSON = Problem(
 )
 
 
-class CallerLeft(Exception):  # noqa: N818  # steers the flow inside this package; nobody is told of it
+class CallerLeft(Exception):  # steers the flow inside this package; nobody is told of it
     """The connection ended before the body did. There is nobody to answer."""
 
 
 def check_media_type(headers: Mapping[bytes, bytes]) -> None:
-    """Raise Refused(415) for a body that says it is something else than plain JSON. Silence counts as JSON."""
+    """Raise Refused(415) for a body that says it is something else than plain JSON. Silence is JSON."""
     declared = headers.get(b"content-type", b"application/json")
     if declared != b"application/json":
         kind, _, parameters = declared.lower().partition(b";")

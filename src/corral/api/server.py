@@ -1,8 +1,8 @@
 """Running the HTTP service: uvicorn, in the foreground (`run`) or inside a running program (`ApiServer`).
 
-Guarantees: it does not start without keys, and says so twice as clearly when it was to listen to more than this
-machine. On SIGTERM or `stop()` no connection is taken any more, long polls answer at once, requests under way
-get `grace_seconds`, then it ends. No access log (the metrics count), no Server header.
+Guarantees: it does not start without keys, least of all where others than this machine could reach it. On
+SIGTERM or `stop()` no connection is taken any more, long polls answer at once, requests under way get
+`grace_seconds`, then it ends. No access log (the metrics count), no Server header.
 
 Emits: log `api_listening` (url, queues) and `api_stopped`.
 """
@@ -179,8 +179,8 @@ def check_bind(settings: Settings, host: str) -> None:
     """Raise ConfigurationError for an address that others can reach while no key is set."""
     if not settings.api_keys.get_secret_value() and not is_loopback(host):
         raise ConfigurationError(
-            f"The HTTP service was to listen on {host}, where others can reach it, but CORRAL_API_KEYS is empty. "
-            "Set it to name:secret:role,… (roles: enqueue, read, admin) first."
+            f"The HTTP service was to listen on {host}, where others can reach it, but CORRAL_API_KEYS is "
+            "empty. Set it to name:secret:role,… (roles: enqueue, read, admin) first."
         )
 
 

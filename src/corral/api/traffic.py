@@ -3,7 +3,8 @@
 Counting costs no lock and no label look-up in the hot path: the event loop's one thread adds to plain
 numbers, which become Prometheus samples when somebody asks. The counts are of this process.
 
-Emits: `corral_http_requests_total{method,route,status}`, `corral_http_request_duration_seconds{method,route}`.
+Emits: `corral_http_requests_total{method,route,status}` and
+`corral_http_request_duration_seconds{method,route}`.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def _eight_bits(image: Any) -> Any:
 def rejected(error: Exception, format_: str) -> ImageRejected:
     """What the image library says of a file, as one line without line breaks."""
     detail = getattr(error, "detail", "") or str(error)
-    if "memory" in detail.lower():
+    if "out of memory" in detail.lower():
         return ImageRejected(
             f"The {format_} image needs more memory than a rendering process may use. Scale it down first."
         )

@@ -33,7 +33,7 @@ from corral.imaging.renderer import COMMAND, ChildDied, Renderer
 
 #: Room for the pictures of one job; the worst that the default limits let through is measured in `pipeline`.
 MEMORY_BYTES = 2**30
-#: Decoders leak and heaps fragment; a new process costs 0.3 s, here under a millisecond a job.
+#: Decoders leak and heaps fragment; a new process costs under a second, so 2 ms a job.
 JOBS_PER_CHILD = 500
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class RenderPool:
         command: Sequence[str] = COMMAND,
     ) -> None:
         """processes: children at most (None: one a core). command: how a child is started, for tests."""
-        self.processes = processes or _cores()
+        self.processes = processes or cores()
         self._memory_bytes = memory_bytes
         self._jobs_per_child = jobs_per_child
         self._command = tuple(command)
@@ -182,7 +182,8 @@ class RenderPool:
         await asyncio.to_thread(self.close)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     # What this process may use, not what the machine has: containers and taskset narrow it.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -19,7 +19,7 @@ from corral.imaging.errors import RendererUnavailable
 from corral.imaging.frames import Broken, Channel, Done, PeerGone, Ready, Refused, Reply, Request
 from corral.imaging.plan import Plan, Rendered, Rendering
 
-#: A child imports Python and the image library: about 0.3 s here, far more on a machine that is overloaded.
+#: A child imports Python and the image library: under a second here, much more under overload.
 _START_SECONDS = 30.0
 #: What the child needs of our environment. Nothing secret can leak from a process that never had it.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TZ")

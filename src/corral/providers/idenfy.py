@@ -20,7 +20,7 @@ import msgspec
 from corral.providers.errors import ProviderMisconfigured, ProviderPermanent
 from corral.providers.http import ProviderClient, read_answer
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
-from corral.providers.webhook import verify
+from corral.providers.webhook import Signal, body, verify
 
 #: Bytes of one image, before base64.
 IMAGE_BYTES = (1, 6 * 1024 * 1024)
@@ -54,6 +54,18 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     scan_ref: str = ""
     fraud_tags: list[str] | None = None
     mismatch_tags: list[str] | None = None
+
+
+class _Overall(msgspec.Struct, rename="camel"):
+    overall: str | None = None
+    fraud_tags: list[str] | None = None
+    mismatch_tags: list[str] | None = None
+
+
+class _Webhook(msgspec.Struct, rename="camel"):
+    scan_ref: str
+    final: bool
+    status: _Overall
 
 
 class Idenfy:
@@ -160,11 +172,32 @@ class Idenfy:
 
     def verify_webhook(self, raw: bytes, signature: str) -> None:
         """Raise WebhookRejected unless `Idenfy-Signature` is the body's."""
-        verify("idenfy", "IDENFY_WEBHOOK_KEY", self._webhook_key, raw, signature)
+        read_webhook(raw, signature, self._webhook_key)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def signal_name(scan_ref: str) -> str:
+    """The signal that ends the wait for a session."""
+    return f"idenfy:{scan_ref}"
+
+
+def read_webhook(raw: bytes, signature: str, key: str) -> Signal | None:
+    """The signal in a webhook; None unless it is final. Raises WebhookRejected.
+
+    The rest of the body is personal (names, dates, links to photographs) and goes no further.
+    """
+    verify("idenfy", "IDENFY_WEBHOOK_KEY", key, raw, signature)
+    event = body("idenfy", raw, _Webhook)
+    if not event.final:
+        return None
+    return signal_name(event.scan_ref), {
+        "overall": event.status.overall or "",
+        "fraudTags": event.status.fraud_tags or [],
+        "mismatchTags": event.status.mismatch_tags or [],
+    }
 
 
 def classify(answer: Answer) -> Verdict:

@@ -17,7 +17,7 @@ import msgspec
 
 from corral.providers.http import ProviderClient
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
-from corral.providers.webhook import verify
+from corral.providers.webhook import Signal, body, verify
 
 #: Bytes that Onfido takes: a document, a live photo.
 DOCUMENT_BYTES = (2 * 1024, 3 * 1024 * 1024)
@@ -66,6 +66,20 @@ class Report(msgspec.Struct, frozen=True):
     result: str | None = None
     sub_result: str | None = None
     properties: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class _Object(msgspec.Struct):
+    id: str
+    status: str = ""
+
+
+class _Event(msgspec.Struct):
+    action: str
+    object: _Object
+
+
+class _Webhook(msgspec.Struct):
+    payload: _Event
 
 
 class _Checks(msgspec.Struct):
@@ -193,12 +207,32 @@ class Onfido:
 
     def verify_webhook(self, raw: bytes, signature: str) -> None:
         """Raise WebhookRejected unless `X-SHA2-Signature` is the body's."""
-        verify("onfido", "ONFIDO_WEBHOOK_TOKEN", self._webhook_token, raw, signature)
+        read_webhook(raw, signature, self._webhook_token)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
+
+def signal_name(check_id: str) -> str:
+    """The signal that ends the wait for a check."""
+    return f"onfido:{check_id}"
+
+
+def read_webhook(raw: bytes, signature: str, token: str) -> Signal | None:
+    """The signal in a webhook; None if no job waits for such an event. Raises WebhookRejected.
+
+    The body carries no result, so whoever is woken asks for it.
+    """
+    verify("onfido", "ONFIDO_WEBHOOK_TOKEN", token, raw, signature)
+    event = body("onfido", raw, _Webhook).payload
+    if event.action not in _ENDS:
+        return None
+    return signal_name(event.object.id), {"action": event.action, "status": event.object.status}
+
+
+#: The events after which a check has an outcome.
+_ENDS = frozenset({"check.completed", "check.withdrawn"})
 
 _SUFFIX = {"image/jpeg": ".jpg", "image/png": ".png", "application/pdf": ".pdf"}
 

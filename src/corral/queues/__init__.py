@@ -1,0 +1,26 @@
+"""The five queues of the finished service, a file each: types, policy, handler. Copy one to start your own."""
+
+from __future__ import annotations
+
+import importlib
+
+from corral.errors import UnknownQueue
+from corral.queue import Queue
+
+#: Queue name to the module that declares it as `queue`. Imported when asked for: an image library has no
+#: place in a process that only sends mail.
+_MODULES = {
+    "kyc-verification": "corral.queues.kyc_verification",
+    "image-processing": "corral.queues.image_processing",
+    "notification": "corral.queues.notification",
+}
+
+
+def built_in(*names: str) -> dict[str, Queue]:
+    """The named built-in queues, or all of them. Raises UnknownQueue."""
+    found: dict[str, Queue] = {}
+    for name in names or _MODULES:
+        if name not in _MODULES:
+            raise UnknownQueue(f"{name!r} is not a built-in queue. There are: {', '.join(_MODULES)}.")
+        found[name] = importlib.import_module(_MODULES[name]).queue
+    return found

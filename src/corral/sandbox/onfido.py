@@ -10,42 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from corral.providers.countries import ALPHA3
-from corral.sandbox import keys, photographs
+from corral.sandbox import keys
+from corral.sandbox import onfido_rules as rules
+from corral.sandbox.onfido_rules import Invalid, error, new, not_found
 from corral.sandbox.outbox import Outbox, initial, masked
 from corral.sandbox.outcomes import Outcome, outcome
 from corral.sandbox.webhooks import Webhooks
-from corral.sandbox.wire import Malformed, Part, Reply, Request, Route, find, form
-
-_FORBIDDEN_IN_NAMES = re.compile(r'[!#$%*=<>;{}"]')
-_ID_NUMBER_TYPES = frozenset(
-    {"ssn", "social_insurance", "tax_id", "identity_card", "driving_licence", "driving_license"}
-    | {"share_code", "voter_id", "passport", "other"}
-)
-_DOCUMENT_TYPES = frozenset(
-    {
-        "passport",
-        "national_identity_card",
-        "driving_licence",
-        "residence_permit",
-        "visa",
-        "work_permit",
-        "unknown",
-    }
-)
-_REPORT_NAMES = frozenset(
-    {"document", "facial_similarity_photo", "identity_enhanced", "watchlist_standard", "known_faces"}
-)
-_DOCUMENT_BYTES = (2 * 1024, 3 * 1024 * 1024)
-_PHOTO_BYTES = (32 * 1024, 10 * 1024 * 1024)
-
-
-class _Invalid(Exception):
-    """A 422 with the wrong fields."""
-
-    def __init__(self, kind: str = "validation_error", **fields: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.fields = {name: [reason] for name, reason in fields.items()}
+from corral.sandbox.wire import Malformed, Reply, Request, Route, find, form
 
 
 class OnfidoStandIn:
@@ -83,23 +54,23 @@ class OnfidoStandIn:
             return self.fault(401)
         found = find(self._routes, request)
         if found is None:
-            return _not_found()
+            return not_found()
         handle, match = found
         try:
             return handle(request, match)
-        except _Invalid as error:
-            return _error(422, error.kind, "There was a validation error on this request", error.fields)
-        except Malformed as error:
-            return _error(400, "bad_request", str(error))
+        except Invalid as wrong:
+            return error(422, wrong.kind, "There was a validation error on this request", wrong.fields)
+        except Malformed as wrong:
+            return error(400, "bad_request", str(wrong))
 
     def fault(self, status: int) -> Reply:
         match status:
             case 401:
-                return _error(401, "authorization_error", "The API token is missing or not known here")
+                return error(401, "authorization_error", "The API token is missing or not known here")
             case 429:
-                return _error(429, "rate_limit", "Too many requests in the last minute")
+                return error(429, "rate_limit", "Too many requests in the last minute")
             case _:
-                return _error(status, "internal_server_error", "Something went wrong")
+                return error(status, "internal_server_error", "Something went wrong")
 
     # Applicants and files
 
@@ -108,17 +79,17 @@ class OnfidoStandIn:
         for name in ("first_name", "last_name"):
             value = body.get(name)
             if not isinstance(value, str) or not value.strip():
-                raise _Invalid(**{name: "can't be blank"})
-            if _FORBIDDEN_IN_NAMES.search(value):
-                raise _Invalid(**{name: "has characters that are not allowed"})
+                raise Invalid(**{name: "can't be blank"})
+            if rules.FORBIDDEN_IN_NAMES.search(value):
+                raise Invalid(**{name: "has characters that are not allowed"})
         if "dob" in body and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(body["dob"])):
-            raise _Invalid(dob="is not a date")
+            raise Invalid(dob="is not a date")
         numbers = body.get("id_numbers", [])
         for number in numbers:
-            if number.get("type") not in _ID_NUMBER_TYPES or not number.get("value"):
-                raise _Invalid(id_numbers="type or value is not valid")
+            if number.get("type") not in rules.ID_NUMBER_TYPES or not number.get("value"):
+                raise Invalid(id_numbers="type or value is not valid")
         applicant = {
-            **_new("applicants"),
+            **new("applicants"),
             "sandbox": True,
             **{k: body.get(k) for k in ("first_name", "last_name", "dob", "email")},
             "id_numbers": numbers,
@@ -136,20 +107,22 @@ class OnfidoStandIn:
 
     def _upload_document(self, request: Request, _: re.Match[str]) -> Reply:
         parts = form(request)
-        applicant = self._applicant(_text(parts, "applicant_id"))
-        kind, side = _text(parts, "type"), _text(parts, "side") or None
-        if kind not in _DOCUMENT_TYPES:
-            raise _Invalid(type="is not a document type")
+        applicant = self._applicant(rules.text_of(parts, "applicant_id"))
+        kind, side = rules.text_of(parts, "type"), rules.text_of(parts, "side") or None
+        if kind not in rules.DOCUMENT_TYPES:
+            raise Invalid(type="is not a document type")
         if side not in (None, "front", "back"):
-            raise _Invalid(side="is not front or back")
-        country = _text(parts, "issuing_country")
+            raise Invalid(side="is not front or back")
+        country = rules.text_of(parts, "issuing_country")
         if country and country not in ALPHA3.values():
-            raise _Invalid(issuing_country="is not an ISO 3166-1 alpha-3 code")
-        file = _file(parts, _DOCUMENT_BYTES, ("image/jpeg", "image/png", "application/pdf"))
+            raise Invalid(issuing_country="is not an ISO 3166-1 alpha-3 code")
+        file = rules.file_of(parts, rules.DOCUMENT_BYTES, ("image/jpeg", "image/png", "application/pdf"))
         if self._outcome(applicant) is Outcome.BLUR:
-            raise _Invalid(detect_blur="blur found in image")
+            raise Invalid(detect_blur="blur found in image")
         document = (
-            _new("documents") | _about(file) | {"type": kind, "side": side, "applicant_id": applicant["id"]}
+            new("documents")
+            | rules.about(file)
+            | {"type": kind, "side": side, "applicant_id": applicant["id"]}
         )
         self._documents[document["id"]] = document
         self._outbox.record(
@@ -159,9 +132,9 @@ class OnfidoStandIn:
 
     def _upload_photo(self, request: Request, _: re.Match[str]) -> Reply:
         parts = form(request)
-        applicant = self._applicant(_text(parts, "applicant_id"))
-        file = _file(parts, _PHOTO_BYTES, ("image/jpeg", "image/png"))
-        photo = _new("live_photos") | _about(file) | {"applicant_id": applicant["id"]}
+        applicant = self._applicant(rules.text_of(parts, "applicant_id"))
+        file = rules.file_of(parts, rules.PHOTO_BYTES, ("image/jpeg", "image/png"))
+        photo = new("live_photos") | rules.about(file) | {"applicant_id": applicant["id"]}
         self._photos[photo["id"]] = photo
         self._outbox.record("onfido", "live_photo", id=photo["id"], bytes=len(file.content))
         return Reply(201, photo)
@@ -173,21 +146,21 @@ class OnfidoStandIn:
         applicant = self._applicant(str(body.get("applicant_id", "")))
         names = body.get("report_names")
         if not isinstance(names, list) or not names:
-            raise _Invalid("report_names_blank", report_names="can't be blank")
-        if not set(names) <= _REPORT_NAMES:
-            raise _Invalid("invalid_reports_names", report_names="has an unknown name")
+            raise Invalid("report_names_blank", report_names="can't be blank")
+        if not set(names) <= rules.REPORT_NAMES:
+            raise Invalid("invalid_reports_names", report_names="has an unknown name")
         owned = [d["id"] for d in self._documents.values() if d["applicant_id"] == applicant["id"]]
         documents = body.get("document_ids", owned)
         if not documents or not set(documents) <= set(owned):
-            raise _Invalid("missing_documents", document_ids="has no document of this applicant")
+            raise Invalid("missing_documents", document_ids="has no document of this applicant")
         has_photo = any(p["applicant_id"] == applicant["id"] for p in self._photos.values())
         if "facial_similarity_photo" in names and not has_photo:
-            raise _Invalid("failed_check_requirements", report_names="needs a live photo")
+            raise Invalid("failed_check_requirements", report_names="needs a live photo")
         tags = body.get("tags", [])
         if not isinstance(tags, list) or len(tags) > 30 or any(len(str(tag)) > 128 for tag in tags):
-            raise _Invalid(tags="has more than 30 tags or one longer than 128 characters")
+            raise Invalid(tags="has more than 30 tags or one longer than 128 characters")
         check = {
-            **_new("checks"),
+            **new("checks"),
             "applicant_id": applicant["id"],
             "tags": tags,
             "report_ids": [str(uuid.uuid4()) for _ in names],
@@ -208,18 +181,18 @@ class OnfidoStandIn:
 
     def _get_check(self, _: Request, match: re.Match[str]) -> Reply:
         check = self._checks.get(match[1])
-        return Reply(200, self._as_it_stands(check)) if check else _not_found()
+        return Reply(200, self._as_it_stands(check)) if check else not_found()
 
     def _list_reports(self, request: Request, _: re.Match[str]) -> Reply:
         check = self._checks.get(request.param("check_id") or "")
-        return Reply(200, {"reports": self._reports(check)}) if check else _not_found()
+        return Reply(200, {"reports": self._reports(check)}) if check else not_found()
 
     def _get_report(self, _: Request, match: re.Match[str]) -> Reply:
         for check in self._checks.values():
             for report in self._reports(check):
                 if report["id"] == match[1]:
                     return Reply(200, report)
-        return _not_found()
+        return not_found()
 
     def _as_it_stands(self, check: dict[str, Any]) -> dict[str, Any]:
         status, result = self._state(check)
@@ -271,7 +244,7 @@ class OnfidoStandIn:
     def _applicant(self, applicant_id: str) -> dict[str, Any]:
         applicant = self._applicants.get(applicant_id)
         if applicant is None:
-            raise _Invalid(applicant_id="is not known")
+            raise Invalid(applicant_id="is not known")
         return applicant
 
     def _outcome(self, applicant: dict[str, Any]) -> Outcome:
@@ -279,39 +252,4 @@ class OnfidoStandIn:
         return outcome(str(numbers[0]["value"]) if numbers else "", applicant["first_name"])
 
     def _get(self, table: dict[str, dict[str, Any]], key: str) -> Reply:
-        return Reply(200, table[key]) if key in table else _not_found()
-
-
-def _file(parts: dict[str, Part], sizes: tuple[int, int], types: tuple[str, ...]) -> Part:
-    file = parts.get("file")
-    if file is None or file.filename is None:
-        raise _Invalid(file="can't be blank")
-    if not sizes[0] <= len(file.content) <= sizes[1]:
-        raise _Invalid(file=f"must have between {sizes[0]} and {sizes[1]} bytes")
-    if file.media_type not in types:
-        raise _Invalid(file="has a type that is not supported")
-    if not photographs.readable(file.content, file.media_type):
-        raise _Invalid(file="cannot be read as what its type says")
-    return file
-
-
-def _text(parts: dict[str, Part], name: str) -> str:
-    return parts[name].text if name in parts else ""
-
-
-def _new(kind: str) -> dict[str, Any]:
-    key = str(uuid.uuid4())
-    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"id": key, "created_at": created, "href": f"/v3.6/{kind}/{key}"}
-
-
-def _about(file: Part) -> dict[str, Any]:
-    return {"file_name": file.filename, "file_type": file.media_type, "file_size": len(file.content)}
-
-
-def _not_found() -> Reply:
-    return _error(404, "resource_not_found", "There is nothing of this id or path")
-
-
-def _error(status: int, kind: str, message: str, fields: dict[str, list[str]] | None = None) -> Reply:
-    return Reply(status, {"error": {"type": kind, "message": message, "fields": fields or {}}})
+        return Reply(200, table[key]) if key in table else not_found()

@@ -1,0 +1,28 @@
+"""Examples for the description of the API: the jobs of the five queues as their callers send them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KYC = {
+    "userId": "user-42",
+    "documentType": "passport",
+    "documentNumber": "X1234567",
+    "frontImageUrl": "https://images.example.com/passport-front.jpg",
+    "provider": "onfido",
+}
+IMAGE = {
+    "imageUrl": "https://images.example.com/photo.jpg",
+    "userId": "user-42",
+    "type": "profile",
+    "sizes": [
+        {"width": 150, "height": 150, "format": "webp"},
+        {"width": 800, "height": 800, "format": "jpeg"},
+    ],
+}
+
+#: (queue, job name) → data
+DATA: dict[tuple[str, str], dict[str, Any]] = {
+    ("kyc-verification", "verify"): KYC,
+    ("image-processing", "process"): IMAGE,
+}

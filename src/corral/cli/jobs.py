@@ -1,0 +1,164 @@
+"""`corral jobs add | status | logs`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from cyclopts import App
+
+from corral.adding import AddOptions
+from corral.bullmq.connection import close_shared_clients
+from corral.cli.output import console, errors, moment, print_fields, print_json
+from corral.errors import InvalidInput, JobNotFound, UnknownQueue
+from corral.job import Job
+from corral.policy import Retry
+from corral.queue import Queue
+from corral.queues import built_in
+
+app = App(name="jobs", help="Add jobs and look at them.")
+
+
+@app.command
+def add(
+    queue: str,
+    name: str,
+    data: str = "null",
+    *,
+    delay: float | None = None,
+    priority: int | None = None,
+    attempts: int | None = None,
+    idempotency_key: str | None = None,
+    wait: float | None = None,
+    json: bool = False,
+) -> None:
+    """Add a job. DATA is JSON, or - to read it from standard input.
+
+    Parameters
+    ----------
+    queue: name of the queue
+    name: name of the job
+    data: JSON text, or -
+    delay: seconds until it may start
+    priority: lower runs first
+    attempts: how often it is tried
+    idempotency_key: the same key gives the same job for 24 hours
+    wait: wait up to so many seconds for the result
+    json: print JSON
+    """
+    raw = sys.stdin.buffer.read() if data == "-" else data.encode()
+    options = AddOptions(delay=delay, priority=priority, idempotency_key=idempotency_key)
+    target = _queue(queue)
+    if attempts is not None:
+        options["retry"] = Retry(
+            attempts=attempts,
+            delays=target.retry.delays,
+            delay=target.retry.delay,
+            jitter=target.retry.jitter,
+        )
+
+    async def run() -> None:
+        job = await target.add_json(name, raw, **options)
+        answer: dict[str, Any] = {"id": job.id, "queue": job.queue, "name": name, "existed": job.existed}
+        if wait is not None:
+            if not json:
+                errors.print(f"Job {job.id} is in {job.queue}; waiting for it …")
+            await job.result(timeout=wait)
+            await job.refresh()
+            answer |= {"status": job.status, "result": job.result_value}
+        if json:
+            print_json(answer)
+        else:
+            print_fields(f"Job {job.id}", answer)
+
+    _run(run())
+
+
+@app.command
+def status(job_id: str, *, queue: str | None = None, json: bool = False) -> None:
+    """Show a job: its state, attempts, times, result or reason.
+
+    Parameters
+    ----------
+    job_id: the job's id
+    queue: its queue; without it, all built-in queues are asked
+    json: print JSON
+    """
+
+    async def run() -> None:
+        job = await _find(job_id, queue)
+        fields = {
+            "id": job.id,
+            "queue": job.queue,
+            "name": job.name,
+            "status": job.status,
+            "progress": job.progress,
+            "attemptsMade": job.attempts_made,
+            "enqueuedAt": moment(job.enqueued_at),
+            "startedAt": moment(job.started_at),
+            "finishedAt": moment(job.finished_at),
+            "processedBy": job.processed_by,
+            "result": job.result_value,
+            "failedReason": job.failed_reason,
+        }
+        if json:
+            print_json(fields)
+        else:
+            print_fields(f"Job {job.id}", fields)
+
+    _run(run())
+
+
+@app.command
+def logs(job_id: str, *, queue: str | None = None, json: bool = False) -> None:
+    """Print what a job logged, oldest first.
+
+    Parameters
+    ----------
+    job_id: the job's id
+    queue: its queue; without it, all built-in queues are asked
+    json: print a JSON list
+    """
+
+    async def run() -> None:
+        rows = await (await _find(job_id, queue)).logs()
+        if json:
+            print_json(rows)
+        else:
+            for row in rows:
+                console.print(row, markup=False)
+            if not rows:
+                errors.print(f"Job {job_id} has logged nothing.")
+
+    _run(run())
+
+
+def _queue(name: str) -> Queue:
+    try:
+        return built_in(name)[name]
+    except UnknownQueue:
+        return Queue(name)
+
+
+async def _find(job_id: str, queue: str | None) -> Job:
+    queues = [_queue(queue)] if queue else list(built_in().values())
+    found = [job for job in await asyncio.gather(*(q.get(job_id) for q in queues)) if job is not None]
+    if not found:
+        places = ", ".join(q.name for q in queues)
+        raise JobNotFound(f"There is no job {job_id} in {places}. Name its queue with --queue.")
+    if len(found) > 1:
+        places = ", ".join(job.queue for job in found)
+        raise InvalidInput(f"Job {job_id} exists in {places}. Choose one with --queue.")
+    return found[0]
+
+
+def _run(command: Coroutine[Any, Any, None]) -> None:
+    async def run() -> None:
+        try:
+            await command
+        finally:
+            await close_shared_clients()
+
+    asyncio.run(run())

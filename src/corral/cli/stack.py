@@ -1,0 +1,112 @@
+"""The whole service in one command: Redis, sandbox, HTTP API, workers; started in order, stopped in reverse.
+
+Everything listens on loopback. What is not configured is made: a server on the data directory if REDIS_URL
+is not set, a key for the API if CORRAL_API_KEYS is not set. Both are kept in the data directory, readable by
+its owner alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from corral.api.app import create_app
+from corral.api.server import ApiServer
+from corral.bullmq.connection import close_shared_clients
+from corral.embedded.datadir import write_private
+from corral.embedded.locate import needs_server
+from corral.embedded.server import EmbeddedServer
+from corral.providers import close_providers
+from corral.queues import built_in
+from corral.sandbox import serve
+from corral.settings import Settings
+from corral.worker.supervise import Supervisor
+
+log = structlog.get_logger(__name__)
+
+
+class Stack:
+    """`async with Stack(…) as stack:` runs the service; `await stack.workers.run()` until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        host: str,
+        api_port: int,
+        processes: int,
+        sandbox: bool,
+        own_key: bool = False,
+    ) -> None:
+        self.data_dir = data_dir
+        self.sandbox_url: str | None = None
+        self.api: ApiServer
+        self.workers: Supervisor
+        self.key = ""
+        self._host = host
+        self._api_port = api_port
+        self._processes = processes
+        self._sandbox = sandbox
+        self._own_key = own_key
+        self._open = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as opening:
+            os.environ["CORRAL_DATA_DIR"] = str(self.data_dir)
+            if needs_server(Settings.load()):
+                server = await opening.enter_async_context(EmbeddedServer(self.data_dir))
+                os.environ |= {"REDIS_URL": server.url, "REDIS_PASSWORD": server.password}
+            self.key = self._ensure_key()
+            opening.push_async_callback(close_shared_clients)
+            opening.push_async_callback(close_providers)
+            self.api = ApiServer(
+                create_app(Settings.load(), built_in(), allow_any_queue=True),
+                host=self._host,
+                port=self._api_port,
+            )
+            await opening.enter_async_context(self.api)
+            # Providers call back at the port that was really taken.
+            os.environ["CORRAL_PUBLIC_URL"] = self.api.url
+            if self._sandbox:
+                self._start_sandbox(opening)
+            self.workers = self._supervise(opening)
+            self._open = opening.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    def _start_sandbox(self, opening: contextlib.AsyncExitStack) -> None:
+        os.environ["CORRAL_SANDBOX"] = "1"
+        if not Settings.load().sandbox_url:
+            sandbox = serve(public_url=self.api.url)
+            opening.callback(sandbox.stop)
+            os.environ["CORRAL_SANDBOX_URL"] = sandbox.url
+        self.sandbox_url = Settings.load().sandbox_url
+
+    def _supervise(self, opening: contextlib.AsyncExitStack) -> Supervisor:
+        health_dir = opening.enter_context(tempfile.TemporaryDirectory(prefix="corral-health-"))
+        command = [sys.executable, "-m", "corral.worker.process", "--health-dir", health_dir]
+        return Supervisor(command, self._processes, Settings.load().grace_seconds)
+
+    def _ensure_key(self) -> str:
+        """The key to show to whoever started this, or "" if keys are configured: then they know theirs."""
+        configured = Settings.load().api_keys.get_secret_value()
+        if configured and not self._own_key:
+            return ""
+        file = self.data_dir / "api-key"
+        if file.exists():
+            key = file.read_text().strip()
+        else:
+            key = secrets.token_urlsafe(24)
+            self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(file, key)
+        os.environ["CORRAL_API_KEYS"] = ",".join(filter(None, [configured, f"local:{key}:admin"]))
+        return key

@@ -1,0 +1,54 @@
+"""`corral up`: the whole service on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from corral.cli.output import errors, print_json
+from corral.cli.stack import Stack
+from corral.observe.logs import configure_logs
+
+
+def up(
+    *,
+    api_port: int = 3000,
+    host: str = "127.0.0.1",
+    data_dir: Path = Path(".corral"),
+    processes: int = 1,
+    sandbox: bool = True,
+    json: bool = False,
+) -> int:
+    """Start Redis, the HTTP API and the workers, and stay up until Ctrl-C.
+
+    Parameters
+    ----------
+    api_port: port of the HTTP API; 0 takes a free one
+    host: address the HTTP API listens on
+    data_dir: where the embedded server, images and keys are kept
+    processes: worker processes
+    sandbox: providers without a key talk to the local sandbox instead
+    json: print where the service listens as JSON, and log lines as JSON
+    """
+    configure_logs(json=json or None)
+
+    async def run() -> int:
+        stack = Stack(data_dir=data_dir, host=host, api_port=api_port, processes=processes, sandbox=sandbox)
+        async with stack:
+            _announce(stack, json=json)
+            return await stack.workers.run()
+
+    return asyncio.run(run())
+
+
+def _announce(stack: Stack, *, json: bool) -> None:
+    if json:
+        print_json({"api": stack.api.url, "key": stack.key or None, "sandbox": stack.sandbox_url})
+        return
+    errors.print(f"[bold]Corral is up.[/bold] API: {stack.api.url}")
+    if stack.key:
+        errors.print(f"Key: {stack.key}  (kept in {stack.data_dir}/api-key)")
+    if stack.sandbox_url:
+        errors.print(
+            "[yellow]Sandbox mode:[/yellow] providers without a key are local stand-ins; nothing is real."
+        )

@@ -1,0 +1,162 @@
+"""The queue `kyc-verification`: a person's document, verified by Onfido or iDenfy.
+
+    processing in Supabase → submit (each step checkpointed) → progress 50
+    → durable wait, woken by the signed webhook, with a poll as fallback
+    → outcome in Supabase → progress 75 → a job on `notification` → progress 100 → result
+
+Guarantees: a verification is paid for once, whatever crashes between the steps (limits in `kyc_onfido` and
+`kyc_idenfy`). A rejected person is a completed job. An outcome in Supabase is never overwritten. `failed` is
+written only when no attempt is left, and the user is notified once.
+Limits: if Supabase itself is away when the last attempt fails, the row stays `processing`; the log says so
+(`kyc_failure_not_written`). While it waits a job holds no slot and spends no attempt.
+
+Options: the providers' keys, CORRAL_KYC_TABLE, CORRAL_KYC_COUNTRY.
+Emits the log events `kyc_decided` (info), `kyc_failed` (warning), `kyc_failure_not_written` (error).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import cast
+
+import structlog
+
+from corral.context import JobContext
+from corral.errors import CorralError, LockLost, Snooze, Unrecoverable
+from corral.policy import Priority, Retry
+from corral.providers import Providers, providers
+from corral.queue import Queue
+from corral.queues import notification
+from corral.queues.kyc_idenfy import verify_at_idenfy
+from corral.queues.kyc_onfido import verify_at_onfido
+from corral.queues.kyc_status import StatusRow
+from corral.queues.kyc_steps import Case, Decision
+from corral.queues.kyc_types import KycJob, KycResult, Outcome, Status
+from corral.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that an attempt keeps back from its time limit to write down that it failed.
+RESERVE = 5.0
+
+queue = Queue(
+    "kyc-verification",
+    retry=Retry(attempts=3, delays=(60, 300, 900)),
+    timeout=60,
+    priority=Priority.HIGH,
+    concurrency=5,
+)
+
+#: What the user reads. Nothing about the document or the reason belongs on a locked screen.
+MESSAGES: dict[Status, tuple[str, str]] = {
+    Status.APPROVED: ("Identity verified", "Your identity has been verified."),
+    Status.REJECTED: (
+        "Verification unsuccessful",
+        "We could not verify your identity. Open the app to see more.",
+    ),
+    Status.PENDING_REVIEW: ("Verification in review", "A member of our team is looking at your documents."),
+    Status.EXPIRED: (
+        "Verification expired",
+        "The verification was not finished in time. Please start again.",
+    ),
+}
+
+
+class AttemptNearlyOver(CorralError):
+    """The attempt came close to its time limit and was ended, so that its state could be written down."""
+
+
+@queue.job("verify")
+async def verify(job: JobContext, data: KycJob) -> KycResult:
+    """Verify one document; run again from the top after every wait and every failure."""
+    outside = await providers()
+    row = StatusRow(outside.supabase, Settings.load().kyc_table, job.id, data)
+    try:
+        try:
+            async with asyncio.timeout(time_left(job.deadline, time.time())):
+                return await _verify(job, data, outside, row)
+        except TimeoutError as error:
+            raise AttemptNearlyOver from error
+    except Exception as error:
+        if is_last(error, job.attempt, job.attempts):
+            await _write_failed(job, row, error)
+        raise
+
+
+async def _verify(job: JobContext, data: KycJob, outside: Providers, row: StatusRow) -> KycResult:
+    status, completed_at = _decided(job)
+    if status is None:
+        if not job.checkpoints.get("processing"):
+            await row.write(Status.PROCESSING, _iso(time.time()))
+            await job.checkpoint({"processing": True})
+        case = Case(job, data, outside, time.time)
+        decision = await (verify_at_onfido(case) if data.provider == "onfido" else verify_at_idenfy(case))
+        status, completed_at = decision.status, _iso(time.time())
+        await _keep(job, decision, completed_at)
+    await row.write(status, completed_at, provider_ref=job.checkpoints.get("provider_ref"))
+    await job.progress(75)
+    await _notify(job, data, status)
+    await job.progress(100)
+    log.info("kyc_decided", job_id=job.id, provider=data.provider, status=status.value)
+    # The flows give only states that end a verification; the enum's type cannot say so.
+    return KycResult(success=True, status=cast("Outcome", status.value), completed_at=completed_at)
+
+
+# Steps
+
+
+def _decided(job: JobContext) -> tuple[Status | None, str]:
+    """The outcome that an earlier run stored."""
+    stored = job.checkpoints
+    return (Status(stored["outcome"]) if "outcome" in stored else None), str(stored.get("decided_at", ""))
+
+
+async def _keep(job: JobContext, decision: Decision, at: str) -> None:
+    await job.checkpoint(
+        {"outcome": decision.status.value, "decided_at": at, "provider_ref": decision.provider_ref}
+    )
+
+
+async def _notify(job: JobContext, data: KycJob, status: Status) -> None:
+    title, body = MESSAGES[status]
+    message = notification.NotificationJob(
+        user_id=data.user_id, type="push", title=title, body=body, data={"kycStatus": status.value}
+    )
+    # The id makes it one message, however often this step runs.
+    await notification.queue.add("send", message, job_id=f"kyc-{job.id}")
+
+
+async def _write_failed(job: JobContext, row: StatusRow, error: Exception) -> None:
+    """Say in Supabase that nobody will try again. The error that led here is the one that counts."""
+    # The text of a foreign error may hold anything.
+    reason = str(error) if isinstance(error, CorralError) else type(error).__name__
+    log.warning("kyc_failed", job_id=job.id, reason=reason)
+    try:
+        await row.write(Status.FAILED, _iso(time.time()))
+        # So that a job which is tried again from the dead letters says `processing` again.
+        await job.checkpoint({"processing": False})
+    except CorralError as second:
+        log.error("kyc_failure_not_written", job_id=job.id, reason=str(second))
+
+
+# Decisions
+
+
+def is_last(error: Exception, attempt: int, attempts: int) -> bool:
+    """Whether nobody will try again after this error. A lost lock means that another worker does."""
+    if isinstance(error, Snooze | LockLost):
+        return False
+    return isinstance(error, Unrecoverable) or attempt >= attempts
+
+
+def time_left(deadline: float | None, now: float) -> float | None:
+    """Seconds that the steps may take: up to the attempt's deadline less a reserve. None: no deadline."""
+    if deadline is None:
+        return None
+    return max(deadline - now - min(RESERVE, (deadline - now) / 10), 0.0)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

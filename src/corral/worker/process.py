@@ -1,0 +1,102 @@
+"""One worker process, as the supervisor starts it: `python -m corral.worker.process …`.
+
+It runs its queues until SIGTERM and, once a second, writes its health to a file that the supervisor reads.
+Exit codes: 0 stopped or drained, 78 a configuration error (the supervisor does not try again), else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from corral.bullmq.connection import close_shared_clients
+from corral.errors import ConfigurationError, CorralError, InvalidInput
+from corral.observe.logs import configure_logs
+from corral.worker.supervise import until_orphaned
+from corral.worker.target import load_worker
+from corral.worker.worker import Worker
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # Windows has none
+    from asyncio import new_event_loop
+
+log = structlog.get_logger(__name__)
+
+#: EX_CONFIG of sysexits.h.
+EXIT_CONFIGURATION = 78
+
+HEALTH_SECONDS = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    configure_logs()
+    try:
+        worker = load_worker(options.target, options.queues, options.concurrency)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_run(worker, until_empty=options.until_empty, health_dir=options.health_dir))
+    except (ConfigurationError, InvalidInput) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIGURATION
+    except CorralError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="corral worker process")
+    parser.add_argument("target", nargs="?")
+    parser.add_argument("--queues", type=lambda text: [q for q in text.split(",") if q], default=[])
+    parser.add_argument("--concurrency", type=int, default=20)
+    parser.add_argument("--until-empty", action="store_true")
+    parser.add_argument("--health-dir", type=Path)
+    return parser
+
+
+async def _run(worker: Worker, *, until_empty: bool, health_dir: Path | None) -> None:
+    beside = [asyncio.create_task(_stop_when_orphaned(worker))]
+    if health_dir:
+        beside.append(asyncio.create_task(_report(worker, health_dir)))
+    try:
+        await worker.run(until_empty=until_empty)
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await close_shared_clients()
+
+
+async def _stop_when_orphaned(worker: Worker) -> None:
+    """A supervisor that was killed can tell nobody; its children must not go on unseen."""
+    await until_orphaned(os.getppid())
+    log.warning("supervisor_gone", worker=worker.name)
+    worker.stop()
+
+
+async def _report(worker: Worker, folder: Path) -> None:
+    """Written by the event loop itself: a loop that stands still stops writing, and that is the alarm."""
+    path = folder / f"{worker.name}.json"
+    draft = path.with_suffix(".tmp")
+    try:
+        while True:
+            report = worker.health() | {"written_at": time.time()}
+            draft.write_text(json.dumps(report))
+            draft.replace(path)
+            await asyncio.sleep(HEALTH_SECONDS)
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
