@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from corral.adding import AddOptions
 from corral.api import bodies, problems
 from corral.api.bodies import BulkJob
 from corral.api.problems import FieldError, Refused
@@ -43,20 +44,20 @@ class Adder(Protocol):
 class AddOne:
     """POST /v1/queues/{queue}/jobs."""
 
-    __slots__ = ("_location", "_queue", "_tail")
+    __slots__ = ("_location", "_tail", "queue")
 
     def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+        self.queue = queue
         self._location = f"/v1/queues/{quote(queue.name, safe='')}/jobs/"
         self._tail = b',"queue":' + _encode(queue.name) + b',"status":"queued"}'
 
     async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted:
         request = bodies.job_request(body)
-        given = bodies.options(request, self._queue.retry)
+        given = bodies.options(request, self.queue.retry)
         if idempotency_key is not None:
             given["idempotency_key"] = idempotency_key
         try:
-            job = await self._queue.add_json(request.name, bytes(request.data), **given)
+            job = await self.queue.add_json(request.name, bytes(request.data), **given)
         except InvalidData as error:
             raise Refused(problems.under(problems.invalid_data(error), "$.data")) from None
         except UnknownJobName as error:
@@ -73,7 +74,7 @@ class AddData:
     """The mission's routes: the body is the data of one kind of job.
 
     The id is made here and is unlike any other, so that GET /job-status/{jobId} needs no queue, and nobody
-    comes upon another person's verification by counting.
+    comes upon another person's verification by counting. With an Idempotency-Key the queue numbers the job.
     """
 
     __slots__ = ("_message", "_name", "_prefix", "_queue")
@@ -86,12 +87,16 @@ class AddData:
 
     async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted:
         bodies.check_utf8(body)
-        job_id = f"{self._prefix}-{secrets.token_hex(10)}"
+        given: AddOptions
+        if idempotency_key is None:
+            given = {"job_id": f"{self._prefix}-{secrets.token_hex(10)}"}
+        else:
+            given = {"idempotency_key": idempotency_key}  # the queue gives the id: it takes one of both
         try:
-            job = await self._queue.add_json(self._name, body, job_id=job_id, idempotency_key=idempotency_key)
+            job = await self._queue.add_json(self._name, body, **given)
         except InvalidData as error:
             raise Refused(problems.invalid_data(error, body)) from None
-        where = f"/job-status/{job.id}"
+        where = f"/job-status/{job.id}?queue={self._queue.name}"
         answer = {
             "jobId": job.id,
             "status": "queued",
@@ -103,33 +108,33 @@ class AddData:
 class AddBulk:
     """POST /v1/queues/{queue}/jobs/bulk."""
 
-    __slots__ = ("_queue",)
+    __slots__ = ("queue",)
 
     def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+        self.queue = queue
 
     async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted:
         requests = bodies.bulk_request(body)
-        wrong = check(self._queue, requests)
+        wrong = check(self.queue, requests)
         if wrong:
             raise Refused(problems.invalid("No job was added", wrong))
         jobs = await self._add(requests, idempotency_key)
-        answer = {"queue": self._queue.name, "status": "queued", "jobIds": [job.id for job in jobs]}
+        answer = {"queue": self.queue.name, "status": "queued", "jobIds": [job.id for job in jobs]}
         return Accepted(_encode(answer), None, all(job.existed for job in jobs))
 
     async def _add(self, requests: Sequence[BulkJob], idempotency_key: str | None) -> list[Job]:
         name = requests[0].name
         if idempotency_key is None and all(r.opts is None and r.name == name for r in requests):
-            return await self._queue.add_many_json(name, [bytes(r.data) for r in requests])
+            return await self.queue.add_many_json(name, [bytes(r.data) for r in requests])
         return await asyncio.gather(
             *(self._add_one(index, r, idempotency_key) for index, r in enumerate(requests))
         )
 
     async def _add_one(self, index: int, request: BulkJob, idempotency_key: str | None) -> Job:
-        given = {} if request.opts is None else bodies.options(request.opts, self._queue.retry)
+        given: AddOptions = {} if request.opts is None else bodies.options(request.opts, self.queue.retry)
         if idempotency_key is not None:
             given["idempotency_key"] = f"{idempotency_key}:{index}"
-        return await self._queue.add_json(request.name, bytes(request.data), **given)
+        return await self.queue.add_json(request.name, bytes(request.data), **given)
 
 
 def check(queue: Queue, requests: Sequence[BulkJob]) -> tuple[FieldError, ...]:
@@ -162,7 +167,7 @@ def _check_one(queue: Queue, request: BulkJob, path: str) -> list[FieldError]:
         try:
             given = bodies.options(request.opts, queue.retry)
             if "job_id" in given:
-                check_job_id(given["job_id"])
+                check_job_id(given["job_id"] or "")
         except Refused as error:
             wrong += problems.under(error.problem, f"{path}.opts").errors
         except InvalidOptions as error:

@@ -89,6 +89,8 @@ def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Res
     detail = error.detail
     if error.status_code == 404:
         detail = "There is nothing here. The routes are listed in /openapi.json."
+    elif error.status_code == 405:
+        detail = f"This route takes {(error.headers or {}).get('allow', 'another method')}."
     problem = problems.http(error.status_code, detail, headers=error.headers)
     if isinstance(error.extra, list):
         wrong = tuple(

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from corral.adding import AddOptions
 from corral.api import problems
 from corral.api.problems import FieldError, Refused
 from corral.policy import MAX_PRIORITY, Priority, Retry
@@ -151,7 +152,7 @@ def _field_error(error: msgspec.ValidationError, *, prefix: str = "$") -> FieldE
     return problems.field_error(str(error), known=known, prefix=prefix)
 
 
-def options(spec: Options, policy: Retry) -> dict[str, Any]:
+def options(spec: Options, policy: Retry) -> AddOptions:
     """The keyword arguments of `Queue.add_json` for these options; empty if all are left out.
 
     policy: the queue's own retry policy, which a partial `retry` or `attempts` changes.
@@ -160,7 +161,7 @@ def options(spec: Options, policy: Retry) -> dict[str, Any]:
         raise Refused(
             problems.invalid("No job was added", (FieldError("$.at", "Give `delay` or `at`, not both."),))
         )
-    given: dict[str, Any] = {}
+    given: AddOptions = {}
     if spec.delay is not None:
         given["delay"] = spec.delay
     if spec.at is not None:

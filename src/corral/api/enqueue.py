@@ -19,7 +19,6 @@ error of Corral's tree and becomes problem JSON in one place. Emits what `edge.p
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -27,7 +26,9 @@ from corral.api import problems
 from corral.api.adding import Accepted, AddBulk, AddData, Adder, AddOne
 from corral.api.asgi import App, Receive, Scope, Send
 from corral.api.auth import Permission
+from corral.api.clock import Clock
 from corral.api.edge import JSON_HEADERS, request_id, send_problem, write_down, write_down_crash
+from corral.api.known import OTHERS_KEPT
 from corral.api.lookup import ANSWER_SECONDS
 from corral.api.problems import Problem, Refused
 from corral.api.reading import BodyReader, CallerLeft, check_media_type
@@ -67,7 +68,9 @@ class EnqueueLayer:
         self._service = service
         self._app = app
         self._bodies = BodyReader()
+        self._clock = Clock(ANSWER_SECONDS)
         self._routes = _declared_routes(service)
+        self._others: dict[tuple[str, str], AddOne | AddBulk] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -109,22 +112,30 @@ class EnqueueLayer:
         if method != "POST":
             raise Refused(_POST_ONLY)
         self._service.keyring.require(headers.get(b"authorization"), Permission.ENQUEUE)
-        add = route.add
-        if add is None:
-            queue = self._service.known.named(route.queue)
-            add = AddBulk(queue) if route.template is BULK else AddOne(queue)
+        add = route.add or self._adder(route)
         check_media_type(headers)
         key = headers.get(b"idempotency-key")
         idempotency_key = None if key is None else _usable(key)
         body = await self._bodies.read(headers, receive)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await add(body, idempotency_key)
+            return await self._clock.bound(add(body, idempotency_key))
         except TimeoutError:
             raise RedisUnavailable(
                 f"Redis did not answer within {ANSWER_SECONDS:g} s. The job may have been added all the "
                 "same: send an Idempotency-Key, and the same one again, to repeat a request safely."
             ) from None
+
+    def _adder(self, route: Route) -> Adder:
+        """The adder of a queue that was not declared, remembered for as long as the queue itself is."""
+        queue = self._service.known.named(route.queue)
+        known = self._others.get((route.template, route.queue))
+        if known is not None and known.queue is queue:
+            return known
+        if len(self._others) >= 2 * OTHERS_KEPT:
+            self._others.clear()
+        made = AddBulk(queue) if route.template is BULK else AddOne(queue)
+        self._others[route.template, route.queue] = made
+        return made
 
 
 def _declared_routes(service: Service) -> dict[str, Route]:

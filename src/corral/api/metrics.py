@@ -64,4 +64,5 @@ async def metrics(request: Request[Any, Any, Any], service: Service) -> Response
     registry.register(service.traffic)
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(registry), media_type=content_type)
+    # Litestar adds the charset to text types itself.
+    return Response(encode(registry), media_type=content_type.removesuffix("; charset=utf-8"))

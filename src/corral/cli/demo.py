@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import uvloop
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from corral.cli.output import console, errors, print_json
@@ -86,35 +84,33 @@ def _jobs() -> list[_Sent]:
     ]
 
 
-def demo(*, data_dir: Path | None = None, api_port: int = 0, json: bool = False) -> int:
+def demo(*, data_dir: Path = Path(".corral/demo"), api_port: int = 0, json: bool = False) -> int:
     """Start everything, send real jobs over HTTP, show them until they end, print their results.
 
     Parameters
     ----------
-    data_dir: where server and images are kept; if not given, a folder that is removed at the end
+    data_dir: where the server's data and the images are kept
     api_port: port of the HTTP API; 0 takes a free one
     json: print the results as one JSON document
     """
     configure_logs(json=json or None, level=30)  # warnings: the progress bars are the story here
     jobs = _jobs()
-    with _folder(data_dir) as folder:
-        asyncio.run(_demonstrate(folder, api_port, jobs, quiet=json))
-        _show(jobs, json=json)
+    uvloop.run(_demonstrate(data_dir, api_port, jobs, quiet=json))
+    _show(jobs, json=json)
+    if not json:
+        console.print(f"\nThe pictures are in {data_dir / 'images'}.")
     return 0 if all(job.seen.get("status") == "completed" for job in jobs) else 1
-
-
-@contextlib.contextmanager
-def _folder(data_dir: Path | None) -> Iterator[Path]:
-    if data_dir is not None:
-        yield data_dir
-        return
-    with tempfile.TemporaryDirectory(prefix="corral-demo-") as folder:
-        yield Path(folder)
 
 
 async def _demonstrate(folder: Path, api_port: int, jobs: list[_Sent], *, quiet: bool) -> None:
     stack = Stack(
-        data_dir=folder, host="127.0.0.1", api_port=api_port, processes=1, sandbox=True, own_key=True
+        data_dir=folder,
+        host="127.0.0.1",
+        api_port=api_port,
+        processes=1,
+        sandbox=True,
+        own_key=True,
+        quiet=True,
     )
     async with stack:
         errors.print(f"[bold]Corral is up[/bold] at {stack.api.url}, key {stack.key}")

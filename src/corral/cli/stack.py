@@ -44,6 +44,7 @@ class Stack:
         processes: int,
         sandbox: bool,
         own_key: bool = False,
+        quiet: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self.sandbox_url: str | None = None
@@ -55,6 +56,7 @@ class Stack:
         self._processes = processes
         self._sandbox = sandbox
         self._own_key = own_key
+        self._quiet = quiet
         self._open = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -94,6 +96,7 @@ class Stack:
     def _supervise(self, opening: contextlib.AsyncExitStack) -> Supervisor:
         health_dir = opening.enter_context(tempfile.TemporaryDirectory(prefix="corral-health-"))
         command = [sys.executable, "-m", "corral.worker.process", "--health-dir", health_dir]
+        command += ["--quiet"] if self._quiet else []
         return Supervisor(command, self._processes, Settings.load().grace_seconds)
 
     def _ensure_key(self) -> str:

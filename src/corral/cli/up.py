@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
+
+import uvloop
 
 from corral.cli.output import errors, print_json
 from corral.cli.stack import Stack
@@ -38,7 +39,7 @@ def up(
             _announce(stack, json=json)
             return await stack.workers.run()
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def _announce(stack: Stack, *, json: bool) -> None:

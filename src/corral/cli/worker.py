@@ -50,6 +50,7 @@ def worker(
             command += [target] if target else []
             command += ["--queues", queues, "--concurrency", str(concurrency), "--health-dir", folder]
             command += ["--until-empty"] if until_empty else []
+            command += ["--json-logs"] if json else []
             supervisor = Supervisor(command, processes, settings.grace_seconds, until_empty=until_empty)
             if health_port is None:
                 return await supervisor.run()

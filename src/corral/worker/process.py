@@ -10,12 +10,14 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError, CorralError, InvalidInput
@@ -23,11 +25,6 @@ from corral.observe.logs import configure_logs
 from corral.worker.supervise import until_orphaned
 from corral.worker.target import load_worker
 from corral.worker.worker import Worker
-
-try:
-    from uvloop import new_event_loop
-except ImportError:  # Windows has none
-    from asyncio import new_event_loop
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +36,10 @@ HEALTH_SECONDS = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    configure_logs()
+    configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else logging.INFO)
     try:
         worker = load_worker(options.target, options.queues, options.concurrency)
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_run(worker, until_empty=options.until_empty, health_dir=options.health_dir))
+        uvloop.run(_run(worker, until_empty=options.until_empty, health_dir=options.health_dir))
     except (ConfigurationError, InvalidInput) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIGURATION
@@ -60,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--concurrency", type=int, default=20)
     parser.add_argument("--until-empty", action="store_true")
     parser.add_argument("--health-dir", type=Path)
+    parser.add_argument("--json-logs", action="store_true")
+    parser.add_argument("--quiet", action="store_true")
     return parser
 
 
