@@ -71,7 +71,9 @@ class Answer:
 
 
 class CorralQueue:
-    def __init__(self, loop: Loop, keys: QueueKeys, worker: str, lock_ms: int, limit: RateLimit | None) -> None:
+    def __init__(
+        self, loop: Loop, keys: QueueKeys, worker: str, lock_ms: int, limit: RateLimit | None
+    ) -> None:
         self._loop = loop
         self._producer = loop.run(_called(Producer, loop.client, keys))
         self._consumer = Consumer(

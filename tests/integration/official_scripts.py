@@ -44,7 +44,9 @@ class OfficialQueue:
         arguments = msgpack.packb([self.base, job_id, name, now, None, None, None, None, None])
         args = [arguments, data, msgpack.packb(opts), now]
         if opts.get("delay"):
-            return self._run("addDelayedJob", ["marker", "meta", "id", "delayed", "completed", "events"], args)
+            return self._run(
+                "addDelayedJob", ["marker", "meta", "id", "delayed", "completed", "events"], args
+            )
         if opts.get("priority"):
             keys = ["marker", "meta", "id", "prioritized", "delayed", "completed", "active", "events", "pc"]
             return self._run("addPrioritizedJob", keys, args)
@@ -57,7 +59,18 @@ class OfficialQueue:
         self, token: str, *, now: int, lock_ms: int, worker: str, limiter: dict[str, int] | None
     ) -> tuple[str | None, dict[str, str], int]:
         """(job id, its hash, milliseconds until the rate limit allows more) of one moveToActive."""
-        keys = ["wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc"]
+        keys = [
+            "wait",
+            "active",
+            "prioritized",
+            "events",
+            "stalled",
+            "limiter",
+            "delayed",
+            "paused",
+            "meta",
+            "pc",
+        ]
         options = {"token": token, "lockDuration": lock_ms, "limiter": limiter, "name": worker}
         raw, job_id, rate_ttl, _ = self._run(
             "moveToActive", [*keys, "marker"], [self.base, now, msgpack.packb(options)]
@@ -79,7 +92,18 @@ class OfficialQueue:
         fields: list[str] | None = None,
     ) -> int:
         """moveToFinished without fetching the next job."""
-        keys = ["wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc"]
+        keys = [
+            "wait",
+            "active",
+            "prioritized",
+            "events",
+            "stalled",
+            "limiter",
+            "delayed",
+            "paused",
+            "meta",
+            "pc",
+        ]
         keys += [target, f".{job_id}", f"metrics:{target}", "marker"]
         options = {
             "token": token,
@@ -103,9 +127,21 @@ class OfficialQueue:
         args = [self.base, now, push, job_id, token, msgpack.packb(fields)]
         return self._run("retryJob", [*keys, "marker", "stalled"], args)
 
-    def delay(self, job_id: str, token: str, *, now: int, delay_ms: int, spend: bool, fields: list[str]) -> int:
+    def delay(
+        self, job_id: str, token: str, *, now: int, delay_ms: int, spend: bool, fields: list[str]
+    ) -> int:
         """moveToDelayed; `spend` counts the attempt."""
-        keys = ["marker", "active", "prioritized", "delayed", f".{job_id}", "events", "meta", "stalled", "wait"]
+        keys = [
+            "marker",
+            "active",
+            "prioritized",
+            "delayed",
+            f".{job_id}",
+            "events",
+            "meta",
+            "stalled",
+            "wait",
+        ]
         packed = msgpack.packb(fields) if fields else ""
         args = [self.base, now, job_id, token, delay_ms, "0" if spend else "1", packed, "0"]
         return self._run("moveToDelayed", [*keys, "limiter", "pc"], args)

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from enum import Flag, StrEnum, auto
+from enum import StrEnum
 
 import structlog
 
@@ -34,13 +34,13 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{1,512}")
 
 
-class Permission(Flag):
+class Permission(StrEnum):
     """What a route asks for."""
 
-    ENQUEUE = auto()
-    READ_JOBS = auto()
-    READ_METRICS = auto()
-    READ_DESCRIPTION = auto()
+    ENQUEUE = "enqueue"
+    READ_JOBS = "read jobs"
+    READ_METRICS = "read metrics"
+    READ_DESCRIPTION = "read the API's description"
 
 
 class Role(StrEnum):
@@ -49,10 +49,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-GRANTS: dict[Role, Permission] = {
-    Role.ENQUEUE: Permission.ENQUEUE | Permission.READ_JOBS | Permission.READ_DESCRIPTION,
-    Role.READ: Permission.READ_JOBS | Permission.READ_METRICS | Permission.READ_DESCRIPTION,
-    Role.ADMIN: ~Permission(0),
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.ENQUEUE: frozenset({Permission.ENQUEUE, Permission.READ_JOBS, Permission.READ_DESCRIPTION}),
+    Role.READ: frozenset({Permission.READ_JOBS, Permission.READ_METRICS, Permission.READ_DESCRIPTION}),
+    Role.ADMIN: frozenset(Permission),
 }
 
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="corral"'),)
@@ -88,9 +88,7 @@ class ApiKey:
     name: str
     role: Role
     digest: bytes
-
-    def may(self, permission: Permission) -> bool:
-        return permission in GRANTS[self.role]
+    grants: frozenset[Permission]
 
 
 class Keyring:
@@ -143,7 +141,7 @@ class Keyring:
                 found = key
         if found is None:
             raise Refused(_UNKNOWN_KEY)
-        if permission not in GRANTS[found.role]:
+        if permission not in found.grants:
             raise Refused(_wrong_role(found, permission))
         return found
 
@@ -170,7 +168,7 @@ def _key(number: int, entry: str) -> ApiKey:
         )
     if len(secret) < GUESSABLE_CHARS:
         log.warning("api_key_short", key=name, chars=len(secret), advice=f"use {GUESSABLE_CHARS} or more")
-    return ApiKey(name, Role(role), hashlib.sha256(secret.encode()).digest())
+    return ApiKey(name, Role(role), hashlib.sha256(secret.encode()).digest(), GRANTS[Role(role)])
 
 
 def _wrong_role(key: ApiKey, permission: Permission) -> Problem:
@@ -179,5 +177,5 @@ def _wrong_role(key: ApiKey, permission: Permission) -> Problem:
         403,
         "wrong-role",
         "Not allowed with this key",
-        f"The key {key.name!r} has the role {str(key.role)!r}, which may not do this. Roles that may: {can}.",
+        f"The key {key.name!r} has the role {str(key.role)!r}, which may not {permission}. Who may: {can}.",
     )

@@ -70,12 +70,13 @@ class EnqueueLayer:
         self._bodies = BodyReader()
         self._clock = Clock(ANSWER_SECONDS)
         self._routes = _declared_routes(service)
+        self._seen: dict[str, Route] = {}
         self._others: dict[tuple[str, str], AddOne | AddBulk] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
-            route = self._routes.get(path) or _other_route(path)
+            route = self._routes.get(path) or self._other_route(path)
             # …/jobs/bulk is also where a job of the id "bulk" is looked at.
             if route is not None and (scope["method"] == "POST" or route.template is not BULK):
                 await self._serve(route, scope, receive, send)
@@ -125,6 +126,18 @@ class EnqueueLayer:
                 "same: send an Idempotency-Key, and the same one again, to repeat a request safely."
             ) from None
 
+    def _other_route(self, path: str) -> Route | None:
+        if not path.startswith("/v1/"):
+            return None
+        route = self._seen.get(path)
+        if route is None:
+            route = other_route(path)
+            if route is not None:
+                if len(self._seen) >= 2 * OTHERS_KEPT:
+                    self._seen.clear()
+                self._seen[path] = route
+        return route
+
     def _adder(self, route: Route) -> Adder:
         """The adder of a queue that was not declared, remembered for as long as the queue itself is."""
         queue = self._service.known.named(route.queue)
@@ -150,7 +163,7 @@ def _declared_routes(service: Service) -> dict[str, Route]:
     return routes
 
 
-def _other_route(path: str) -> Route | None:
+def other_route(path: str) -> Route | None:
     """/v1/queues/{queue}/jobs and …/bulk of a queue that was not declared."""
     parts = path.split("/")
     if len(parts) < 5 or parts[1] != "v1" or parts[2] != "queues" or parts[4] != "jobs":

@@ -19,43 +19,44 @@ from prometheus_client.registry import Collector
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
-class _Durations:
-    __slots__ = ("buckets", "total")
+class _Row:
+    __slots__ = ("buckets", "seconds")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BUCKETS) + 1)
-        self.total = 0.0
+        self.seconds = 0.0
 
 
 class Traffic(Collector):
     """Counts and durations by route. `route` is a template: paths would give a time series for each job."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, str, int], int] = {}
-        self._durations: dict[tuple[str, str], _Durations] = {}
+        self._rows: dict[tuple[str, str, int], _Row] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request was answered."""
-        key = (method, route, status)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        durations = self._durations.get((method, route))
-        if durations is None:
-            durations = self._durations[method, route] = _Durations()
-        durations.buckets[bisect_left(BUCKETS, seconds)] += 1
-        durations.total += seconds
+        row = self._rows.get((method, route, status))
+        if row is None:
+            row = self._rows[method, route, status] = _Row()
+        row.buckets[bisect_left(BUCKETS, seconds)] += 1
+        row.seconds += seconds
 
     def collect(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
             "corral_http_requests", "HTTP requests answered.", labels=("method", "route", "status")
         )
-        for (method, route, status), count in self._counts.items():
-            requests.add_metric((method, route, str(status)), count)
+        durations: dict[tuple[str, str], _Row] = {}
+        for (method, route, status), row in self._rows.items():
+            requests.add_metric((method, route, str(status)), sum(row.buckets))
+            both = durations.setdefault((method, route), _Row())
+            both.buckets = [a + b for a, b in zip(both.buckets, row.buckets, strict=True)]
+            both.seconds += row.seconds
         yield requests
         seconds = HistogramMetricFamily(
             "corral_http_request_duration_seconds", "Time to answer a request.", labels=("method", "route")
         )
-        for labels, durations in self._durations.items():
-            seconds.add_metric(labels, _cumulated(durations.buckets), durations.total)
+        for labels, row in durations.items():
+            seconds.add_metric(labels, _cumulated(row.buckets), row.seconds)
         yield seconds
 
 

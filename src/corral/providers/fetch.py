@@ -18,6 +18,7 @@ Emits the log event `fetch_blocked` (warning): somebody asked for an inside addr
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ READ_TIMEOUT = 10.0
 MAX_REDIRECTS = 3
 MAX_URL_LENGTH = 2048
 PORTS = (80, 443)
+
+_HOST = re.compile(rb"[A-Za-z0-9._:-]+")
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -171,6 +174,8 @@ def check_url(url: str, allow: Allowance, base: httpx2.URL | None = None) -> htt
         raise FetchRefused("this is not a URL") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise FetchBlocked(f"the scheme is {parsed.scheme or 'missing'}; only http and https are fetched")
+    if not _HOST.fullmatch(parsed.raw_host):
+        raise FetchRefused("the URL's host has characters that no host has")
     if parsed.userinfo:
         raise FetchBlocked(f"the URL for {parsed.host} has a user name in it")
     port = _port(parsed)

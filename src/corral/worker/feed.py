@@ -93,6 +93,8 @@ class Feed:
         self._stopping = False
         self._draining = False
         self._failures = 0
+        # One call never asks for all slots: the others' jobs run while it is under way.
+        self._share = -(-slots // CALLS_IN_FLIGHT)
 
     # Life
 
@@ -144,8 +146,9 @@ class Feed:
     async def _call_loop(self) -> None:
         while True:
             want = 0
-            if not self._stopping and self._more:
-                want = self.limit - self._occupied - self._reserved
+            # A call that settles anyway looks for work too: that costs next to nothing.
+            if not self._stopping and (self._more or self._finished):
+                want = min(self.limit - self._occupied - self._reserved, self._share)
             if not self._finished and want <= 0:
                 if self._is_over():
                     self._wake.set()  # the other loop ends as well

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from corral.errors import LockLost, Snooze
+from corral.providers.countries import ALPHA3
+from corral.providers.errors import (
+    FetchBlocked,
+    ProviderAmbiguous,
+    ProviderMisconfigured,
+    ProviderPermanent,
+    ProviderRetryable,
+)
+from corral.providers.onfido import Check, Report
+from corral.queues import kyc_idenfy, kyc_onfido
+from corral.queues.kyc_status import MAY_REPLACE
+from corral.queues.kyc_types import KycJob, Status
+from corral.queues.kyc_verification import MESSAGES, is_last, time_left
+from corral.queues.kyc_waits import IDENFY_WAIT, Polling, next_wait
+
+
+def report(sub_result: str | None = None, numbers: tuple[str, ...] = ("X-1",)) -> Report:
+    properties: dict[str, Any] = {
+        "document_numbers": [{"type": "document_number", "value": n} for n in numbers]
+    }
+    return Report("r", "document", "complete", "clear", sub_result, properties)
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "reports", "expected"),
+    [
+        ("complete", "clear", [report("clear")], Status.APPROVED),
+        ("complete", "clear", [], Status.APPROVED),
+        ("complete", "clear", [report("clear", numbers=())], Status.APPROVED),
+        ("complete", "clear", [report("clear", numbers=("x1",))], Status.APPROVED),
+        ("complete", "clear", [report("clear", numbers=("9", "X 1"))], Status.APPROVED),
+        ("complete", "clear", [report("clear", numbers=("X-2",))], Status.PENDING_REVIEW),
+        ("complete", "consider", [report("rejected")], Status.REJECTED),
+        ("complete", "consider", [report("suspected")], Status.PENDING_REVIEW),
+        ("complete", "consider", [report("caution")], Status.PENDING_REVIEW),
+        ("complete", "consider", [report("clear"), report()], Status.PENDING_REVIEW),
+        ("complete", None, [report("clear")], Status.PENDING_REVIEW),
+        ("withdrawn", None, [], Status.EXPIRED),
+    ],
+)
+def test_onfidos_outcome(status: str, result: str | None, reports: list[Report], expected: Status) -> None:
+    assert kyc_onfido.outcome(Check("c", status, result), reports, "X-1") is expected
+
+
+@pytest.mark.parametrize(
+    ("overall", "expected"),
+    [
+        ("APPROVED", Status.APPROVED),
+        ("DENIED", Status.REJECTED),
+        ("SUSPECTED", Status.PENDING_REVIEW),
+        ("REVIEWING", Status.PENDING_REVIEW),
+        ("SOMETHING_NEW", Status.PENDING_REVIEW),
+        ("", Status.PENDING_REVIEW),
+        ("EXPIRED", Status.EXPIRED),
+        ("ACTIVE", Status.EXPIRED),
+        ("DELETED", Status.EXPIRED),
+        ("ARCHIVED", Status.EXPIRED),
+        ("EXPIRED-DELETED", Status.EXPIRED),
+    ],
+)
+def test_idenfys_outcome(overall: str, expected: Status) -> None:
+    assert kyc_idenfy.outcome(overall) is expected
+
+
+def test_onfido_is_polled_at_doubling_intervals_up_to_a_quarter_of_an_hour_for_a_day() -> None:
+    waits, elapsed, polls = [], 0.0, 0
+    while (wait := next_wait(Polling(), polls, elapsed)) is not None:
+        waits.append(wait)
+        elapsed += wait
+        polls += 1
+    assert waits[:7] == [30, 60, 120, 240, 480, 900, 900]
+    assert max(waits) == 900
+    assert elapsed == 24 * 3600
+
+
+def test_a_huge_number_of_polls_does_not_overflow() -> None:
+    assert next_wait(Polling(), 10**6, 0) == 900
+
+
+def test_idenfy_is_asked_once_twenty_minutes_after_the_sessions_end() -> None:
+    assert IDENFY_WAIT == 3600 + 1200
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "last"),
+    [
+        (ValueError("x"), 1, False),
+        (ValueError("x"), 3, True),
+        (ProviderRetryable("p", "r"), 2, False),
+        (ProviderRetryable("p", "r"), 3, True),
+        (ProviderAmbiguous("p", "r"), 3, True),
+        (ProviderPermanent("p", "r"), 1, True),
+        (FetchBlocked("r"), 1, True),
+        (ProviderMisconfigured("p", "r"), 3, False),
+        (Snooze(1), 3, False),
+        (LockLost(), 3, False),
+    ],
+)
+def test_failed_is_said_only_when_nobody_will_try_again(error: Exception, attempt: int, last: bool) -> None:
+    assert is_last(error, attempt, 3) is last
+
+
+@pytest.mark.parametrize(
+    ("deadline", "left"), [(None, None), (160.0, 55.0), (110.0, 9.0), (100.0, 0.0), (50.0, 0.0)]
+)
+def test_an_attempt_keeps_time_back_to_write_down_that_it_failed(
+    deadline: float | None, left: float | None
+) -> None:
+    assert time_left(deadline, 100.0) == left
+
+
+def test_no_state_replaces_an_outcome() -> None:
+    outcomes = {Status.APPROVED, Status.REJECTED, Status.PENDING_REVIEW, Status.EXPIRED}
+    for replaceable in MAY_REPLACE.values():
+        assert not outcomes & set(replaceable)
+    assert set(MAY_REPLACE) == set(Status)
+
+
+def test_every_outcome_has_a_message_without_a_number_in_it() -> None:
+    assert set(MESSAGES) == {Status.APPROVED, Status.REJECTED, Status.PENDING_REVIEW, Status.EXPIRED}
+
+
+def kyc_job(user_id: str = "user-7", **more: str) -> KycJob:
+    return KycJob(
+        user_id=user_id, document_type="passport", document_number="X-1", front_image_url="https://e.org/a",
+        provider="onfido", **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("job", "names"),
+    [
+        (kyc_job(), ("Unknown", "user-7")),
+        (kyc_job(first_name="Ada", last_name="Specimen"), ("Ada", "Specimen")),
+        (kyc_job(first_name="Ada"), ("Ada", "user-7")),
+        (kyc_job('<"a";b>@c'), ("Unknown", "abc")),
+        (kyc_job("{$}"), ("Unknown", "6709d9da0b2d")),
+    ],
+)
+def test_onfido_gets_neutral_names_where_the_job_has_none(job: KycJob, names: tuple[str, str]) -> None:
+    assert kyc_onfido.names(job) == names
+
+
+def test_references_fit_and_differ() -> None:
+    assert kyc_onfido.job_tag("7") == "job:7"
+    assert kyc_idenfy.external_ref("7") == "7"
+    long_one, long_two = "j" * 200 + "1", "j" * 200 + "2"
+    for make, most in ((kyc_onfido.job_tag, 128), (kyc_idenfy.external_ref, 40)):
+        assert len(make(long_one)) <= most
+        assert make(long_one) != make(long_two)
+
+
+def test_every_country_has_both_codes() -> None:
+    assert len(ALPHA3) == 250
+    assert len(set(ALPHA3.values())) == 250
+    assert (ALPHA3["FR"], ALPHA3["LT"], ALPHA3["GB"]) == ("FRA", "LTU", "GBR")
+    assert all(len(a) == 2 and len(b) == 3 for a, b in ALPHA3.items())

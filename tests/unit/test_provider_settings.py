@@ -1,0 +1,94 @@
+"""Which provider the settings give: the real one, the sandbox, or an error that names the setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corral.providers import build, idenfy_webhook_key, onfido_webhook_token
+from corral.providers.errors import ProviderMisconfigured
+from corral.providers.folder import FolderTarget
+from corral.providers.images import BucketTarget
+from corral.sandbox import keys
+from corral.settings import Settings
+
+SANDBOX_URL = "http://127.0.0.1:1"
+
+
+def settings(**environment: Any) -> Settings:
+    return Settings(_env_file=None, **environment)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ONFIDO_API_KEY", "IDENFY_API_KEY", "IDENFY_API_SECRET", "SUPABASE_URL", "CORRAL_SANDBOX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def test_outside_sandbox_mode_a_missing_key_names_its_setting_on_every_call() -> None:
+    made = build(settings())
+    with pytest.raises(ProviderMisconfigured, match="ONFIDO_API_KEY"):
+        await made.onfido.get_check("c")
+    with pytest.raises(ProviderMisconfigured, match="IDENFY_API_KEY and IDENFY_API_SECRET"):
+        await made.idenfy.process("t", country="", document_type="PASSPORT", images={})
+    with pytest.raises(ProviderMisconfigured, match="SUPABASE_SERVICE_KEY"):
+        await made.supabase.select("t", {})
+    with pytest.raises(ProviderMisconfigured, match="SUPABASE_SERVICE_KEY"):
+        await made.supabase.upload("b", "p", b"", "image/png")
+    await made.close()
+
+
+async def test_half_a_key_pair_is_no_key() -> None:
+    made = build(settings(IDENFY_API_KEY="only-the-key"))
+    with pytest.raises(ProviderMisconfigured, match="IDENFY_API_SECRET"):
+        await made.idenfy.status("s")
+    await made.close()
+
+
+def base_url(provider: Any) -> str:
+    return str(provider._client._client.base_url)
+
+
+async def test_in_sandbox_mode_a_provider_without_a_key_is_the_sandbox_and_one_with_a_key_is_real() -> None:
+    made = build(settings(CORRAL_SANDBOX=True, ONFIDO_API_KEY="api_live.x", ONFIDO_REGION="us"), SANDBOX_URL)
+    assert base_url(made.onfido) == "https://api.us.onfido.com/v3.6/"
+    assert base_url(made.idenfy).startswith(SANDBOX_URL)
+    await made.close()
+
+
+async def test_a_sandbox_url_outside_sandbox_mode_is_not_used() -> None:
+    made = build(settings(CORRAL_SANDBOX_URL=SANDBOX_URL), SANDBOX_URL)
+    assert base_url(made.onfido) == "https://api.eu.onfido.com/v3.6/"
+    with pytest.raises(ProviderMisconfigured):
+        await made.onfido.get_check("c")
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "token", "key"),
+    [
+        ({}, "", ""),
+        ({"CORRAL_SANDBOX": True}, keys.ONFIDO_WEBHOOK_TOKEN, keys.IDENFY_WEBHOOK_KEY),
+        (
+            {"CORRAL_SANDBOX": True, "ONFIDO_API_KEY": "k", "IDENFY_API_KEY": "k", "IDENFY_API_SECRET": "s"},
+            "",
+            "s",
+        ),
+        ({"ONFIDO_WEBHOOK_TOKEN": "t", "IDENFY_WEBHOOK_KEY": "w", "IDENFY_API_SECRET": "s"}, "t", "w"),
+    ],
+)
+def test_webhook_secrets(environment: dict[str, Any], token: str, key: str) -> None:
+    assert onfido_webhook_token(settings(**environment)) == token
+    assert idenfy_webhook_key(settings(**environment)) == key
+
+
+async def test_the_image_target(tmp_path: Path) -> None:
+    folder = build(settings(CORRAL_DATA_DIR=str(tmp_path)))
+    bucket = build(settings(CORRAL_IMAGE_TARGET="supabase"))
+    assert isinstance(folder.images, FolderTarget)
+    assert folder.images.root == tmp_path / "images"
+    assert isinstance(bucket.images, BucketTarget)
+    await folder.close()
+    await bucket.close()
