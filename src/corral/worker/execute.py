@@ -42,6 +42,9 @@ UNKNOWN_NAME_SECONDS = 30.0
 UNKNOWN_NAME_LIMIT_SECONDS = 24 * 3600.0
 UNKNOWN_FIELD = "corral:unknown"
 
+#: Said of a timeout, since it is the truth about threads.
+THREAD_GOES_ON = "It runs in a thread, which cannot be stopped: what it does goes on."
+
 #: A job whose process died so often goes to the dead letters.
 MAX_KILLS = 2
 
@@ -132,7 +135,7 @@ class Executor:
                     else definition.handler(context)
                 )
             else:
-                result = await self._run_in_thread(definition, context, data)
+                result = await self._run_in_thread(slot, definition, context, data)
             value = "null" if result is None else encode(result).decode()
             return wire.completed(job_id, token, value, plan.completed)
         except Suspended as wait:
@@ -159,12 +162,19 @@ class Executor:
         except Exception as error:
             return self._settle_error(error, plan, attempt, job, job_id, token)
 
-    async def _run_in_thread(self, definition: JobDefinition, context: JobContext, data: Any) -> Any:
+    async def _run_in_thread(
+        self, slot: Slot, definition: JobDefinition, context: JobContext, data: Any
+    ) -> Any:
         thread_context = ThreadJobContext(context, self._loop)
         arguments = (thread_context, data) if definition.takes_data else (thread_context,)
         variables = contextvars.copy_context()
         call = partial(variables.run, definition.handler, *arguments)
-        return await self._loop.run_in_executor(self._threads, call)
+        try:
+            return await self._loop.run_in_executor(self._threads, call)
+        except asyncio.CancelledError:
+            if isinstance(slot.stopped_by, AttemptTimeout):
+                slot.stopped_by = AttemptTimeout(f"{slot.stopped_by} {THREAD_GOES_ON}")
+            raise
 
     def _settle_error(
         self, error: BaseException, plan: Plan, attempt: int, job: Fetched, job_id: str, token: str

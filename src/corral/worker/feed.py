@@ -21,10 +21,12 @@ from redis.exceptions import RedisError
 
 from corral.bullmq import consumer as wire
 from corral.bullmq.consumer import Consumer, Settlement, Step
-from corral.errors import AttemptTimeout, LockLost, Snooze
+from corral.errors import LockLost, Snooze
 from corral.queue import Queue
-from corral.worker.execute import MAX_KILLS, Executor
+from corral.worker.deadlines import watch_deadlines
+from corral.worker.execute import Executor
 from corral.worker.locks import LockTable
+from corral.worker.rescue import sweep_for_ever
 from corral.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
@@ -37,9 +39,6 @@ POLL_SECONDS = 5.0
 
 #: Waits between attempts to reach Redis again; the last repeats. Short, to be back within 5 s of its return.
 RECONNECT_SECONDS = (0.05, 0.2, 0.5, 1.0)
-
-#: How often running jobs are held against their deadline.
-WATCH_SECONDS = 0.05
 
 #: A timer is at most so long, so that a wrong clock or a far job costs one idle look a minute.
 LONGEST_TIMER_SECONDS = 60.0
@@ -93,6 +92,7 @@ class Feed:
         self._stopping = False
         self._draining = False
         self._failures = 0
+        self._server_ahead = 0.0  # seconds by which Redis's clock is ahead of ours
         # One call never asks for all slots: the others' jobs run while it is under way.
         self._share = -(-slots // CALLS_IN_FLIGHT)
 
@@ -103,8 +103,8 @@ class Feed:
         self._draining = until_empty
         helpers = [
             self._loop.create_task(self._watch_marker()),
-            self._loop.create_task(self._watch_deadlines()),
-            self._loop.create_task(self._rescue()),
+            self._loop.create_task(watch_deadlines(self._slots)),
+            self._loop.create_task(sweep_for_ever(self._consumer, self._stalled_seconds)),
         ]
         try:
             await asyncio.gather(*(self._call_loop() for _ in range(CALLS_IN_FLIGHT)))
@@ -192,6 +192,7 @@ class Feed:
 
     def _take(self, step: Step, token: str, want: int) -> None:
         jobs = step.jobs
+        self._server_ahead = step.now_ms / 1000 - time.time()
         if want:
             self._more = len(jobs) == want
             if not self._more:
@@ -262,6 +263,9 @@ class Feed:
             seconds = max(0.0, (step.next_due_ms - step.now_ms) / 1000)
         elif not step.next_due_ms:
             return
+        self._look_again_in(seconds)
+
+    def _look_again_in(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(min(seconds, LONGEST_TIMER_SECONDS), self._look_again)
@@ -284,38 +288,13 @@ class Feed:
                 self._look_again()
                 continue
             if due:
-                seconds = due / 1000 - time.time()
+                seconds = due / 1000 - time.time() - self._server_ahead
                 if seconds > 0.001:
-                    if self._timer is not None:
-                        self._timer.cancel()
-                    self._timer = self._loop.call_later(min(seconds, LONGEST_TIMER_SECONDS), self._look_again)
+                    self._look_again_in(seconds)
                     continue
             self._look_again()
 
     # Keeping jobs safe
-
-    async def _watch_deadlines(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            now = self._loop.time()
-            for slot in self._slots.all:
-                if slot.deadline is not None and now >= slot.deadline:
-                    slot.stop(AttemptTimeout(self._timeout_text(slot.job_id)))
-
-    def _timeout_text(self, job_id: str | None) -> str:
-        return f"The attempt of job {job_id} took longer than its time limit and was stopped."
-
-    async def _rescue(self) -> None:
-        """Sweep for jobs of dead workers; BullMQ's script lets one worker an interval do it."""
-        while True:
-            try:
-                now_ms = round(time.time() * 1000)
-                ids = await self._consumer.sweep_stalled(MAX_KILLS, self._stalled_seconds, now_ms)
-                for job_id in ids:
-                    log.warning("job_rescued", queue=self.queue.name, job=job_id)
-            except (RedisError, OSError, TimeoutError) as error:
-                log.warning("rescue_failed", queue=self.queue.name, error=type(error).__name__)
-            await asyncio.sleep(self._stalled_seconds)
 
     def _locks_lost_in_thread(self, ids: list[str]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs any more

@@ -1,0 +1,34 @@
+"""Rescue: jobs whose worker died go back to their queue.
+
+BullMQ's sweep marks all active jobs, and one interval later puts back those that are still marked and whose
+lock has run out. One worker an interval does it, whichever comes first; every worker tries.
+A job put back so often that it surely killed its workers is refused at its next start (see `execute`).
+
+Emits: job_rescued (queue, job), rescue_failed (queue, error).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from redis.exceptions import RedisError
+
+from corral.bullmq.consumer import Consumer
+from corral.worker.execute import MAX_KILLS
+
+log = structlog.get_logger(__name__)
+
+
+async def sweep_for_ever(consumer: Consumer, interval_seconds: float) -> None:
+    """Sweep at once and then every interval, until cancelled."""
+    queue = consumer.keys.name
+    while True:
+        try:
+            now_ms = round(time.time() * 1000)
+            for job_id in await consumer.sweep_stalled(MAX_KILLS, interval_seconds, now_ms):
+                log.warning("job_rescued", queue=queue, job=job_id)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("rescue_failed", queue=queue, error=type(error).__name__)
+        await asyncio.sleep(interval_seconds)
