@@ -1,6 +1,7 @@
 """Our scripts behind a blocking face: the side of the differential tests that is under test.
 
-Everything goes through the functions that Queue and Worker use, `Producer` and `Consumer`; only the clock is given.
+Everything goes through the functions that Queue and Worker use, `Producer` and `Consumer`; only the clock
+is given.
 """
 
 from __future__ import annotations

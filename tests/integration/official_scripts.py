@@ -1,7 +1,8 @@
 """The official scripts, called the way the official package calls them: one job a call.
 
 This is the reference side of the differential tests. KEYS and ARGV follow `bullmq/scripts.py` of the
-installed package, with the worker's name added (`pb`), which the Node package sends and the Python one does not.
+installed package, with the worker's name added (`pb`), which the Node package sends and the Python one
+does not.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ def load(name: str) -> str:
     commands = files("bullmq") / "commands"
     (script,) = (f for f in commands.iterdir() if re.fullmatch(rf"{name}-\d+\.lua", f.name))
     return script.read_text()
+
+
+#: What moveToActive and moveToFinished begin with.
+FEED_KEYS = (
+    "wait", "active", "prioritized", "events", "stalled", "limiter", "delayed", "paused", "meta", "pc",
+)  # fmt: skip
 
 
 class OfficialQueue:
@@ -59,22 +66,9 @@ class OfficialQueue:
         self, token: str, *, now: int, lock_ms: int, worker: str, limiter: dict[str, int] | None
     ) -> tuple[str | None, dict[str, str], int]:
         """(job id, its hash, milliseconds until the rate limit allows more) of one moveToActive."""
-        keys = [
-            "wait",
-            "active",
-            "prioritized",
-            "events",
-            "stalled",
-            "limiter",
-            "delayed",
-            "paused",
-            "meta",
-            "pc",
-        ]
         options = {"token": token, "lockDuration": lock_ms, "limiter": limiter, "name": worker}
-        raw, job_id, rate_ttl, _ = self._run(
-            "moveToActive", [*keys, "marker"], [self.base, now, msgpack.packb(options)]
-        )
+        args = [self.base, now, msgpack.packb(options)]
+        raw, job_id, rate_ttl, _ = self._run("moveToActive", [*FEED_KEYS, "marker"], args)
         if not raw:
             return None, {}, int(rate_ttl)
         return job_id, dict(zip(raw[::2], raw[1::2], strict=True)), 0
@@ -104,7 +98,7 @@ class OfficialQueue:
             "meta",
             "pc",
         ]
-        keys += [target, f".{job_id}", f"metrics:{target}", "marker"]
+        keys = [*FEED_KEYS, target, f".{job_id}", f"metrics:{target}", "marker"]
         options = {
             "token": token,
             "keepJobs": keep,
@@ -144,7 +138,7 @@ class OfficialQueue:
         ]
         packed = msgpack.packb(fields) if fields else ""
         args = [self.base, now, job_id, token, delay_ms, "0" if spend else "1", packed, "0"]
-        return self._run("moveToDelayed", [*keys, "limiter", "pc"], args)
+        return self._run("moveToDelayed", [*keys, "wait", "limiter", "pc"], args)
 
     def put_back(self, job_id: str, token: str) -> int:
         keys = ["active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"]

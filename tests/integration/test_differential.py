@@ -5,8 +5,8 @@ one with `add.lua` and `step.lua`, one call a batch. After every rule both must 
 sets, markers and events (field by field, in order; stream ids and lock tokens aside).
 
 Left out on purpose:
-- `drained` is advisory: BullMQ's own workers emit it in different moments, depending on whether they fetch with
-  the same call. It has a test of its own below.
+- `drained` is advisory: BullMQ's own workers emit it in different moments, depending on whether they fetch
+  with the same call. It has a test of its own below.
 - the score of marker "1" may be earlier than the first due job (the official scripts leave it so when a batch
   promotes that job); it may never be later, or a worker would sleep too long.
 """
@@ -44,7 +44,7 @@ WORKER = "w-1"
 JSON_FIELDS = {"data", "opts", "returnvalue", "stacktrace", "progress"}
 
 
-# Reading a queue ---------------------------------------------------------------------------------------------
+# Reading a queue
 
 
 READ = {
@@ -99,7 +99,10 @@ def differences(ours: dict[str, Any], official: dict[str, Any]) -> list[str]:
     return [f"{k}: {ours.get(k)} is not {official.get(k)}" for k in keys if ours.get(k) != official.get(k)]
 
 
-# What the machine does ---------------------------------------------------------------------------------------
+# What the machine does
+
+
+KEEP_ALL = Keep()
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Outcome:
 
     kind: str
     text: str = "null"
-    keep: Keep = Keep()
+    keep: Keep = KEEP_ALL
     attempts: int = 1
     lifo: bool = False
     delay: int = 1
@@ -118,7 +121,7 @@ class Outcome:
 
 STACK = '["at x"]'
 texts = st.sampled_from(["null", '{"a":1}', '"ü☃"', "[]", "12.5"])
-keeps = st.sampled_from([Keep(), Keep(count=0), Keep(count=1), Keep(count=3), Keep(age=60), Keep(2, 60)])
+keeps = st.sampled_from([KEEP_ALL, Keep(count=0), Keep(count=1), Keep(count=3), Keep(age=60), Keep(2, 60)])
 kinds: dict[str, Any] = {
     "delay": st.sampled_from([0] * 4 + [1, 50, 60_000]),
     "priority": st.sampled_from([0, 0, 1, 5, 2_097_151]),
@@ -129,7 +132,7 @@ specs = st.one_of(
     st.builds(Spec, data=st.lists(texts, min_size=1, max_size=3).map(tuple), **kinds),
     st.builds(Spec, job_id=st.sampled_from(["alpha", "beta", "ga-mma"]), data=st.tuples(texts), **kinds),
 )
-no_retry = st.one_of(
+finishes = st.one_of(
     st.builds(lambda t, k: Outcome("complete", t, k), texts, keeps),
     st.builds(lambda k, n: Outcome("fail", "it broke: ü", k, attempts=n), keeps, st.integers(1, 3)),
     st.builds(
@@ -138,9 +141,12 @@ no_retry = st.one_of(
         st.booleans(),
         st.sampled_from([(), ("failedReason", "later", "stacktrace", STACK)]),
     ),
+)
+outcomes = st.one_of(
+    finishes,
+    st.builds(lambda lifo: Outcome("retry", "again", lifo=lifo), st.booleans()),
     st.just(Outcome("put back")),
 )
-outcomes = no_retry | st.builds(lambda lifo: Outcome("retry", "again", lifo=lifo), st.booleans())
 
 
 @dataclass(frozen=True)
@@ -228,8 +234,8 @@ class BothSides(RuleBasedStateMachine):
         count = data.draw(st.integers(0, min(len(self.held), 4)), label="jobs to settle")
         order = [data.draw(st.integers(0, len(self.held) - 1 - i)) for i in range(count)]
         held = [self.held.pop(index) for index in order]
-        # retryJob promotes due delayed jobs even when it then refuses; ours does so when it next fetches.
-        settled = [(h, data.draw(outcomes if h.job_id not in self.troubled else no_retry)) for h in held]
+        # What the official scripts do before they refuse, or instead of refusing, is left out.
+        settled = [(h, data.draw(finishes if h.job_id in self.troubled else outcomes)) for h in held]
         self.calls += 1
         token = f"t:{self.calls}"
 

@@ -192,6 +192,20 @@ async def test_a_command_that_cannot_be_run_is_a_configuration_error(tmp_path: P
         await Supervisor([str(tmp_path / "no-such-program")], 2, 30).run()
 
 
+async def test_a_program_that_vanishes_ends_the_others_too(diary: Diary, tmp_path: Path) -> None:
+    program = tmp_path / "worker"
+    program.write_text(f"#!{sys.executable}\n{CHILD}")
+    program.chmod(0o755)
+    run = asyncio.create_task(Supervisor([str(program), str(diary.path), "steady"], 2, 30).run())
+    first, second = await diary.lines("ready", 2)
+    program.unlink()
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(ConfigurationError, match="cannot be run"):
+        async with asyncio.timeout(BOUND):
+            await run
+    assert diary.pids("stopped") == [second]
+
+
 async def test_cancelled_it_stops_its_children_first(diary: Diary) -> None:
     run = asyncio.create_task(Supervisor(command(diary, "steady"), 2, 30).run())
     pids = await diary.lines("ready", 2)

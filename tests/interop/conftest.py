@@ -8,19 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from node_process import NodeProcess
+from node_process import Node, NodeProcess, Workers
 
 from corral import Queue, Worker
 
 HERE = Path(__file__).parent
-
-Node = Callable[..., Awaitable[NodeProcess]]
-Workers = Callable[..., Awaitable[Worker]]
 
 
 @pytest.fixture(scope="session")

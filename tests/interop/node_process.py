@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+
+from corral import Worker
 
 HERE = Path(__file__).parent
 
@@ -29,6 +33,8 @@ class NodeProcess:
         self._changed = asyncio.Condition()
         self._ended = False
         self.events: list[dict[str, Any]] = []
+        #: Ids of the jobs that had an event, by event.
+        self.jobs: defaultdict[str, set[str]] = defaultdict(set)
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
@@ -56,6 +62,7 @@ class NodeProcess:
                     self._answers[message["re"]] = message
                 else:
                     self.events.append(message)
+                    self.jobs[message["event"]].add(message.get("jobId", ""))
                 self._changed.notify_all()
         async with self._changed:
             self._ended = True
@@ -66,8 +73,7 @@ class NodeProcess:
         assert self._process.stdin
         number = next(self._ids)
         self._process.stdin.write(json.dumps({"id": number, "op": op, "args": args}).encode() + b"\n")
-        async with self._changed:
-            await self._wait_until(lambda: number in self._answers, f"answer to {op}")
+        await self.until(lambda: number in self._answers, f"answer to {op}")
         answer = self._answers.pop(number)
         if "error" in answer:
             raise NodeFailed(answer["error"])
@@ -80,8 +86,7 @@ class NodeProcess:
         def found() -> dict[str, Any] | None:
             return next((e for e in self.events if wanted.items() <= e.items()), None)
 
-        async with self._changed:
-            await self._wait_until(lambda: found() is not None, f"event {wanted}")
+        await self.until(lambda: found() is not None, f"event {wanted}")
         result = found()
         assert result
         return result
@@ -89,12 +94,14 @@ class NodeProcess:
     def events_of(self, job_id: str) -> list[str]:
         return [e["event"] for e in self.events if e.get("jobId") == job_id]
 
-    async def _wait_until(self, condition: Any, what: str) -> None:
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until the condition holds; it is looked at whenever Node wrote something."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE), self._changed:
                 await self._changed.wait_for(lambda: self._ended or condition())
         except TimeoutError:
-            raise AssertionError(f"Node sent no {what}.\nEvents: {self.events}\n{self.errors()}") from None
+            seen = self.events[-30:]
+            raise AssertionError(f"Node sent no {what}.\nLast events: {seen}\n{self.errors()}") from None
         if not condition():
             raise AssertionError(f"Node ended without {what}.\n{self.errors()}")
 
@@ -112,3 +119,8 @@ class NodeProcess:
             self._process.kill()
             await self._process.wait()
         await self._reader
+
+
+#: What the fixtures `node` and `workers` give: they start a script of `node/`, or a Corral worker.
+Node = Callable[..., Awaitable[NodeProcess]]
+Workers = Callable[..., Awaitable[Worker]]

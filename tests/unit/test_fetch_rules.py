@@ -52,7 +52,9 @@ def test_an_odd_scheme_port_or_user_name_is_blocked(url: str, word: str) -> None
         check_url(url, NOBODY)
 
 
-@pytest.mark.parametrize("url", ["http://exa mple.org/", "http://[::1/", "https://e.org/" + "a" * 2048])
+@pytest.mark.parametrize(
+    "url", ["http://exa mple.org/", "http://[::1/", "http://0177.0.0.1/", "https://e.org/" + "a" * 2048]
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(FetchRefused):
         check_url(url, NOBODY)

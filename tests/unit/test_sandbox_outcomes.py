@@ -45,9 +45,13 @@ def test_the_words_of_a_path_choose_the_picture(path: str, expected: str) -> Non
     assert subject(path) == expected
 
 
-@pytest.mark.parametrize("kind", photographs.SUBJECTS)
 @pytest.mark.parametrize(
-    ("suffix", "media_type"), [(".jpg", "image/jpeg"), (".png", "image/png"), (".webp", "image/webp")]
+    ("kind", "suffix", "media_type"),
+    [
+        *((kind, ".jpg", "image/jpeg") for kind in photographs.SUBJECTS),
+        ("back", ".png", "image/png"),
+        ("back", ".webp", "image/webp"),
+    ],
 )
 def test_every_sample_is_a_readable_photograph_of_a_size_that_providers_take(
     kind: str, suffix: str, media_type: str

@@ -42,10 +42,11 @@ class HttpService:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._app: App = EnqueueLayer(service, Edge(cast("App", _litestar(service)), service.traffic))
+        self.litestar = _litestar(service)
+        self.layer = EnqueueLayer(service, Edge(cast("App", self.litestar), service.traffic))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        await self.layer(scope, receive, send)
 
     def begin_shutdown(self) -> None:
         """Let long polls answer now. For the server, before it waits for open requests."""

@@ -73,6 +73,10 @@ class EnqueueLayer:
         self._seen: dict[str, Route] = {}
         self._others: dict[tuple[str, str], AddOne | AddBulk] = {}
 
+    def paths(self) -> set[str]:
+        """The paths that this layer serves, as templates where they have one."""
+        return {ONE, BULK, *self._routes}
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]

@@ -7,6 +7,7 @@ not bring Redis back. /readyz: Redis answers as well, else 503 with the reason.
 from __future__ import annotations
 
 from litestar import HttpMethod, route
+from litestar.di import NamedDependency
 
 from corral.api.service import Service
 
@@ -18,7 +19,7 @@ async def healthz() -> dict[str, str]:
 
 
 @route("/readyz", http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200)
-async def readyz(service: Service) -> dict[str, str]:
+async def readyz(service: NamedDependency[Service]) -> dict[str, str]:
     """Redis answers, so jobs can be taken. One round trip. Raises RedisUnavailable."""
     await service.lookup.ping(service.known)
     return {"status": "ready"}

@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from corral.api.auth import Permission
 from corral.api.lookup import Found
@@ -68,7 +69,7 @@ class JobView(msgspec.Struct, frozen=True, rename="camel"):
 
 @get("/job-status/{job_id:str}", guards=[permits(Permission.READ_JOBS)])
 async def job_status(
-    service: Service, job_id: str, queue: Annotated[str | None, Parameter(query="queue")] = None
+    service: NamedDependency[Service], job_id: FromPath[str], queue: FromQuery[str | None] = None
 ) -> Response[JobStatus]:
     """A job's status, in one round trip for all queues."""
     queues = [service.known.named(queue)] if queue is not None else list(service.known)
@@ -93,10 +94,10 @@ async def job_status(
 @get("/v1/queues/{queue:str}/jobs/{job_id:str}", guards=[permits(Permission.READ_JOBS)])
 async def job(
     request: Request[Any, Any, Any],
-    service: Service,
-    queue: str,
-    job_id: str,
-    wait: Annotated[float, Parameter(query="wait", ge=0, le=MAX_WAIT_SECONDS)] = 0,
+    service: NamedDependency[Service],
+    queue: FromPath[str],
+    job_id: FromPath[str],
+    wait: Annotated[float, QueryParameter(ge=0, le=MAX_WAIT_SECONDS)] = 0,
 ) -> JobView:
     """A job; with `wait`, when it has ended or the time is up. Raises JobNotFound."""
     asked = service.known.named(queue)

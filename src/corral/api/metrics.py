@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -52,7 +53,7 @@ class QueueSamples(Collector):
 
 
 @get("/metrics", guards=[permits(Permission.READ_METRICS)])
-async def metrics(request: Request[Any, Any, Any], service: Service) -> Response[bytes]:
+async def metrics(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[bytes]:
     """Prometheus or OpenMetrics text, as the scraper asks for."""
     counts: Counts | None
     try:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pydantic
 from litestar import get
+from litestar.di import NamedDependency
 
 from corral.api import bodies, examples
 from corral.api import openapi_fixed as fixed
@@ -29,7 +30,7 @@ _REF = "#/components/schemas/{name}"
 
 
 @get("/openapi.json", guards=[permits(Permission.READ_DESCRIPTION)])
-async def openapi(service: Service) -> Json:
+async def openapi(service: NamedDependency[Service]) -> Json:
     """The description of this service, in OpenAPI 3.1."""
     return document(service.known.declared)
 

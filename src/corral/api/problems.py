@@ -133,6 +133,7 @@ def http(status: int, detail: str = "", *, headers: Mapping[str, str] | None = N
 
 # Reading msgspec's messages. They are its documented interface: it offers the path nowhere else.
 
+_AT = re.compile(r"(.*) - at `(\$[^`]*)`", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
 _UNKNOWN = re.compile(r"contains unknown field `(?P<name>.*)`", re.DOTALL)
 _BYTE = re.compile(r"\(byte (?P<byte>\d+)\)")
@@ -144,8 +145,8 @@ def field_error(message: str, *, known: Iterable[str] = (), prefix: str = "$") -
     known: the names that the object may have; the nearest is suggested for an unknown one.
     prefix: where the decoded value sits in the body, e.g. `$.jobs[3].data`.
     """
-    what, found, path = message.partition(" - at `$")
-    path = "$" + path.rstrip("`") if found else "$"
+    placed = _AT.fullmatch(message)
+    what, path = placed.groups() if placed else (message, "$")
     if missing := _MISSING.search(what):
         path += "." + missing["name"]
         what = "This field is required."
@@ -203,7 +204,10 @@ def malformed(error: Exception, body: bytes | None = None) -> Problem:
     """
     position: int | None = None
     if isinstance(error, UnicodeDecodeError):
-        position, detail = error.start, "It is not UTF-8"
+        # msgspec counts from the start of the string, which nobody can see; `check_utf8` from the body's.
+        position, detail = error.start if error.object == body else None, "It is not UTF-8"
+    elif isinstance(error, pydantic.ValidationError):
+        detail = str(error.errors(include_input=False, include_url=False)[0]["msg"])
     elif isinstance(error, RecursionError):
         detail = "It is nested too deeply to be read"
     elif match := _BYTE.search(str(error)):

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from litestar import Request, post
+from litestar.di import NamedDependency
 
 from corral.api.lookup import answering
 from corral.api.problems import Problem, Refused
@@ -32,13 +33,13 @@ _REJECTED = Problem(
 
 
 @post("/webhooks/onfido", status_code=204)
-async def onfido(request: Request[Any, Any, Any], service: Service) -> None:
+async def onfido(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> None:
     """Onfido's check.completed and the like."""
     await _receive("onfido", kyc_webhooks.receive_onfido, request, service)
 
 
 @post("/webhooks/idenfy", status_code=204)
-async def idenfy(request: Request[Any, Any, Any], service: Service) -> None:
+async def idenfy(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> None:
     """iDenfy's verification result."""
     await _receive("idenfy", kyc_webhooks.receive_idenfy, request, service)
 

@@ -18,8 +18,12 @@ from corral.policy import Keep, Retry
 #: BullMQ keeps the last rows of a stack trace list; ten attempts tell the story.
 STACKTRACE_LIMIT = 10
 
+#: The largest whole number of JavaScript; what is above it is nonsense, and Lua would not hold it exactly.
+LARGEST = 2**53 - 1
+
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def decode_options(raw: bytes | None) -> JobOptions:
         return NO_OPTIONS
     try:
         opts = _decode_json(raw)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return NO_OPTIONS
     if not isinstance(opts, dict):
         return NO_OPTIONS
@@ -142,21 +146,22 @@ def _decode_keep(value: Any) -> Keep | None:
     if value is False:
         return KEEP_ALL
     if isinstance(value, (int, float)):
-        return Keep(count=int(value)) if value >= 0 else KEEP_ALL
+        return Keep(count=_count(value))
     if isinstance(value, dict):
-        count, age = _count(value.get("count")), value.get("age")
-        return Keep(count=count, age=float(age) if isinstance(age, (int, float)) else None)
+        age = value.get("age")
+        usable = isinstance(age, (int, float)) and not isinstance(age, bool) and age >= 0
+        return Keep(count=_count(value.get("count")), age=float(min(age, LARGEST)) if usable else None)
     return None
 
 
 def _count(value: Any) -> int | None:
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-    return int(value) if whole else None
+    return min(int(value), LARGEST) if whole else None
 
 
 def _seconds(value: Any) -> float | None:
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-    return value / 1000 if usable else None
+    return min(value, LARGEST) / 1000 if usable else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +202,11 @@ def decode_record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         returnvalue=get(b"returnvalue"),
         failed_reason=_reason(get(b"failedReason")),
         stacktrace=decode_stacktrace(get(b"stacktrace")),
-        attempts_made=int(get(b"atm", get(b"attemptsMade", b"0"))),
-        attempts_started=int(get(b"ats", b"0")),
-        stalled_count=int(get(b"stc", b"0")),
-        priority=int(get(b"priority", b"0")),
-        delay=int(float(get(b"delay", b"0"))) / 1000,
+        attempts_made=_whole(get(b"atm", get(b"attemptsMade"))),
+        attempts_started=_whole(get(b"ats")),
+        stalled_count=_whole(get(b"stc")),
+        priority=_whole(get(b"priority")),
+        delay=_whole(get(b"delay")) / 1000,
         processed_by=_text(get(b"pb")),
     )
 
@@ -229,6 +234,13 @@ def _text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode(errors="replace")
 
 
+def _whole(raw: bytes | None) -> int:
+    try:
+        return int(float(raw)) if raw else 0
+    except (ValueError, OverflowError):
+        return 0
+
+
 def _epoch(raw: bytes | None) -> float | None:
     try:
         return None if raw is None else float(raw) / 1000
@@ -239,5 +251,5 @@ def _epoch(raw: bytes | None) -> float | None:
 def _json_or(raw: bytes | None, default: Any) -> Any:
     try:
         return default if raw is None else _decode_json(raw)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return default

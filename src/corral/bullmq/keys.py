@@ -15,6 +15,12 @@ from corral.errors import InvalidOptions
 #: Longest queue name that Corral accepts; names become part of every key and of metric labels.
 MAX_QUEUE_NAME = 100
 
+#: What follows a queue's base in keys of its own; a job of such an id would be written over them.
+_TAKEN = frozenset(
+    "wait paused active prioritized delayed waiting-children completed failed stalled stalled-check limiter meta "
+    "id pc marker events repeat metrics:completed:data metrics:failed:data".split()
+)
+
 
 class QueueKeys:
     """The keys of one queue, made once."""
@@ -82,9 +88,9 @@ def check_queue_name(name: str) -> None:
 
 def check_job_id(job_id: str) -> None:
     """Raise InvalidOptions for a custom id that BullMQ refuses: numbers and colons are its own."""
-    if not job_id or job_id == "0" or job_id.startswith("0:"):
+    if not job_id or job_id == "0" or job_id.startswith("0:") or job_id in _TAKEN:
         raise InvalidOptions(f"{job_id!r} cannot be a job id: BullMQ keeps it for itself.")
-    if job_id.isdecimal():
+    if job_id.removeprefix("-").isdecimal():
         raise InvalidOptions(f"{job_id!r} cannot be a job id: the queue itself gives out whole numbers.")
     if ":" in job_id and job_id.count(":") != 2:
         raise InvalidOptions(f"{job_id!r} cannot be a job id: it must not contain a colon.")

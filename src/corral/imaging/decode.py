@@ -51,6 +51,8 @@ _STRANGERS = (
     (b"bm", "a BMP file"),
     (b"{", "a JSON document"),
 )
+#: The WebP encoder gives no other word for it; all its other reasons are ruled out by a plan's limits.
+_MEMORY_SIGNS = ("out of memory", "webpsave: unable to encode")
 _HEADER_BYTES = 64
 _REASON_CHARACTERS = 200
 
@@ -158,7 +160,7 @@ def _eight_bits(image: Any) -> Any:
 def rejected(error: Exception, format_: str) -> ImageRejected:
     """What the image library says of a file, as one line without line breaks."""
     detail = getattr(error, "detail", "") or str(error)
-    if "out of memory" in detail.lower():
+    if any(sign in detail.lower() for sign in _MEMORY_SIGNS):
         return ImageRejected(
             f"The {format_} image needs more memory than a rendering process may use. Scale it down first."
         )

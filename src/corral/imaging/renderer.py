@@ -61,7 +61,7 @@ class Renderer:
         except (PeerGone, TimeoutError):
             reply = Broken("it gave no sign")
         if not isinstance(reply, Ready):
-            self.kill()
+            self.close()
             reason = reply.reason if isinstance(reply, Broken) else type(reply).__name__
             raise RendererUnavailable(
                 f"The rendering process did not get ready: {reason}. "

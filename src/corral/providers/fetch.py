@@ -32,7 +32,7 @@ import structlog
 
 from corral.providers.addresses import Allowance, refusal
 from corral.providers.errors import FetchBlocked, FetchRefused, ProviderRetryable
-from corral.providers.http import USER_AGENT
+from corral.providers.http import USER_AGENT, tls
 from corral.providers.sniff import sniff
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, parse_retry_after
 
@@ -72,16 +72,24 @@ class Fetcher:
     allow: entries of CORRAL_FETCH_ALLOW.
     sandbox_url: answers for hosts under example.com; empty outside sandbox mode.
     resolve: host and port to IP addresses; the system's resolver by default.
+    backend: connects to an address that was judged; TCP by default.
     """
 
     def __init__(
-        self, *, allow: Iterable[str] = (), sandbox_url: str = "", resolve: Resolve | None = None
+        self,
+        *,
+        allow: Iterable[str] = (),
+        sandbox_url: str = "",
+        resolve: Resolve | None = None,
+        backend: httpcore2.AsyncNetworkBackend | None = None,
     ) -> None:
         self._allow = Allowance.of(allow)
         self._sandbox = httpx2.URL(sandbox_url) if sandbox_url else None
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
-            network_backend=_Guard(self._allow, resolve or resolve_by_system),
+            ssl_context=tls(trust_env=False),
+            network_backend=_Guard(
+                self._allow, resolve or resolve_by_system, backend or httpcore2.AnyIOBackend()
+            ),
             max_connections=50,
             keepalive_expiry=5.0,
         )
@@ -193,10 +201,10 @@ async def resolve_by_system(host: str, port: int) -> list[str]:
 class _Guard(httpcore2.AsyncNetworkBackend):
     """Connects to an address that it has judged itself. TLS still checks the host name of the URL."""
 
-    def __init__(self, allow: Allowance, resolve: Resolve) -> None:
+    def __init__(self, allow: Allowance, resolve: Resolve, backend: httpcore2.AsyncNetworkBackend) -> None:
         self._allow = allow
         self._resolve = resolve
-        self._backend = httpcore2.AnyIOBackend()
+        self._backend = backend
 
     async def connect_tcp(
         self,

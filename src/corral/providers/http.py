@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import ssl
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 import httpx2
@@ -81,6 +83,7 @@ class ProviderClient:
             headers={"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})},
             auth=httpx2.BasicAuth(*auth) if auth else None,
             timeout=timeout,
+            verify=tls(trust_env=not sandbox),
             trust_env=not sandbox,
             follow_redirects=False,
         )
@@ -170,6 +173,12 @@ class ProviderClient:
                 kind=type(error).__name__,
             )
         raise error
+
+
+@lru_cache(maxsize=2)
+def tls(*, trust_env: bool) -> ssl.SSLContext:
+    """The process's TLS settings; made once, because reading the certificates takes tens of milliseconds."""
+    return httpx2.create_ssl_context(trust_env=trust_env)
 
 
 def read_answer(response: httpx2.Response) -> Answer:

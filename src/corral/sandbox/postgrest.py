@@ -205,14 +205,14 @@ def _prefer(request: Request) -> dict[str, str]:
 def _sql_error(error: sqlite3.Error) -> Reply:
     text = str(error)
     where = re.sub(r".*: ", "", text)
+    if "ON CONFLICT" in text:
+        return _error(400, "42P10", "there is no unique constraint matching the ON CONFLICT specification")
     if "UNIQUE" in text:
         return _error(409, "23505", f"duplicate key value violates unique constraint on {where}")
     if "NOT NULL" in text:
         return _error(400, "23502", f"null value in column {where} violates not-null constraint")
     if "CHECK" in text:
         return _error(400, "23514", f"new row violates check constraint {where}")
-    if "ON CONFLICT" in text:
-        return _error(400, "42P10", "there is no unique constraint matching the ON CONFLICT specification")
     return _error(400, "42601", "syntax error")
 
 

@@ -136,7 +136,7 @@ class Executor:
                 )
             else:
                 result = await self._run_in_thread(slot, definition, context, data)
-            value = "null" if result is None else encode(result).decode()
+            value = "null" if result is None else _encode_result(result)
             return wire.completed(job_id, token, value, plan.completed)
         except Suspended as wait:
             return self._suspend(wait, job_id, token)
@@ -241,6 +241,14 @@ class Executor:
         if definition is not None:
             self._names[name] = definition
         return definition
+
+
+def _encode_result(result: Any) -> str:
+    try:
+        return encode(result).decode()
+    except InvalidData as error:
+        # The work is done; doing it again would end the same way.
+        raise Unrecoverable(f"The handler's return value cannot be kept. {error}") from error
 
 
 def _refuse_killers(job: Fetched) -> None:

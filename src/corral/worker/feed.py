@@ -83,6 +83,7 @@ class Feed:
         self._occupied = 0  # fetched and not ended
         self._reserved = 0  # asked for by calls under way
         self._more = True  # the queue may have jobs
+        self._limited = False  # it has jobs, and the rate limit keeps them
         self._calls = 0
         self._sequence = 0
         self._lost_tokens: list[str] = []
@@ -162,7 +163,7 @@ class Feed:
     def _is_over(self) -> bool:
         if not self.drained:
             return False
-        return self._stopping or (self._draining and not self._more)
+        return self._stopping or (self._draining and not self._more and not self._limited)
 
     async def _call(self, want: int) -> None:
         settled, self._finished = self._finished, []
@@ -195,6 +196,7 @@ class Feed:
         self._server_ahead = step.now_ms / 1000 - time.time()
         if want:
             self._more = len(jobs) == want
+            self._limited = step.rate_ttl_ms > 0
             if not self._more:
                 self._schedule(step)
         if not jobs:

@@ -22,6 +22,9 @@ REASON_LIMIT = 2_000
 #: Longest stack trace kept for one attempt.
 TRACE_LIMIT = 12_000
 
+#: Longest wait that an error can ask for; beyond it a number is surely a slip, and infinity has no milliseconds.
+LONGEST_WAIT_SECONDS = 10 * 365 * 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -75,21 +78,28 @@ def decide(
 ) -> Dead | Again | Unspent:
     """What becomes of a job whose attempt number `attempt` raised `error`."""
     if isinstance(error, Snooze):
-        return Unspent(max(0.0, error.seconds))
+        return Unspent(min(max(0.0, error.seconds), LONGEST_WAIT_SECONDS))
     reason, trace = describe(error)
     if isinstance(error, Unrecoverable) or attempt >= plan.retry.attempts:
         return Dead(reason, trace)
     wait = plan.retry.wait_after(attempt, rand=rand)
     if isinstance(error, RetryAfter):
-        wait = max(wait, error.seconds)
+        wait = min(max(wait, error.seconds), LONGEST_WAIT_SECONDS)
     return Again(wait, reason, trace)
 
 
 def describe(error: BaseException) -> tuple[str, str]:
     """The reason in one line, and the stack trace as text, both bounded."""
-    text = str(error).strip()
-    reason = text or type(error).__name__
+    try:
+        reason = " ".join(str(error).split()) or type(error).__name__
+    except Exception:  # an error whose __str__ is broken must cost its attempt, no more
+        reason = type(error).__name__
     trace = "".join(traceback.format_exception(error))
     if len(trace) > TRACE_LIMIT:  # the end names the error, the beginning the way to it
         trace = trace[: TRACE_LIMIT // 3] + "\n  […]\n" + trace[-2 * TRACE_LIMIT // 3 :]
-    return reason[:REASON_LIMIT], trace
+    return _writable(reason[:REASON_LIMIT]), _writable(trace)
+
+
+def _writable(text: str) -> str:
+    """Lone surrogates (from a file name that is not UTF-8, say) have no place in JSON or msgpack."""
+    return text.encode(errors="backslashreplace").decode()

@@ -13,8 +13,10 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 import uvloop
@@ -32,6 +34,9 @@ log = structlog.get_logger(__name__)
 EXIT_CONFIGURATION = 78
 
 HEALTH_SECONDS = 1.0
+
+#: How long idle threads get to end.
+THREAD_SECONDS = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -96,5 +101,19 @@ async def _report(worker: Worker, folder: Path) -> None:
             path.unlink()
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process. Python would wait for a handler's thread, for as long as that takes."""
+    limit = time.monotonic() + THREAD_SECONDS
+    for thread in threading.enumerate():
+        if thread.name.startswith("corral-job"):
+            thread.join(max(0.0, limit - time.monotonic()))
+    if any(thread.name.startswith("corral-job") for thread in threading.enumerate()):
+        log.warning("thread_left_behind")  # its job went back to the queue
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

@@ -16,6 +16,9 @@ from typing import Any
 #: A slot gives way to the event loop after so long, however many jobs are ready.
 TURN_SECONDS = 0.005
 
+#: How long a closing waits for jobs that ignore their cancellation.
+CLOSE_SECONDS = 1.0
+
 
 class Slot:
     """One running job: what the watchdog and a stop need to reach it."""
@@ -99,12 +102,13 @@ class Slots:
             turn_ends = time() + TURN_SECONDS
 
     async def close(self) -> None:
-        """End all slots. Jobs that still run are cancelled."""
+        """End all slots. Jobs that still run are cancelled; one that will not end is left behind."""
         self._closed = True
         tasks = [slot.task for slot in self.all if slot.task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
 
 @types.coroutine

@@ -1,0 +1,44 @@
+"""Request counts become Prometheus samples."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from corral.api.traffic import BUCKETS, Traffic
+
+
+def registry_of(traffic: Traffic) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(traffic)
+    return registry
+
+
+def test_requests_are_counted_by_method_route_and_status() -> None:
+    traffic = Traffic()
+    for status in (202, 202, 422):
+        traffic.observe("POST", "/a", status, 0.003)
+    registry = registry_of(traffic)
+    labels = {"method": "POST", "route": "/a"}
+    assert registry.get_sample_value("corral_http_requests_total", {**labels, "status": "202"}) == 2
+    assert registry.get_sample_value("corral_http_requests_total", {**labels, "status": "422"}) == 1
+
+
+def test_durations_are_cumulated_over_statuses() -> None:
+    traffic = Traffic()
+    for status, seconds in ((202, 0.001), (202, 0.0011), (500, 0.2), (200, 999.0)):
+        traffic.observe("POST", "/a", status, seconds)
+    registry = registry_of(traffic)
+    labels = {"method": "POST", "route": "/a"}
+    name = "corral_http_request_duration_seconds"
+
+    def below(bound: str) -> float | None:
+        return registry.get_sample_value(f"{name}_bucket", {**labels, "le": bound})
+
+    # A value on a bound belongs below it: Prometheus's "le".
+    assert [below(b) for b in ("0.001", "0.0025", "0.1", "0.25", "60.0", "+Inf")] == [1, 2, 2, 3, 3, 4]
+    assert registry.get_sample_value(f"{name}_count", labels) == 4
+    assert registry.get_sample_value(f"{name}_sum", labels) == sum((0.001, 0.0011, 0.2, 999.0))
+
+
+def test_bounds_rise() -> None:
+    assert list(BUCKETS) == sorted(set(BUCKETS))
