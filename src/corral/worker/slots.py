@@ -11,6 +11,7 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
 from typing import Any
 
 #: A slot gives way to the event loop after so long, however many jobs are ready.
@@ -82,9 +83,12 @@ class Slots:
         turn_ends = time() + TURN_SECONDS
         while not self._closed:
             while ready:
+                # A task would give the job a context of its own; without one, what a handler binds for its
+                # logs or traces would stay for the next job.
+                run_in = copy_context().run
                 job = run(slot, ready.popleft())
                 try:
-                    waits_for = job.send(None)
+                    waits_for = run_in(job.send, None)
                 except StopIteration:
                     if time() < turn_ends:
                         continue
@@ -94,7 +98,7 @@ class Slots:
                 else:
                     if ready:
                         self._wake()
-                    await _resume(job, waits_for)
+                    await _resume(job, waits_for, run_in)
                 turn_ends = time() + TURN_SECONDS
             sleeper = self._loop.create_future()
             self._idle.append(sleeper)
@@ -112,18 +116,20 @@ class Slots:
 
 
 @types.coroutine
-def _resume(job: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+def _resume(
+    job: Coroutine[Any, Any, None], waits_for: Any, run_in: Callable[..., Any]
+) -> Generator[Any, Any, None]:
     """Go on with a coroutine that was started by hand and now waits for something."""
     while True:
         try:
             sent = yield waits_for
         except BaseException as error:
             try:
-                waits_for = job.throw(error)
+                waits_for = run_in(job.throw, error)
             except StopIteration:
                 return
         else:
             try:
-                waits_for = job.send(sent)
+                waits_for = run_in(job.send, sent)
             except StopIteration:
                 return
