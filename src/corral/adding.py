@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
 from corral.bullmq.keys import QueueKeys, check_job_id
 from corral.bullmq.producer import NewJobs
-from corral.errors import InvalidOptions, JobTooLarge
+from corral.errors import InvalidData, InvalidOptions, JobTooLarge
 from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
 
 if TYPE_CHECKING:
@@ -65,13 +66,18 @@ class Templates:
     def __init__(self, queue: Queue, keys: QueueKeys) -> None:
         self._queue = queue
         self._keys = keys
-        self._known: dict[tuple[str, frozenset[tuple[str, Any]]], NewJobs] = {}
+        self._known: dict[Any, NewJobs] = {}
 
     def make(self, name: str, options: AddOptions) -> NewJobs:
         """Raises InvalidOptions."""
         if any(option in options for option in _PERSONAL):
             return self._build(name, options)
-        key = (name, frozenset(options.items()))
+        # To Python True is 1 and False is 0; to `remove_on_complete` they are not.
+        removal = type(options.get("remove_on_complete")), type(options.get("remove_on_fail"))
+        try:
+            key = (name, removal, frozenset(options.items()))
+        except TypeError:  # a value that cannot be hashed is no option's; the checks name it
+            return self._build(name, options)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= CACHE:
@@ -82,6 +88,7 @@ class Templates:
     def _build(self, name: str, options: AddOptions) -> NewJobs:
         if not name:
             raise InvalidOptions("A job needs a name.")
+        _check_names(options)
         job_id, once = options.get("job_id"), options.get("idempotency_key")
         if job_id is not None:
             check_job_id(job_id)
@@ -91,11 +98,14 @@ class Templates:
         check_bounds(timeout=timeout)
         delay_ms = _delay_ms(options.get("delay"), options.get("at"))
         priority = options.get("priority")
-        priority = self._queue.priority if priority is None else int(priority)
+        priority = self._queue.priority if priority is None else priority
         check_bounds(priority=priority)
+        retry = options.get("retry") or self._queue.retry
+        if not isinstance(retry, Retry):
+            raise InvalidOptions(f"retry={retry!r}: write Retry(attempts=…, delays=…).")
         lifo = options.get("lifo", False)
         text = encode_options(
-            retry=options.get("retry") or self._queue.retry,
+            retry=retry,
             timeout=timeout,
             delay_ms=delay_ms,
             priority=priority,
@@ -109,7 +119,7 @@ class Templates:
             name=name,
             options=text,
             delay_ms=delay_ms,
-            priority=priority,
+            priority=int(priority),
             lifo=lifo,
             timestamp_ms=0,
             once_key="" if once is None else self._keys.once(once),
@@ -126,19 +136,30 @@ def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any]) -> str:
             "Store it elsewhere and pass a reference."
         )
     decode(raw)
-    return raw.decode()
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:  # in a field that the type does not know, hence skipped
+        raise InvalidData(f"Invalid data: it is not UTF-8 at byte {error.start}.") from None
 
 
 def check_bounds(
     *, timeout: float | None = None, concurrency: int | None = None, priority: int | None = None
 ) -> None:
     """Raise InvalidOptions for a number that makes no sense."""
-    if timeout is not None and timeout <= 0:
+    if timeout is not None and not 0 < timeout <= MAX_DELAY_SECONDS:
         raise InvalidOptions(f"timeout={timeout}: seconds above zero, or None for no limit.")
     if concurrency is not None and concurrency < 1:
         raise InvalidOptions(f"concurrency={concurrency}: at least one job at once.")
-    if priority is not None and not 0 <= priority <= MAX_PRIORITY:
+    if priority is not None and not (isinstance(priority, int) and 0 <= priority <= MAX_PRIORITY):
         raise InvalidOptions(f"priority={priority}: whole numbers from 0 to {MAX_PRIORITY:,}.")
+
+
+def _check_names(options: AddOptions) -> None:
+    for name in options:
+        if name not in AddOptions.__optional_keys__:
+            near = difflib.get_close_matches(name, AddOptions.__optional_keys__, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise InvalidOptions(f"{name!r} is not an option of a job.{hint}")
 
 
 def _delay_ms(delay: float | None, at: datetime | None) -> int:
@@ -162,6 +183,8 @@ def _keep(value: bool | int | None) -> Keep | None:
         return REMOVE
     if value is False:
         return KEEP_ALL
-    if value < 0:
-        raise InvalidOptions(f"remove_on_complete/remove_on_fail={value}: keep 0 jobs or more.")
+    if not isinstance(value, int) or value < 0:
+        raise InvalidOptions(
+            f"remove_on_complete/remove_on_fail={value!r}: True, False, or a number to keep."
+        )
     return Keep(count=value)

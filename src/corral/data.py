@@ -7,6 +7,7 @@ written by Pydantic. What a type cannot read raises InvalidData with the path of
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,11 @@ from corral.errors import ConfigurationError, InvalidData
 Decode = Callable[[bytes], Any]
 
 _NOT_SAID = (inspect.Parameter.empty, Any, object)
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+#: The only messages of msgspec that repeat what was sent, which may be personal.
+_ECHO = re.compile(r"(Invalid (?:enum )?value) .*?( - at `[^`]*`)?", re.DOTALL)
 
 
 def _encode_other(value: Any) -> Any:
@@ -38,31 +44,54 @@ def encode(value: Any) -> bytes:
 
 
 def decoder(data_type: Any) -> Decode:
-    """A function that reads JSON bytes as `data_type`, raising InvalidData. Make it once, call it often."""
+    """A function that reads JSON bytes as `data_type`, raising InvalidData. Make it once, call it often.
+
+    Neither the error nor its stack trace (hence `from None`) repeats the input: it may be personal.
+    """
     if data_type in _NOT_SAID:
         return decode_json
     if isinstance(data_type, type) and issubclass(data_type, pydantic.BaseModel):
         return _pydantic_decoder(data_type)
     try:
-        decode = msgspec.json.Decoder(data_type).decode
+        msgspec.json.schema(data_type, schema_hook=_schema_of_model)  # finds what msgspec cannot read
+        decode = msgspec.json.Decoder(data_type, dec_hook=_read_model).decode
     except TypeError:
         return _pydantic_decoder(data_type)
 
     def read(raw: bytes) -> Any:
         try:
             return decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidData(f"Invalid data: {error}.") from error
+        except _UNREADABLE as error:
+            raise InvalidData(f"Invalid data: {_without_input(error)}.") from None
 
     return read
+
+
+def _without_input(error: Exception) -> str:
+    echo = _ECHO.fullmatch(str(error))
+    return "".join(filter(None, echo.groups())) if echo else str(error)
 
 
 def decode_json(raw: bytes) -> Any:
     """Read JSON of no declared type. Raises InvalidData."""
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidData(f"Invalid JSON: {error}.") from error
+
+
+def _schema_of_model(data_type: type) -> dict[str, Any]:
+    if issubclass(data_type, pydantic.BaseModel):
+        return {}
+    raise NotImplementedError
+
+
+def _read_model(data_type: type, value: Any) -> Any:
+    """A model inside a type that msgspec reads; msgspec adds the path to what this raises."""
+    try:
+        return data_type.model_validate(value)  # type: ignore[attr-defined]  # no other type gets here
+    except pydantic.ValidationError as error:
+        raise ValueError(_first_error(error)) from None
 
 
 def _pydantic_decoder(data_type: Any) -> Decode:
@@ -73,11 +102,20 @@ def _pydantic_decoder(data_type: Any) -> Decode:
 
     def read(raw: bytes) -> Any:
         try:
+            _skim(raw)  # Pydantic itself would take NaN and Infinity, which no other client can read
             return validate(raw)
         except pydantic.ValidationError as error:
-            # The input is left out on purpose: it may be personal, and reasons end up in logs and pages.
-            first = error.errors(include_input=False, include_url=False)[0]
-            path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
-            raise InvalidData(f"Invalid data: {first['msg']} - at `${path}`.") from error
+            raise InvalidData(f"Invalid data: {_first_error(error)}.") from None
+        except _UNREADABLE as error:
+            raise InvalidData(f"Invalid JSON: {error}.") from None
 
     return read
+
+
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def _first_error(error: pydantic.ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
+    return f"{first['msg']} - at `${path}`"

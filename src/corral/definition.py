@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -33,13 +33,15 @@ def define(name: str, handler: Callable[..., Any], local_names: Mapping[str, Any
     `local_names` resolves annotations of types that were declared inside a function.
     Raises ConfigurationError if the signature is another.
     """
-    signature = inspect.signature(handler)
-    parameters = list(signature.parameters.values())
-    if not 1 <= len(parameters) <= 2:
-        raise ConfigurationError(
-            f"The handler of {name!r} takes {len(parameters)} parameters; declare it as (job, data)."
-        )
-    hints = _hints(name, handler, local_names)
+    function = _function_of(name, handler)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"The handler of {name!r} yields; return its result instead.")
+    parameters = list(inspect.signature(handler).parameters.values())
+    by_position = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    if not 1 <= len(parameters) <= 2 or not by_position:
+        shown = ", ".join(map(str, parameters))
+        raise ConfigurationError(f"The handler of {name!r} takes ({shown}); declare it as (job, data).")
+    hints = _hints(name, function, local_names)
     data_type = hints.get(parameters[1].name, Any) if len(parameters) == 2 else Any
     result_type = hints.get("return", Any)
     return JobDefinition(
@@ -47,11 +49,23 @@ def define(name: str, handler: Callable[..., Any], local_names: Mapping[str, Any
         handler=handler,
         data_type=data_type,
         result_type=result_type,
-        isolation="async" if asyncio.iscoroutinefunction(handler) else "thread",
+        isolation="async" if inspect.iscoroutinefunction(function) else "thread",
         takes_data=len(parameters) == 2,
         decode_data=decoder(data_type),
         decode_result=decoder(Any if result_type is type(None) else result_type),
     )
+
+
+def _function_of(name: str, handler: Any) -> Callable[..., Any]:
+    """The function that says what the handler is: the handler itself, what a partial or an object calls."""
+    if isinstance(handler, functools.partial):
+        return _function_of(name, handler.func)
+    if inspect.isroutine(handler):
+        return handler
+    if isinstance(handler, type) or not callable(handler):
+        raise ConfigurationError(f"The handler of {name!r} is no function. Declare one as (job, data).")
+    call: Callable[..., Any] = type(handler).__call__
+    return call
 
 
 def _hints(name: str, handler: Callable[..., Any], local_names: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the wire, and `corral.bullmq.codec` is where they turn.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -51,8 +52,8 @@ class Retry:
             raise InvalidOptions(f"Retry(attempts={self.attempts}): a job is tried at least once.")
         if not 0 <= self.jitter <= 1:
             raise InvalidOptions(f"Retry(jitter={self.jitter}): jitter is a share between 0 and 1.")
-        if self.delay < 0 or self.max_delay < 0 or any(d < 0 for d in self.delays):
-            raise InvalidOptions("Retry: a wait cannot be negative.")
+        if not all(0 <= wait < math.inf for wait in (self.delay, self.max_delay, *self.delays)):
+            raise InvalidOptions("Retry: a wait cannot be negative or endless.")
         if self.backoff not in ("fixed", "exponential"):
             raise InvalidOptions(f"Retry(backoff={self.backoff!r}): choose 'fixed' or 'exponential'.")
         object.__setattr__(self, "delays", tuple(float(d) for d in self.delays))
@@ -80,7 +81,7 @@ class RateLimit:
     per: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.jobs < 1 or self.per <= 0:
+        if self.jobs < 1 or not 0 < self.per < math.inf:
             raise InvalidOptions(f"RateLimit({self.jobs}, per={self.per}): both must be above zero.")
 
 
@@ -90,6 +91,10 @@ class Keep:
 
     count: int | None = None
     age: float | None = None
+
+    def __post_init__(self) -> None:
+        if not all(bound is None or 0 <= bound < math.inf for bound in (self.count, self.age)):
+            raise InvalidOptions(f"Keep(count={self.count}, age={self.age}): 0 or more; None for no bound.")
 
 
 @dataclass(frozen=True, slots=True)

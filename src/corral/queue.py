@@ -28,6 +28,7 @@ from corral.definition import JobDefinition, define
 from corral.errors import (
     ConfigurationError,
     IdempotencyConflict,
+    InvalidOptions,
     LayoutUnsupported,
     RedisUnavailable,
     UnknownJobName,
@@ -148,6 +149,10 @@ class Queue:
         self, name: str, raws: Sequence[bytes], **options: Unpack[ManyOptions]
     ) -> list[Job]:
         """`add_many` for data that is JSON bytes already."""
+        if "job_id" in options or "idempotency_key" in options:
+            raise InvalidOptions(
+                "Many jobs cannot share a `job_id` or `idempotency_key`: add them one by one."
+            )
         decode = self._decoder(name)
         texts = [check_data(self, raw, decode) for raw in raws]
         if not texts:

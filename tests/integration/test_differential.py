@@ -7,6 +7,8 @@ sets, markers and events (field by field, in order; stream ids and lock tokens a
 Left out on purpose:
 - `drained` is advisory: BullMQ's own workers emit it in different moments, depending on whether they fetch
   with the same call. It has a test of its own below.
+- marker "0" after a job with a priority was put back: the official script forgets it, so the job would wait
+  for a worker's next poll. Ours sets it.
 - the score of marker "1" may be earlier than the first due job (the official scripts leave it so when a batch
   promotes that job); it may never be later, or a worker would sleep too long.
 """
@@ -89,8 +91,12 @@ def comparable(state: dict[str, Any]) -> dict[str, Any]:
     """Leave out what the module docstring names."""
     result = dict(state)
     result["events"] = [e for e in state.get("events", []) if e["event"] != "drained"]
-    result["marker"] = sorted(member for member, _ in state.get("marker", []))
+    result.pop("marker", None)
     return result
+
+
+def markers(state: dict[str, Any]) -> set[str]:
+    return {member for member, _ in state.get("marker", [])}
 
 
 def differences(ours: dict[str, Any], official: dict[str, Any]) -> list[str]:
@@ -217,6 +223,7 @@ class BothSides(RuleBasedStateMachine):
         self.now = START_MS
         self.calls = 0
         self.paused = False
+        self.put_back = False
         self.held: list[Held] = []
         self.troubled: set[str] = set()
 
@@ -236,6 +243,7 @@ class BothSides(RuleBasedStateMachine):
         held = [self.held.pop(index) for index in order]
         # What the official scripts do before they refuse, or instead of refusing, is left out.
         settled = [(h, data.draw(finishes if h.job_id in self.troubled else outcomes)) for h in held]
+        self.put_back |= any(outcome.kind == "put back" for _, outcome in settled)
         self.calls += 1
         token = f"t:{self.calls}"
 
@@ -316,7 +324,10 @@ class BothSides(RuleBasedStateMachine):
         if not hasattr(self, "bases"):
             return
         official, ours = snapshots(self.redis, *self.bases)
-        assert differences(comparable(ours), comparable(official)) == []
+        found = differences(comparable(ours), comparable(official))
+        assert not found, "\n".join(found)
+        extra = {"0"} if self.put_back else set()
+        assert markers(official) <= markers(ours) <= markers(official) | extra
         for member, score in ours.get("marker", []):
             if member == "1" and ours.get("delayed"):
                 assert score <= ours["delayed"][0][1] / 4096

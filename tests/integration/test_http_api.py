@@ -247,24 +247,28 @@ async def test_only_declared_queues_when_others_are_not_allowed(redis_url: str) 
 
 
 @pytest.mark.parametrize("path", ["/verify-kyc", "/v1/queues/free/jobs", "/v1/queues/free/jobs/bulk"])
+@pytest.mark.parametrize(("content", "position"), [(b"", 0), (b"month=1", 0), (b'{"a": "\xff"}', 7)])
+async def test_what_is_not_json_is_refused_with_the_position(
+    api: Service, path: str, content: bytes, position: int
+) -> None:
+    body = problem(await api.http.post(path, content=content), 400, "malformed-json")
+    assert body["position"] == position
+    assert str(position) in body["detail"]
+
+
 @pytest.mark.parametrize(
-    ("content", "position"),
+    ("path", "before"),
     [
-        (b"", 0),
-        (b"month=1", 0),
-        (b'{"name": "x", "data": tru}', 25),
-        (b'{"a": "\xff"}', 7),
-        (b"[" * 100_000, None),
+        ("/verify-kyc", b'{"userId": '),
+        ("/v1/queues/free/jobs", b'{"name": "x", "data": '),
+        ("/v1/queues/free/jobs/bulk", b'{"jobs": [{"name": "x", "data": '),
     ],
 )
-async def test_what_is_not_json_is_refused_with_the_position(
-    api: Service, path: str, content: bytes, position: int | None
-) -> None:
-    if path.endswith("bulk") and position == 25:
-        content = b'{"jobs": [tru}]              }'
-        position = 13
-    body = problem(await api.http.post(path, content=content), 400, "malformed-json")
-    assert body.get("position") == position
+async def test_json_that_breaks_or_has_no_bottom_is_refused(api: Service, path: str, before: bytes) -> None:
+    body = problem(await api.http.post(path, content=before + b"tru}"), 400, "malformed-json")
+    assert len(before) <= body["position"] <= len(before) + 4
+    deep = b'{"extra":' * 100_000 if path == "/verify-kyc" else before + b"[" * 100_000
+    problem(await api.http.post(path, content=deep), 400, "malformed-json")
 
 
 async def test_trailing_garbage_is_refused(api: Service) -> None:

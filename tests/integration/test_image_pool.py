@@ -23,7 +23,7 @@ from pictures import frames, noise, png_header, quadrants
 
 SMALL = Plan((Size(40, 40, "png"),))
 #: Some seconds of work, so that there is a middle to interfere with.
-LONG = Plan(tuple(Size(1600 + n, 1600, "webp") for n in range(5)))
+LONG = Plan(tuple(Size(1600 + n, 1600, "webp") for n in range(3)))
 LIMIT = 60.0
 
 
@@ -107,7 +107,7 @@ async def test_a_killed_child_costs_neither_its_job_nor_another(
         os.kill(victim, signal.SIGKILL)
         first, second = await asyncio.gather(*jobs)
     assert first == second
-    assert len(first.images) == 5
+    assert len(first.images) == 3
     assert [(entry["event"], entry["cause"], entry["will_retry"]) for entry in logs] == [
         ("render_child_died", "SIGKILL", True)
     ]
@@ -317,7 +317,7 @@ async def test_damaged_files_of_every_kind_cost_nothing_but_their_job(pool: Rend
     plan = Plan((Size(50, 50, "webp", fit="cover", crop="attention"), Size(20, 20, "jpeg")))
     dice = random.Random(7)
     outcomes = await asyncio.gather(
-        *(pool.render(damaged(content, dice), plan, LIMIT) for content in originals for _ in range(60)),
+        *(pool.render(damaged(content, dice), plan, LIMIT) for content in originals for _ in range(30)),
         return_exceptions=True,
     )
     assert {type(outcome) for outcome in outcomes} <= {Rendering, ImageRejected}

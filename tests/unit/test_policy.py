@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from typing import Any, Literal
 
@@ -112,6 +113,9 @@ def test_delays_are_kept_as_a_tuple_of_floats() -> None:
         {"delay": -1},
         {"max_delay": -1},
         {"delays": (1, -1)},
+        {"delay": math.inf},
+        {"max_delay": math.nan},
+        {"delays": (1, math.inf)},
         {"backoff": "linear"},
     ],
 )
@@ -120,7 +124,7 @@ def test_impossible_retry_is_refused(options: dict[str, Any]) -> None:
         Retry(**options)
 
 
-@pytest.mark.parametrize(("jobs", "per"), [(0, 1), (-1, 1), (1, 0), (1, -60)])
+@pytest.mark.parametrize(("jobs", "per"), [(0, 1), (-1, 1), (1, 0), (1, -60), (1, math.inf), (1, math.nan)])
 def test_impossible_rate_limit_is_refused(jobs: int, per: float) -> None:
     with pytest.raises(InvalidOptions, match="RateLimit"):
         RateLimit(jobs, per=per)
@@ -128,6 +132,13 @@ def test_impossible_rate_limit_is_refused(jobs: int, per: float) -> None:
 
 def test_rate_limit_is_per_second_by_default() -> None:
     assert RateLimit(100) == RateLimit(100, per=1.0)
+
+
+@pytest.mark.parametrize("bound", [-1, -0.5, math.inf, math.nan])
+@pytest.mark.parametrize("name", ["count", "age"])
+def test_impossible_retention_is_refused(name: str, bound: Any) -> None:
+    with pytest.raises(InvalidOptions, match="Keep"):
+        Keep(**{name: bound})
 
 
 def test_priorities_are_the_missions_and_fit_the_wire() -> None:

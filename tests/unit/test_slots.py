@@ -100,7 +100,8 @@ async def turns(count: int = 10) -> None:
 # Running
 
 
-async def test_jobs_that_never_wait_share_one_slot_and_one_turn() -> None:
+async def test_jobs_that_never_wait_share_one_slot_and_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_module, "TURN_SECONDS", 60)
     async with room(100) as r:
         r.submit(*[nothing] * 1_000)
         await asyncio.sleep(0)

@@ -103,7 +103,7 @@ async def _find(client: aioredis.Redis, queues: Sequence[Queue], job_id: str) ->
     except ResponseError as error:
         # An id such as "wait" or "7:logs" is the name of a key that is no job. Ask each queue alone, so that
         # one of them does not hide the others.
-        if not str(error).startswith("WRONGTYPE"):
+        if "WRONGTYPE" not in str(error):
             raise
         if len(queues) == 1:
             return []

@@ -19,16 +19,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from corral.settings import Settings
+
 if TYPE_CHECKING:
     from corral.sandbox.application import SandboxApp
     from corral.sandbox.server import RunningSandbox
 
 
 def app(**options: Any) -> SandboxApp:
-    """The ASGI application; options as `SandboxApp` takes them."""
+    """The ASGI application; options as `SandboxApp` takes them. Table and bucket are the settings' own."""
     # At the call: the providers read `sandbox.keys`, and need neither the stand-ins nor a server for it.
     from corral.sandbox.application import SandboxApp  # noqa: PLC0415
 
+    settings = Settings.load()
+    options.setdefault("kyc_table", settings.kyc_table)
+    options.setdefault("buckets", (settings.image_bucket,))
     return SandboxApp(**options)
 
 

@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from corral.errors import ServerFailed
+from corral.sandbox import serve
 from corral.sandbox.application import SandboxApp
 
 #: Seconds to wait for the server to answer, and to stop.
@@ -105,5 +106,5 @@ def shared(public_url: str) -> RunningSandbox:
     global _shared  # noqa: PLW0603 - one per process is its meaning
     with _shared_lock:
         if _shared is None:
-            _shared = RunningSandbox(SandboxApp(public_url=public_url))
+            _shared = serve(public_url=public_url)
         return _shared

@@ -1,0 +1,1 @@
+"""Corral measured beside its peers, in one run on one machine: `python -m bench`. See README.md."""

@@ -1,0 +1,107 @@
+"""The findings as Markdown for people and as JSON for machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.scenario import Result, Target
+
+#: Version of the JSON's shape.
+FORMAT = 1
+
+
+def as_json(machine: dict[str, Any], options: dict[str, Any], results: list[Result]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "machine": machine,
+        "options": options,
+        "scenarios": {result.scenario.name: _scenario_json(result) for result in results},
+    }
+
+
+def _scenario_json(result: Result) -> dict[str, Any]:
+    peers: dict[str, Any] = {}
+    for peer, metrics in result.values.items():
+        peers[peer] = {}
+        for metric in metrics:
+            spread = result.spread(peer, metric)
+            if spread:
+                peers[peer][metric] = {
+                    "min": spread.least,
+                    "median": spread.median,
+                    "max": spread.most,
+                    "rounds": spread.rounds,
+                }
+    ratios = []
+    for target in result.scenario.targets:
+        ratio = result.ratio(target)
+        if ratio is not None:
+            ratios.append(
+                {
+                    "metric": target.metric,
+                    "ours": target.ours,
+                    "theirs": target.theirs,
+                    "ratio": ratio,
+                    "target": _bound(target),
+                    "met": target.met(ratio),
+                }
+            )
+    return {
+        "title": result.scenario.title,
+        "peers": peers,
+        "ratios": ratios,
+        "failures": result.failures,
+        "notes": result.scenario.notes(),
+    }
+
+
+def as_markdown(machine: dict[str, Any], options: dict[str, Any], results: list[Result]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    node_packages = ", ".join(f"{name} {version}" for name, version in machine["node_packages"].items())
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
+        f"load before {machine['load_average'][0]}",
+        f"{machine['server']}; Python {machine['python']} ({packages}); "
+        f"Node {machine['node']} ({node_packages})",
+        f"Rounds: {options['rounds']}, peers in turn" + (", quick" if options["quick"] else ""),
+    ]
+    for result in results:
+        lines += ["", *_scenario_markdown(result)]
+    return "\n".join(lines) + "\n"
+
+
+def _scenario_markdown(result: Result) -> list[str]:
+    scenario = result.scenario
+    lines = [f"## {scenario.title}", "", "| | | min | median | max |", "|---|---|---:|---:|---:|"]
+    for metric in scenario.metrics:
+        for peer in scenario.peers:
+            spread = result.spread(peer.name, metric.key)
+            if spread:
+                numbers = (f"{n:,.{metric.digits}f}" for n in (spread.least, spread.median, spread.most))
+                lines.append(f"| {metric.label} | {peer.name} | {' | '.join(numbers)} |")
+    ratios = [(target, result.ratio(target)) for target in scenario.targets]
+    labels = {metric.key: metric.label for metric in scenario.metrics}
+    if any(ratio is not None for _, ratio in ratios):
+        lines += ["", "| ratio of medians | | target | |", "|---|---:|---:|---|"]
+    for target, ratio in ratios:
+        if ratio is not None:
+            verdict = {True: "met", False: "**missed**", None: ""}[target.met(ratio)]
+            what = f"{labels[target.metric]}: {target.ours} / {target.theirs}"
+            lines.append(f"| {what} | {ratio:.2f} | {_bound(target)} | {verdict} |")
+    for limit in scenario.limits:
+        spread = result.spread(limit.peer, limit.metric)
+        if spread:
+            verdict = "met" if spread.median < limit.below else "**missed**"
+            what = f"{labels[limit.metric]}: {limit.peer}"
+            lines.append(f"| {what} | {spread.median:,.1f} | < {limit.below:g} | {verdict} |")
+    for peer, reason in result.failures.items():
+        lines += ["", f"**{peer} was not measured**: {reason.splitlines()[0]}"]
+    for note in scenario.notes():
+        lines += ["", note]
+    return lines
+
+
+def _bound(target: Target) -> str:
+    if target.at_least is not None:
+        return f"≥ {target.at_least:g}"
+    return f"≤ {target.at_most:g}" if target.at_most is not None else ""

@@ -1,0 +1,36 @@
+"""Corral as a producer: python -m bench.sides.corral_adder <url> <bulk|single> <queue> <jobs> <batch> <warm-up>"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+import uvloop
+
+from corral import Queue, Retry
+
+
+async def main(url: str, way: str, name: str, jobs: int, batch: int, warm_up: int) -> None:
+    queue = Queue(name, redis_url=url, prefix="bull", retry=Retry(attempts=1))
+
+    async def add(count: int) -> None:
+        for start in range(0, count, batch):
+            items = [{"userId": "user-1", "n": n} for n in range(start, min(count, start + batch))]
+            if way == "bulk":
+                await queue.add_many("noop", items)
+            else:
+                await asyncio.gather(*(queue.add("noop", item) for item in items))
+
+    async with queue:
+        await add(warm_up)
+        print('{"ready": true}', flush=True)
+        started = time.perf_counter()
+        await add(jobs)
+        print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
+
+
+if __name__ == "__main__":
+    url, way, name, *numbers = sys.argv[1:]
+    uvloop.run(main(url, way, name, *map(int, numbers)))
