@@ -8,13 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from bench import add, http, process, redis_limit
+from bench import add, http_enqueue, process, redis_limit
 from bench.machine import facts
 from bench.programs import ProgramFailed, install_peers
 from bench.report import as_json, as_markdown
 from bench.scenario import Result, Scale, Scenario, order
 
-SCENARIOS = {module.SCENARIO.name: module.SCENARIO for module in (process, add, http, redis_limit)}
+SCENARIOS = {module.SCENARIO.name: module.SCENARIO for module in (process, add, http_enqueue, redis_limit)}
 
 
 def main() -> int:

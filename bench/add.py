@@ -1,7 +1,7 @@
 """Adding, in two ways: batches of 1,000 (one after the other), and single adds, 1,000 of them at a time.
 
-The adder's own clock, from its first call to its last answer, after a warm-up of 2,000 jobs. The server must then
-hold every job.
+The adder's own clock, from its first call to its last answer, after a warm-up of 2,000 jobs. The server must
+then hold every job.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ def measure(command: Callable[..., list[str]], bulk: int, single: int) -> Measur
 
     def run(scale: Scale) -> dict[str, float]:
         numbers: dict[str, float] = {}
-        for way, jobs in (("bulk", bulk), ("single", single)):
+        for way, full in (("bulk", bulk), ("single", single)):
             with Server() as server:
-                jobs = scale.amount(jobs, min(jobs, 10_000))
+                jobs = scale.amount(full, min(full, 10_000))
                 with Program(command(server.url, way, way, jobs, BATCH, WARM_UP)) as program:
                     program.line()
                     redis_before = server.cpu_seconds()
+                    program.go()
                     seconds = program.line()["seconds"]
                     redis_seconds = server.cpu_seconds() - redis_before
-                held = int(server.client.llen(f"bull:{way}:wait"))  # type: ignore[arg-type]  # blocking client
+                held = int(server.client.llen(f"bull:{way}:wait"))
             if held != jobs + WARM_UP:
                 raise ProgramFailed(f"{held:,} jobs in Redis instead of {jobs + WARM_UP:,}")
             numbers[f"{way}_per_second"] = jobs / seconds

@@ -37,7 +37,7 @@ PEER = Path(__file__).parent / "peers" / "images"
 WIDTH, HEIGHT = 4000, 3000
 ROUNDS = 5
 #: Pictures a round and lane: long enough that starting and ending the lanes does not count.
-PICTURES = 3
+PICTURES = 2
 
 SETS: dict[str, tuple[tuple[int, int, str], ...]] = {
     "jpeg": ((1600, 1200, "jpeg"), (800, 600, "jpeg"), (400, 300, "jpeg"), (200, 150, "jpeg")),

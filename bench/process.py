@@ -1,8 +1,9 @@
 """Processing: no-op jobs that wait already, one worker process, 100 at a time.
 
-Jobs a second = jobs / (last `finishedOn` - first `processedOn`), from the timestamps that the workers leave in
-the jobs, the same for all peers. Start-up is not counted, warming up is. All finished jobs are kept, which is
-BullMQ's default. Redis time is the server's own processor time from before the worker starts to the last job.
+Jobs a second = jobs / (last `finishedOn` - first `processedOn`), from the timestamps that the workers leave
+in the jobs, the same for all peers. Start-up is not counted, warming up is. All finished jobs are kept, which
+is BullMQ's default. Redis time is the server's own processor time, from the worker's start to the last
+job.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ def measure(command: Callable[[str], list[str]], full: int, quick: int) -> Measu
         jobs = scale.amount(full, quick)
         with Server() as server:
             asyncio.run(preload(server.url, jobs))
-            redis_before = server.cpu_seconds()
             with Program(command(server.url)) as program:
                 program.line()
-                worker_before = program.cpu_seconds()
+                redis_before, worker_before = server.cpu_seconds(), program.cpu_seconds()
+                program.go()
                 wait_until_done(server, program, jobs)
                 redis_seconds = server.cpu_seconds() - redis_before
                 worker_seconds = program.cpu_seconds() - worker_before
@@ -62,7 +63,7 @@ async def preload(url: str, jobs: int) -> None:
 def wait_until_done(server: Server, program: Program, jobs: int) -> None:
     seen, since = -1, time.monotonic()
     while True:
-        done = int(server.client.zcard(f"bull:{QUEUE}:completed"))  # type: ignore[arg-type]  # blocking client
+        done = int(server.client.zcard(f"bull:{QUEUE}:completed"))
         if done >= jobs:
             return
         if done != seen:

@@ -59,7 +59,7 @@ def _tool(name: str) -> str:
 
 
 class Program:
-    """`with Program(command) as program: program.line()`. Ended with SIGTERM, killed if that does not help."""
+    """`with Program(command) as program: program.line()`. Ended with SIGTERM, else killed."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         self._command = list(command)
@@ -68,7 +68,13 @@ class Program:
     def __enter__(self) -> Self:
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            self._command, cwd=ROOT, env=self._env, stdout=subprocess.PIPE, stderr=self._errors, text=True
+            self._command,
+            cwd=ROOT,
+            env=self._env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
         )
         self._info = psutil.Process(self._process.pid)
         return self
@@ -80,8 +86,9 @@ class Program:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
         self._errors.close()
 
     def line(self) -> dict[str, Any]:
@@ -97,6 +104,12 @@ class Program:
         finally:
             timer.cancel()
         raise ProgramFailed(f"{' '.join(self._command[:3])} ended.\n{self.errors()}")
+
+    def go(self) -> None:
+        """Let a program that said it is ready begin."""
+        assert self._process.stdin  # Popen was asked for a pipe
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
 
     def check(self) -> None:
         """Raise ProgramFailed if the program has ended."""

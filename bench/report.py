@@ -58,11 +58,12 @@ def _scenario_json(result: Result) -> dict[str, Any]:
 def as_markdown(machine: dict[str, Any], options: dict[str, Any], results: list[Result]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     node_packages = ", ".join(f"{name} {version}" for name, version in machine["node_packages"].items())
+    cores, memory, load = machine["cores"], machine["memory_gib"], machine["load_average"][0]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
-        f"load before {machine['load_average'][0]}",
-        f"{machine['server']}; Python {machine['python']} ({packages}); "
-        f"Node {machine['node']} ({node_packages})",
+        f"{machine['processor']}, {cores} cores, {memory} GiB, {machine['system']}, load before {load}  ",
+        f"{machine['server']}  ",
+        f"Python {machine['python']}: {packages}  ",
+        f"Node {machine['node']}: {node_packages}  ",
         f"Rounds: {options['rounds']}, peers in turn" + (", quick" if options["quick"] else ""),
     ]
     for result in results:
@@ -94,8 +95,8 @@ def _scenario_markdown(result: Result) -> list[str]:
             verdict = "met" if spread.median < limit.below else "**missed**"
             what = f"{labels[limit.metric]}: {limit.peer}"
             lines.append(f"| {what} | {spread.median:,.1f} | < {limit.below:g} | {verdict} |")
-    for peer, reason in result.failures.items():
-        lines += ["", f"**{peer} was not measured**: {reason.splitlines()[0]}"]
+    for name, reason in result.failures.items():
+        lines += ["", f"**{name} was not measured**: {reason.splitlines()[0]}"]
     for note in scenario.notes():
         lines += ["", note]
     return lines

@@ -1,7 +1,7 @@
 // BullMQ as a producer on Node: node adder.mjs <url> <bulk|single> <queue> <jobs> <batch> <warm-up>
 import { performance } from 'node:perf_hooks';
 import { Queue } from 'bullmq';
-import { connection } from './connection.mjs';
+import { connection, ready } from './connection.mjs';
 
 const [url, way, name, ...numbers] = process.argv.slice(2);
 const [jobs, batch, warmUp] = numbers.map(Number);
@@ -21,7 +21,7 @@ async function add(count) {
 }
 
 await add(warmUp);
-console.log(JSON.stringify({ ready: true }));
+await ready();
 const started = performance.now();
 await add(jobs);
 console.log(JSON.stringify({ seconds: (performance.now() - started) / 1000 }));

@@ -1,6 +1,6 @@
 // BullMQ's worker on Node: node worker.mjs <redis url> <concurrency>
 import { Worker } from 'bullmq';
-import { connection } from './connection.mjs';
+import { connection, ready } from './connection.mjs';
 
 const [url, concurrency] = process.argv.slice(2);
 const worker = new Worker('bench', async () => {}, {
@@ -9,6 +9,6 @@ const worker = new Worker('bench', async () => {}, {
   autorun: false,
 });
 await worker.waitUntilReady();
-console.log(JSON.stringify({ ready: true }));
+await ready();
 worker.run();
 process.on('SIGTERM', () => process.exit(0));

@@ -1,4 +1,7 @@
-"""Corral as a producer: python -m bench.sides.corral_adder <url> <bulk|single> <queue> <jobs> <batch> <warm-up>"""
+"""Corral as a producer.
+
+python -m bench.sides.corral_adder <redis url> <bulk|single> <queue> <jobs> <batch> <warm-up>
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ async def main(url: str, way: str, name: str, jobs: int, batch: int, warm_up: in
     async with queue:
         await add(warm_up)
         print('{"ready": true}', flush=True)
+        sys.stdin.readline()
         started = time.perf_counter()
         await add(jobs)
         print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)

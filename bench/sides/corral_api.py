@@ -1,4 +1,7 @@
-"""Corral's HTTP service: `python -m bench.sides.corral_api <port>` is `corral api --port <port>`, logs apart."""
+"""Corral's HTTP service, as `corral api` runs it, logging warnings only.
+
+python -m bench.sides.corral_api <port>
+"""
 
 from __future__ import annotations
 

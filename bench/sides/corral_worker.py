@@ -21,6 +21,7 @@ async def main(url: str, concurrency: int) -> None:
         pass
 
     print('{"ready": true}', flush=True)
+    sys.stdin.readline()
     await Worker(queue, concurrency=concurrency).run()
 
 

@@ -1,4 +1,6 @@
-"""A load generator for where wrk is missing: python -m bench.sides.http_client <url> <key> <body> <connections> <s>
+"""A load generator for where wrk is missing.
+
+python -m bench.sides.http_client <url> <key> <body> <connections> <seconds>
 
 Two processes share the connections; each connection sends its next request when the answer is there.
 """
@@ -11,6 +13,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -30,8 +33,8 @@ class Connection(asyncio.Protocol):
         self.stop = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # it was made by create_connection
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def _send(self) -> None:
@@ -56,7 +59,7 @@ class Connection(asyncio.Protocol):
         if not self.stop:
             self._send()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if not self.stop:
             self._failed()
 
@@ -74,7 +77,7 @@ async def run(url: str, request: bytes, connections: int, seconds: float) -> tup
     started = time.perf_counter()
     opened = [
         await loop.create_connection(
-            lambda: Connection(request, latencies, failed), parts.hostname, parts.port
+            lambda: Connection(request, latencies, failed), parts.hostname or "127.0.0.1", parts.port or 80
         )
         for _ in range(connections)
     ]

@@ -8,7 +8,7 @@ import sys
 import time
 
 import uvloop
-from bullmq import Queue
+from bullmq import Queue  # type: ignore[import-untyped]  # it ships no types
 
 
 async def main(url: str, way: str, name: str, jobs: int, batch: int, warm_up: int) -> None:
@@ -24,6 +24,7 @@ async def main(url: str, way: str, name: str, jobs: int, batch: int, warm_up: in
 
     await add(warm_up)
     print('{"ready": true}', flush=True)
+    sys.stdin.readline()
     started = time.perf_counter()
     await add(jobs)
     print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)

@@ -5,12 +5,11 @@ On uvloop, like Corral's: it is the faster loop for both.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import Any
 
 import uvloop
-from bullmq import Worker
+from bullmq import Worker  # type: ignore[import-untyped]  # it ships no types
 
 
 async def noop(job: Any, token: str) -> None:
@@ -18,10 +17,10 @@ async def noop(job: Any, token: str) -> None:
 
 
 async def main(url: str, concurrency: int) -> None:
-    worker = Worker("bench", noop, {"connection": url, "concurrency": concurrency})
+    worker = Worker("bench", noop, {"connection": url, "concurrency": concurrency, "autorun": False})
     print('{"ready": true}', flush=True)
-    await asyncio.Event().wait()
-    await worker.close()
+    sys.stdin.readline()
+    await worker.run()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ sets, markers and events (field by field, in order; stream ids and lock tokens a
 
 Left out on purpose:
 - `drained` is advisory: BullMQ's own workers emit it in different moments, depending on whether they fetch
-  with the same call. It has a test of its own below.
+  with the same call. test_differential_cases.py has a test for it.
 - marker "0" after a job with a priority was put back: the official script forgets it, so the job would wait
   for a worker's next poll. Ours sets it.
 - the score of marker "1" may be earlier than the first due job (the official scripts leave it so when a batch
@@ -33,6 +33,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from official_scripts import OfficialQueue
+from queue_snapshot import comparable, differences, markers, snapshots
 from redis import Redis
 
 from corral.bullmq import consumer as wire
@@ -43,69 +44,6 @@ from corral.policy import Keep, RateLimit
 START_MS = 1_750_000_000_000
 LOCK_MS = 3_600_000
 WORKER = "w-1"
-JSON_FIELDS = {"data", "opts", "returnvalue", "stacktrace", "progress"}
-
-
-# Reading a queue
-
-
-READ = {
-    "string": "GET",
-    "list": "LRANGE",
-    "set": "SMEMBERS",
-    "zset": "ZRANGE",
-    "hash": "HGETALL",
-    "stream": "XRANGE",
-}
-BOUNDS = {"list": (0, -1), "zset": (0, -1, "WITHSCORES"), "stream": ("-", "+")}
-
-
-def snapshots(redis: Redis, *bases: str) -> list[dict[str, Any]]:
-    """Everything under each queue's prefix, by suffix; three round trips, since tests take thousands."""
-    keys = sorted(redis.keys("*"))
-    pipe = redis.pipeline(transaction=False)
-    for key in keys:
-        pipe.type(key)
-    types = dict(zip(keys, pipe.execute(), strict=True))
-    for key, kind in types.items():
-        pipe.execute_command(READ[kind], key, *BOUNDS.get(kind, ()))
-    values = {k: plain(k, types[k], v) for k, v in zip(keys, pipe.execute(), strict=True)}
-    return [{k.removeprefix(b): v for k, v in values.items() if k.startswith(b)} for b in bases]
-
-
-def plain(key: str, kind: str, value: Any) -> Any:
-    match kind:
-        case "string":
-            return "(held)" if key.endswith(":lock") else value
-        case "set":
-            return sorted(value)
-        case "hash":
-            return {k: json.loads(v) if k in JSON_FIELDS else v for k, v in value.items()}
-        case "stream":
-            return [fields for _, fields in value]
-        case _:
-            return value
-
-
-def comparable(state: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what the module docstring names."""
-    result = dict(state)
-    result["events"] = [e for e in state.get("events", []) if e["event"] != "drained"]
-    result.pop("marker", None)
-    return result
-
-
-def markers(state: dict[str, Any]) -> set[str]:
-    return {member for member, _ in state.get("marker", [])}
-
-
-def differences(ours: dict[str, Any], official: dict[str, Any]) -> list[str]:
-    """One line a key that differs, short enough to read in a shrunken example."""
-    keys = sorted({*ours, *official})
-    return [f"{k}: {ours.get(k)} is not {official.get(k)}" for k in keys if ours.get(k) != official.get(k)]
-
-
-# What the machine does
 
 
 KEEP_ALL = Keep()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import shutil
@@ -201,7 +202,8 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
 async def test_a_second_one_on_the_directory_is_refused(tmp_path: Path) -> None:
     async with EmbeddedServer(tmp_path) as server:
         with pytest.raises(AlreadyRunning, match=rf"pid {os.getpid()}.*--data-dir"):
-            await EmbeddedServer(tmp_path).start()
+            async with EmbeddedServer(tmp_path):
+                pass
         await answers(server)
     async with EmbeddedServer(tmp_path) as server:
         await answers(server)
@@ -241,17 +243,24 @@ async def test_after_its_parent_was_killed_a_new_start_replaces_it(tmp_path: Pat
         )
         orphan = psutil.Process(int(line.split()[1]))
         with pytest.raises(AlreadyRunning, match=f"pid {parent.pid}"):
-            await EmbeddedServer(tmp_path).start()
+            async with EmbeddedServer(tmp_path):
+                pass
     finally:
         parent.kill()
         parent.wait(BOUND)
         if parent.stdout:
             parent.stdout.close()
-    assert orphan.is_running()
-    async with EmbeddedServer(tmp_path) as server, client(server) as redis:
-        assert server.pid != orphan.pid
-        await until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE, "replaced")
-        assert await redis.get("job") == b"kept"
+    try:
+        assert orphan.is_running()
+        async with EmbeddedServer(tmp_path) as server, client(server) as redis:
+            assert server.pid != orphan.pid
+            await until(
+                lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE, "replaced"
+            )
+            assert await redis.get("job") == b"kept"
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            orphan.kill()
 
 
 STRANGER = """
@@ -275,7 +284,8 @@ async def test_a_stranger_that_holds_the_lock_file_is_not_killed(tmp_path: Path)
         assert stranger.stdout
         assert await asyncio.to_thread(stranger.stdout.readline) == b"held\n"
         with pytest.raises(ServerFailed, match="earlier run"):
-            await EmbeddedServer(tmp_path, stop_seconds=0.1).start()
+            async with EmbeddedServer(tmp_path, stop_seconds=0.1):
+                pass
         assert stranger.poll() is None
 
 
@@ -331,7 +341,8 @@ async def test_a_program_that_is_none_shows_why(tmp_path: Path) -> None:
     broken.chmod(0o755)
     for program, reason in ((tmp_path / "missing", "No such file"), (broken, "Exec format error")):
         with pytest.raises(ServerFailed, match=f"{program} cannot be run: {reason}"):
-            await EmbeddedServer(tmp_path / "data", program=program).start()
+            async with EmbeddedServer(tmp_path / "data", program=program):
+                pass
 
 
 async def test_the_password_is_not_in_an_error(tmp_path: Path) -> None:
@@ -345,7 +356,8 @@ async def test_the_password_is_not_in_an_error(tmp_path: Path) -> None:
 async def test_a_directory_that_cannot_be_used_is_a_setting_to_change(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"cannot be used.*--data-dir"):
-        await EmbeddedServer(tmp_path / "file").start()
+        async with EmbeddedServer(tmp_path / "file"):
+            pass
 
 
 async def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

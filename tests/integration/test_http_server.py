@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
         if "api_listening" in line:
-            return line.split("url=")[1].split()[0].strip("\x1b[0m'")
+            return re.findall(r"http://127\.0\.0\.1:\d+", line)[0]
     raise AssertionError("the service ended before it listened")
 
 

@@ -310,7 +310,7 @@ async def test_an_attempt_that_runs_out_of_time_says_so_itself(
     sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000_000.0
-    monkeypatch.setattr(kyc_verification.time, "time", lambda: now)
+    monkeypatch.setattr(kyc_verification, "clock", lambda: now)
     job = by_hand(job_data())
     job.attempt, job.deadline = 3, now + 1.0
     await script(sandbox, provider="onfido", fault="hang")
@@ -326,7 +326,7 @@ async def test_onfido_is_polled_ever_more_slowly_and_given_up_after_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(kyc_verification.time, "time", lambda: now[0])
+    monkeypatch.setattr(kyc_verification, "clock", lambda: now[0])
     job = by_hand(job_data(number="SPECIMEN-NEVER"))
     result = None
     while result is None:

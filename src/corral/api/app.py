@@ -29,12 +29,13 @@ from corral.api.problems import FieldError, Problem
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.service import Service
 from corral.api.traffic import Traffic
-from corral.api.webhooks import idenfy, onfido
+from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
 from corral.queue import Queue
 from corral.settings import Settings
 
-HANDLERS = (healthz, readyz, metrics, openapi, job_status, job, onfido, idenfy)
+HANDLERS = [healthz, readyz, metrics, openapi, job_status, job]
+WEBHOOKS = [onfido, idenfy]
 
 
 class HttpService:
@@ -73,7 +74,7 @@ def create_app(
 
 def _litestar(service: Service) -> Litestar:
     app = Litestar(
-        route_handlers=HANDLERS,
+        route_handlers=HANDLERS + (WEBHOOKS if WEBHOOK_QUEUE in service.known.declared else []),
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
         on_shutdown=[service.known.close],

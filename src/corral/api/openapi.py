@@ -23,6 +23,7 @@ from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
 from corral.api.openapi_fixed import IDEMPOTENCY_PARAMETER, QUEUE_PARAMETER, Json, problems, ref
 from corral.api.service import Service, permits
+from corral.api.webhooks import WEBHOOK_QUEUE
 from corral.definition import JobDefinition
 from corral.queue import Queue
 
@@ -45,7 +46,7 @@ def document(queues: Mapping[str, Queue]) -> Json:
         **{ONE.replace("{queue}", q.name): _one(q, schemas) for q in queues.values()},
         **{BULK.replace("{queue}", q.name): _bulk(q, schemas) for q in queues.values()},
         **fixed.LOOKING,
-        **fixed.WEBHOOKS,
+        **(fixed.WEBHOOKS if WEBHOOK_QUEUE in queues else {}),
         **fixed.OPERATING,
     }
     return {

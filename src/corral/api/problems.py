@@ -161,14 +161,15 @@ def field_error(message: str, *, known: Iterable[str] = (), prefix: str = "$") -
 def invalid_data(error: errors.InvalidData, body: bytes | None = None) -> Problem:
     """422 with the wrong fields; 400 where the data is not JSON at all.
 
-    The reader's own error, which InvalidData carries as its cause, knows the path and the position.
+    What the reader itself raised, of which InvalidData is the clean version, tells which of both it is.
+    Its text is not repeated: it may quote the data.
     body: what was read, if the data was all of it.
     """
     status, title = _KINDS[errors.InvalidData]
-    cause = error.__cause__
+    cause = error.__cause__ or error.__context__
     wrong: tuple[FieldError, ...] = ()
     if isinstance(cause, msgspec.ValidationError):
-        wrong = (field_error(str(cause)),)
+        wrong = (field_error(str(error).partition(": ")[2].removesuffix(".")),)
     elif isinstance(cause, (msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
         return malformed(cause, body)
     elif isinstance(cause, pydantic.ValidationError):

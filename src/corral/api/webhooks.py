@@ -23,6 +23,9 @@ from corral.queues import kyc_webhooks
 
 log = structlog.get_logger(__name__)
 
+#: Whose jobs wait for these callbacks. Without it the routes do not exist.
+WEBHOOK_QUEUE = "kyc-verification"
+
 _REJECTED = Problem(
     401,
     "bad-signature",
@@ -59,8 +62,7 @@ async def _receive(provider: str, read: Reader, request: Request[Any, Any, Any],
     if signal is None:
         return
     name, payload = signal
-    # Signals belong to no queue; this one is where the service's own KYC jobs wait.
-    queue = service.known.named("kyc-verification")
+    queue = service.known.named(WEBHOOK_QUEUE)
     async with answering():
         woke = await queue.signal(name, payload)
     log.info("webhook_received", provider=provider, woke=woke)

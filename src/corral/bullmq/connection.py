@@ -64,7 +64,7 @@ def _options(address: Address, client_name: str | None) -> dict[str, Any]:
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "socket_keepalive": True,
         "protocol": 2,  # RESP3 turns sorted set replies into other shapes and gains nothing here
-        "lib_name": "corral",
+        "driver_info": redis.DriverInfo(name="corral"),
     }
 
 
@@ -78,7 +78,8 @@ def pooled_client(address: Address) -> aioredis.Redis:
         retry=AsyncRetry(NoBackoff(), 0),
         **_without_none(_options(address, None)),
     )
-    return aioredis.Redis(connection_pool=pool)
+    client: aioredis.Redis = aioredis.Redis.from_pool(pool)  # it owns the pool: closing one closes both
+    return client
 
 
 def blocking_client(address: Address, client_name: str) -> aioredis.Redis:

@@ -1,8 +1,8 @@
 """Enqueueing over HTTP: `POST /verify-kyc` on 64 keep-alive connections, one server process each.
 
-Both sides check the bearer key and the job's data, add it with the KYC policy, and answer 202 once Redis has it.
-The load comes from `wrk` if it is installed, else from the bench's own client (two processes); which one it was is
-said with the result, since on few cores the client takes time from the server.
+Both sides check the bearer key and the job's data, add it with the KYC policy, and answer 202 once Redis has
+it. The load comes from `wrk` if it is installed, else from the bench's own client (two processes); which one
+it was is said with the result, since on few cores the client takes time from the server.
 """
 
 from __future__ import annotations

@@ -1,0 +1,26 @@
+"""Waiting in tests: look again until a condition holds, never longer than a bound."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+#: Between two looks.
+LOOK_SECONDS = 0.005
+
+
+async def eventually(condition: Callable[[], Any | Awaitable[Any]], within: float = 15.0) -> Any:
+    """The first truthy value of `condition`. Fails with its last value after `within` seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        if loop.time() > deadline:
+            raise AssertionError(f"Not so within {within} s; the last look gave {value!r}.")
+        await asyncio.sleep(LOOK_SECONDS)
