@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,7 +25,9 @@ from corral.errors import LockLost, Snooze
 from corral.queue import Queue
 from corral.worker.deadlines import watch_deadlines
 from corral.worker.execute import Executor
+from corral.worker.idle import Idle
 from corral.worker.locks import LockTable
+from corral.worker.outage import Outage
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.slots import Slots
 
@@ -34,14 +36,8 @@ log = structlog.get_logger(__name__)
 #: Calls to step.lua under way at once. Measured: two gave 1.35 times the jobs of one, three no more.
 CALLS_IN_FLIGHT = 2
 
-#: With an empty queue, look again after this even if no marker came: a marker is a hint, not a promise.
-POLL_SECONDS = 5.0
-
-#: Waits between attempts to reach Redis again; the last repeats. Short, to be back within 5 s of its return.
-RECONNECT_SECONDS = (0.05, 0.2, 0.5, 1.0)
-
-#: A timer is at most so long, so that a wrong clock or a far job costs one idle look a minute.
-LONGEST_TIMER_SECONDS = 60.0
+#: Before a part of the feed that broke starts again.
+FAULT_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -51,9 +47,8 @@ class FeedState:
     fetched: int = 0
     settled: int = 0
     lost: int = 0
-    last_answer: float = 0.0
-    #: Monotonic time since when Redis does not answer; None: it does.
-    away_since: float | None = None
+    #: Errors of our own code; each one is in the log with its trace.
+    faults: int = 0
 
 
 class Feed:
@@ -71,7 +66,8 @@ class Feed:
     ) -> None:
         self.queue = queue
         self.limit = slots
-        self.state = FeedState(last_answer=time.monotonic())
+        self.state = FeedState()
+        self.outage = Outage(queue.name)
         self._consumer = consumer
         self._worker = worker
         self._stalled_seconds = stalled_seconds
@@ -79,6 +75,7 @@ class Feed:
         self.locks = LockTable(consumer.keys, self._locks_lost_in_thread)
         self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads)
         self._slots = Slots(slots, self._executor.run)
+        self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
         self._finished: list[Settlement] = []
         self._occupied = 0  # fetched and not ended
         self._reserved = 0  # asked for by calls under way
@@ -88,12 +85,9 @@ class Feed:
         self._sequence = 0
         self._lost_tokens: list[str] = []
         self._wake = asyncio.Event()
-        self._watch = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._draining = False
-        self._failures = 0
-        self._server_ahead = 0.0  # seconds by which Redis's clock is ahead of ours
+        self._one_by_one = 0  # settlements to send singly, after a batch that could not be sent
         # One call never asks for all slots: the others' jobs run while it is under way.
         self._share = -(-slots // CALLS_IN_FLIGHT)
 
@@ -102,20 +96,32 @@ class Feed:
     async def run(self, *, until_empty: bool) -> None:
         """Feed until `stop`, or until nothing waits or runs. Does not end on errors of Redis."""
         self._draining = until_empty
-        helpers = [
-            self._loop.create_task(self._watch_marker()),
-            self._loop.create_task(watch_deadlines(self._slots)),
-            self._loop.create_task(sweep_for_ever(self._consumer, self._stalled_seconds)),
-        ]
+        parts: tuple[Callable[[], Awaitable[None]], ...] = (
+            self._idle.watch,
+            lambda: watch_deadlines(self._slots),
+            lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
+        )
+        helpers = [self._loop.create_task(self._keep_going(part)) for part in parts]
         try:
-            await asyncio.gather(*(self._call_loop() for _ in range(CALLS_IN_FLIGHT)))
+            await asyncio.gather(*(self._keep_going(self._call_loop) for _ in range(CALLS_IN_FLIGHT)))
         finally:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-            if self._timer is not None:
-                self._timer.cancel()
+            self._idle.close()
             await self._slots.close()
+
+    async def _keep_going(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part to its end. A fault of ours in it is logged and the part starts again: a worker that
+        goes on without one of its parts looks alive and does nothing, the worst of all failures.
+        """
+        while True:
+            try:
+                return await part()
+            except Exception:
+                self.state.faults += 1
+                log.exception("feed_part_broke", queue=self.queue.name)
+                await asyncio.sleep(FAULT_SECONDS)
 
     def stop(self) -> None:
         """Fetch nothing more. Jobs that were fetched and have not started go back at once."""
@@ -155,7 +161,7 @@ class Feed:
                     self._wake.set()  # the other loop ends as well
                     return
                 self._wake.clear()
-                self._watch.set()
+                self._idle.rest()
                 await self._wake.wait()
                 continue
             await self._call(max(want, 0))
@@ -166,7 +172,11 @@ class Feed:
         return self._stopping or (self._draining and not self._more and not self._limited)
 
     async def _call(self, want: int) -> None:
-        settled, self._finished = self._finished, []
+        if self._one_by_one:
+            self._one_by_one -= 1
+            settled, self._finished = self._finished[:1], self._finished[1:]
+        else:
+            settled, self._finished = self._finished, []
         self._sequence += 1
         token = f"{self._worker}:{self._sequence}"
         self._reserved += want
@@ -179,26 +189,39 @@ class Feed:
             if want:
                 self._lost_tokens.append(token)
             self._finished = settled + self._finished
-            await self._wait_for_redis(error)
+            await self.outage.wait(error)
             return
+        except Exception:
+            self._set_aside(settled)
+            raise
         finally:
             self._reserved -= want
             self._calls -= 1
-        self._answered()
+        if self.outage.answered():
+            self._more = True
         self._take(step, token, want)
         if settled:
             await self._settled(settled, step)
         if self._calls == 0 or self._more:
             self._wake.set()
 
+    def _set_aside(self, settled: list[Settlement]) -> None:
+        """A batch could not be sent, by a fault of ours: find the entry that breaks it, and lose only that.
+
+        Its lock then runs out, and the sweep gives its job another run.
+        """
+        if len(settled) > 1:
+            self._finished = settled + self._finished
+            self._one_by_one = len(settled)
+        for entry in settled if len(settled) == 1 else ():
+            self.locks.held.pop(entry[0], None)
+
     def _take(self, step: Step, token: str, want: int) -> None:
         jobs = step.jobs
-        self._server_ahead = step.now_ms / 1000 - time.time()
         if want:
             self._more = len(jobs) == want
             self._limited = step.rate_ttl_ms > 0
-            if not self._more:
-                self._schedule(step)
+            self._idle.note(step, found_all=self._more)
         if not jobs:
             return
         held = self.locks.held
@@ -233,7 +256,7 @@ class Feed:
                 code = await self._consumer.finish_officially(entry, now_ms=now_ms)
                 break
             except (RedisError, OSError, TimeoutError) as error:
-                await self._wait_for_redis(error)
+                await self.outage.wait(error)
         if code in (-4, -9):
             # BullMQ refuses to complete a job whose children are not through.
             reason = (
@@ -256,45 +279,12 @@ class Feed:
 
     # Waiting for work
 
-    def _schedule(self, step: Step) -> None:
-        """Set the timer for the next moment at which something may be due."""
-        seconds = LONGEST_TIMER_SECONDS
-        if step.rate_ttl_ms > 0:
-            seconds = step.rate_ttl_ms / 1000
-        elif step.next_due_ms > 0 and not step.stopped:
-            seconds = max(0.0, (step.next_due_ms - step.now_ms) / 1000)
-        elif not step.next_due_ms:
-            return
-        self._look_again_in(seconds)
-
-    def _look_again_in(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(min(seconds, LONGEST_TIMER_SECONDS), self._look_again)
+    def _is_resting(self) -> bool:
+        return not self._more and self._occupied + self._reserved < self.limit
 
     def _look_again(self) -> None:
         self._more = True
         self._wake.set()
-
-    async def _watch_marker(self) -> None:
-        """Sleep on the marker whenever the queue was found empty and a slot is free."""
-        while True:
-            if self._more or self._occupied + self._reserved >= self.limit:
-                self._watch.clear()
-                await self._watch.wait()
-                continue
-            try:
-                due = await self._consumer.wait_for_work(POLL_SECONDS)
-            except (RedisError, OSError, TimeoutError) as error:
-                await self._wait_for_redis(error)
-                self._look_again()
-                continue
-            if due:
-                seconds = due / 1000 - time.time() - self._server_ahead
-                if seconds > 0.001:
-                    self._look_again_in(seconds)
-                    continue
-            self._look_again()
 
     # Keeping jobs safe
 
@@ -316,21 +306,3 @@ class Feed:
         self._lost_tokens = [token for token in self._lost_tokens if token not in tokens]
         if ids:
             log.info("jobs_recovered", queue=self.queue.name, jobs=len(ids))
-
-    async def _wait_for_redis(self, error: BaseException) -> None:
-        now = time.monotonic()
-        if self.state.away_since is None:
-            self.state.away_since = now
-            log.error("redis_lost", queue=self.queue.name, error=type(error).__name__)
-        wait = RECONNECT_SECONDS[min(self._failures, len(RECONNECT_SECONDS) - 1)]
-        self._failures += 1
-        await asyncio.sleep(wait)
-
-    def _answered(self) -> None:
-        now = time.monotonic()
-        if self.state.away_since is not None:
-            log.info("redis_back", queue=self.queue.name, away_seconds=round(now - self.state.away_since, 1))
-            self.state.away_since = None
-            self._failures = 0
-            self._more = True
-        self.state.last_answer = now

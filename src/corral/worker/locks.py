@@ -39,7 +39,7 @@ class LockKeeper:
 
     def __init__(self, address: Address, lock_seconds: float) -> None:
         self.address = address
-        self._lock_seconds = lock_seconds
+        self.lock_seconds = lock_seconds
         self._tables: list[LockTable] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="corral-locks", daemon=True)
@@ -59,15 +59,15 @@ class LockKeeper:
 
     def _run(self) -> None:
         client: redis.Redis = thread_client(self.address)
-        wait = self._lock_seconds / 3
+        wait = self.lock_seconds / 3
         try:
             while not self._stop.wait(wait):
                 try:
                     self._round(client)
-                    wait = self._lock_seconds / 3
+                    wait = self.lock_seconds / 3
                 except (RedisError, OSError) as error:
                     log.warning("lock_renewal_failed", error=type(error).__name__)
-                    wait = min(RETRY_SECONDS, self._lock_seconds / 6)
+                    wait = min(RETRY_SECONDS, self.lock_seconds / 6)
         finally:
             client.close()
 
@@ -75,7 +75,7 @@ class LockKeeper:
         for table in self._tables:
             held = table.held.copy()
             if held:
-                lost = extend_locks(client, table.keys, held, self._lock_seconds)
+                lost = extend_locks(client, table.keys, held, self.lock_seconds)
                 if lost:
                     table.on_lost(lost)
         self.last_round = time.monotonic()

@@ -26,8 +26,9 @@ from corral.bullmq.consumer import Consumer
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.queue import Queue, check_layout
 from corral.settings import Settings
-from corral.worker.feed import RECONNECT_SECONDS, Feed
+from corral.worker.feed import Feed
 from corral.worker.locks import LockKeeper
+from corral.worker.outage import pause
 
 log = structlog.get_logger(__name__)
 
@@ -192,26 +193,30 @@ class Worker:
                 if not patient or self._stopped:
                     raise RedisUnavailable(f"Redis does not answer ({type(error).__name__}).") from error
                 log.error("redis_not_there", queue=queue.name, error=type(error).__name__)
-                await asyncio.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
+                await asyncio.sleep(pause(failures))
                 failures += 1
 
     def health(self) -> dict[str, Any]:
-        """Is this worker well: does Redis answer, and do its feeds turn? No round trip."""
+        """Is this worker well: does Redis answer, do its feeds turn, are its locks kept? No round trip."""
         now = time.monotonic()
-        feeds = {}
-        for feed in self._feeds:
-            away = feed.state.away_since
-            silent = now - feed.state.last_answer
-            feeds[feed.queue.name] = {
-                "ok": away is None and silent < SILENT_SECONDS,
-                "running": feed.running,
-                "slots": feed.limit,
-                "redis_away_seconds": None if away is None else round(now - away, 1),
-            }
-        stopping = self._stop is not None and self._stop.is_set()
+        feeds = {feed.queue.name: _feed_health(feed, now) for feed in self._feeds}
+        locks_kept = all(now - keeper.last_round < keeper.lock_seconds for keeper in self._keepers)
         return {
-            "ok": bool(feeds) and all(f["ok"] for f in feeds.values()),
+            "ok": bool(feeds) and locks_kept and all(f["ok"] for f in feeds.values()),
             "worker": self.name,
-            "stopping": stopping,
+            "stopping": self._stop is not None and self._stop.is_set(),
+            "locks_kept": locks_kept,
             "queues": feeds,
         }
+
+
+def _feed_health(feed: Feed, now: float) -> dict[str, Any]:
+    away = feed.outage.away_since
+    # A feed whose slots are all busy asks for nothing; the lock keeper talks to Redis for it.
+    full = feed.running >= feed.limit
+    return {
+        "ok": away is None and (full or now - feed.outage.last_answer < SILENT_SECONDS),
+        "running": feed.running,
+        "slots": feed.limit,
+        "redis_away_seconds": None if away is None else round(now - away, 1),
+    }
