@@ -51,10 +51,22 @@ def test_a_tiny_run_measures_all_peers(tmp_path: Path) -> None:
                 assert len(spread["rounds"]) == 2
                 assert 0 <= spread["min"] <= spread["median"] <= spread["max"]
         for ratio in scenario["ratios"]:
-            assert {"metric", "ours", "theirs", "ratio", "target", "met"} == set(ratio)
+            ours, theirs = (
+                scenario["peers"][ratio[peer]][ratio["metric"]]["median"] for peer in ("ours", "theirs")
+            )
+            assert ratio["ratio"] == pytest.approx(ours / theirs)
+            assert ratio["met"] is verdict(ratio["ratio"], ratio["target"])
         assert f"## {scenario['title']}" in done.stdout
     for peer in PEERS:
         assert f"| {peer} |" in done.stdout
+
+
+def verdict(ratio: float, target: str) -> bool | None:
+    """What a bound like "≥ 4" says of a ratio."""
+    if not target:
+        return None
+    bound = float(target[2:])
+    return ratio >= bound if target[0] == "≥" else ratio <= bound
 
 
 def test_an_unknown_scenario_is_named() -> None:

@@ -241,6 +241,14 @@ class BothSides(RuleBasedStateMachine):
             else:
                 self.redis.hdel(f"{base}meta", "max", "duration")
 
+    @rule()
+    def sweep_marks_running_jobs(self) -> None:
+        """What a stalled sweep leaves: the ids that are active now. Settling must take them out again."""
+        for base in self.bases:
+            active = self.redis.lrange(f"{base}active", 0, -1)
+            if active:
+                self.redis.sadd(f"{base}stalled", *active)
+
     @precondition(lambda self: self.held and self.held[0].job_id.isdecimal())
     @rule(what=st.sampled_from(["lock expires", "another worker takes it", "job is removed", "not active"]))
     def trouble(self, what: str) -> None:

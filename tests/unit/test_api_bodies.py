@@ -117,6 +117,8 @@ def test_a_partial_retry_changes_the_queues_policy(options: dict[str, Any], poli
         (job(attempts=0), "$.attempts"),
         (job(attempts=1.5), "$.attempts"),
         (job(jobId=""), "$.jobId"),
+        (job(jobId="a/b"), "$.jobId"),
+        (job(jobId=".."), "$.jobId"),
         (job(timeout=0), "$.timeout"),
         (job(removeOnComplete=-1), "$.removeOnComplete"),
         (job(retry={"jitter": 2}), "$.retry.jitter"),

@@ -15,7 +15,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from corral.api import problems
-from corral.api.asgi import App, Receive, Scope, Send
+from corral.api.asgi import App
 from corral.api.auth import Keyring
 from corral.api.edge import Edge, write_down_crash
 from corral.api.enqueue import EnqueueLayer
@@ -38,16 +38,12 @@ HANDLERS = [healthz, readyz, metrics, openapi, job_status, job]
 WEBHOOKS = [onfido, idenfy]
 
 
-class HttpService:
+class HttpService(EnqueueLayer):
     """The ASGI application. Its lifespan closes what the queues hold in the event loop."""
 
     def __init__(self, service: Service) -> None:
-        self.service = service
         self.litestar = _litestar(service)
-        self.layer = EnqueueLayer(service, Edge(cast("App", self.litestar), service.traffic))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.layer(scope, receive, send)
+        super().__init__(service, Edge(cast("App", self.litestar), service.traffic))
 
     def begin_shutdown(self) -> None:
         """Let long polls answer now. For the server, before it waits for open requests."""

@@ -30,6 +30,8 @@ MAX_ERRORS = 100
 MAX_DELAY_SECONDS = 366 * 24 * 3600
 
 Seconds = Annotated[float, Meta(ge=0, le=MAX_DELAY_SECONDS)]
+#: An id becomes a part of a path, where a slash or dots alone would lead elsewhere.
+JobId = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^(?!\.\.?$)[^/]+$")]
 Attempts = Annotated[int, Meta(ge=1, le=1_000)]
 
 
@@ -53,7 +55,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", k
     lifo: bool = False
     attempts: Attempts | None = None
     retry: RetrySpec | None = None
-    job_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    job_id: JobId | None = None
     timeout: Annotated[float, Meta(gt=0, le=MAX_DELAY_SECONDS)] | None = None
     remove_on_complete: bool | Annotated[int, Meta(ge=0)] | None = None
     remove_on_fail: bool | Annotated[int, Meta(ge=0)] | None = None

@@ -10,7 +10,8 @@
 Guarantees: 202 only when Redis has the job. A body over 1 MiB is a 413, announced or not. Redis away or full
 is a 503 with Retry-After within about a second. Data is checked against the declared type and stored byte
 for byte. Limit: after a 503 for a slow Redis the job may be there all the same; a caller that sends an
-`Idempotency-Key` can repeat its request safely (in bulk, `key:index` stands for each job).
+`Idempotency-Key` can repeat its request safely. In bulk, `key:index` stands for each job: if one of them was
+used with other data (409), the others are added all the same.
 
 The hot path allocates little: decoders, header lists and the constant parts of answers are made once, and
 concurrent requests share one call to Redis (`Queue` joins their adds). Whatever goes wrong is raised as an
@@ -65,10 +66,13 @@ class EnqueueLayer:
     """Answers the enqueue routes itself; every other request goes to `app`."""
 
     def __init__(self, service: Service, app: App) -> None:
-        self._service = service
+        self.service = service
         self._app = app
-        self._bodies = BodyReader()
-        self._clock = Clock(ANSWER_SECONDS)
+        # Looked up once: each of these is called for every job.
+        self._read = BodyReader().read
+        self._bound = Clock(ANSWER_SECONDS).bound
+        self._require = service.keyring.require
+        self._observe = service.traffic.observe
         self._routes = _declared_routes(service)
         self._seen: dict[str, Route] = {}
         self._others: dict[tuple[str, str], AddOne | AddBulk] = {}
@@ -107,7 +111,7 @@ class EnqueueLayer:
             status = problem.status
             await send_problem(send, problem, rid)
         seconds = perf_counter() - started
-        self._service.traffic.observe(scope["method"], route.template, status, seconds)
+        self._observe(scope["method"], route.template, status, seconds)
         if problem is not None:
             write_down(rid, scope["method"], route.template, status, seconds, problem.slug)
 
@@ -116,14 +120,14 @@ class EnqueueLayer:
     ) -> Accepted:
         if method != "POST":
             raise Refused(_POST_ONLY)
-        self._service.keyring.require(headers.get(b"authorization"), Permission.ENQUEUE)
+        self._require(headers.get(b"authorization"), Permission.ENQUEUE)
         add = route.add or self._adder(route)
         check_media_type(headers)
         key = headers.get(b"idempotency-key")
         idempotency_key = None if key is None else _usable(key)
-        body = await self._bodies.read(headers, receive)
+        body = await self._read(headers, receive)
         try:
-            return await self._clock.bound(add(body, idempotency_key))
+            return await self._bound(add(body, idempotency_key))
         except TimeoutError:
             raise RedisUnavailable(
                 f"Redis did not answer within {ANSWER_SECONDS:g} s. The job may have been added all the "
@@ -144,7 +148,7 @@ class EnqueueLayer:
 
     def _adder(self, route: Route) -> Adder:
         """The adder of a queue that was not declared, remembered for as long as the queue itself is."""
-        queue = self._service.known.named(route.queue)
+        queue = self.service.known.named(route.queue)
         known = self._others.get((route.template, route.queue))
         if known is not None and known.queue is queue:
             return known

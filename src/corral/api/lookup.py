@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError, ResponseError
@@ -53,7 +54,7 @@ class Lookup:
 
     def __init__(self, fallback: Address) -> None:
         self._fallback = fallback
-        self._addresses: dict[str, Address] = {}
+        self._addresses: WeakKeyDictionary[Queue, Address] = WeakKeyDictionary()
 
     async def find(self, queues: Sequence[Queue], job_id: str) -> list[Found]:
         """The job in each queue that has it, in the order of `queues`."""
@@ -91,9 +92,9 @@ class Lookup:
         return await asyncio.gather(*(read(shared_client(a), group) for a, group in groups.items()))
 
     def _address(self, queue: Queue) -> Address:
-        address = self._addresses.get(queue.name)
+        address = self._addresses.get(queue)
         if address is None:
-            address = self._addresses[queue.name] = queue.address()
+            address = self._addresses[queue] = queue.address()
         return address
 
 

@@ -148,20 +148,25 @@ def _decode_keep(value: Any) -> Keep | None:
     if isinstance(value, (int, float)):
         return Keep(count=_count(value))
     if isinstance(value, dict):
-        age = value.get("age")
-        usable = isinstance(age, (int, float)) and not isinstance(age, bool) and age >= 0
-        return Keep(count=_count(value.get("count")), age=float(min(age, LARGEST)) if usable else None)
+        return Keep(count=_count(value.get("count")), age=_positive(value.get("age")))
     return None
 
 
 def _count(value: Any) -> int | None:
-    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-    return min(int(value), LARGEST) if whole else None
+    number = _positive(value)
+    return None if number is None else int(number)
 
 
-def _seconds(value: Any) -> float | None:
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-    return min(value, LARGEST) / 1000 if usable else None
+def _seconds(milliseconds: Any) -> float | None:
+    number = _positive(milliseconds)
+    return None if number is None else number / 1000
+
+
+def _positive(value: Any) -> float | None:
+    """A number of 0 or more, bounded; None for anything else, True and NaN included."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+        return float(min(value, LARGEST))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

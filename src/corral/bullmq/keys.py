@@ -17,9 +17,12 @@ MAX_QUEUE_NAME = 100
 
 #: What follows a queue's base in keys of its own; a job of such an id would be written over them.
 _TAKEN = frozenset(
-    "wait paused active prioritized delayed waiting-children completed failed stalled stalled-check limiter meta "
-    "id pc marker events repeat metrics:completed:data metrics:failed:data".split()
-)
+    (
+        "wait", "paused", "active", "prioritized", "delayed", "waiting-children", "completed", "failed",
+        "stalled", "stalled-check", "limiter", "meta", "id", "pc", "marker", "events", "repeat",
+        "metrics:completed:data", "metrics:failed:data",
+    )
+)  # fmt: skip
 
 
 class QueueKeys:

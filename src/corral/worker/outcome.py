@@ -22,7 +22,7 @@ REASON_LIMIT = 2_000
 #: Longest stack trace kept for one attempt.
 TRACE_LIMIT = 12_000
 
-#: Longest wait that an error can ask for; beyond it a number is surely a slip, and infinity has no milliseconds.
+#: Longest wait that an error can ask for. Beyond it a number is a slip, and infinity has no milliseconds.
 LONGEST_WAIT_SECONDS = 10 * 365 * 86_400.0
 
 
