@@ -25,16 +25,18 @@ from corral.api.known import KnownQueues
 from corral.api.lookup import Lookup
 from corral.api.metrics import metrics
 from corral.api.openapi import openapi
+from corral.api.pictures import picture
 from corral.api.problems import FieldError, Problem
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.service import Service
 from corral.api.traffic import Traffic
 from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
+from corral.providers import image_folder
 from corral.queue import Queue
 from corral.settings import Settings
 
-HANDLERS = [healthz, readyz, metrics, openapi, job_status, job]
+HANDLERS = [healthz, readyz, metrics, openapi, job_status, job, picture]
 WEBHOOKS = [onfido, idenfy]
 
 
@@ -64,6 +66,7 @@ def create_app(
             keyring=Keyring.parse(settings.api_keys.get_secret_value()),
             lookup=Lookup(Address.resolve(settings.redis_url, settings)),
             traffic=Traffic(),
+            pictures=image_folder(settings) if settings.image_target == "folder" else None,
         )
     )
 

@@ -58,6 +58,18 @@ LOOKING: Json = {
             },
         }
     },
+    "/images/{path}": {
+        "get": {
+            "summary": "A finished image of the folder target",
+            "operationId": "image",
+            "tags": ["jobs"],
+            "parameters": [{"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}],
+            "responses": {
+                "200": {"description": "The image.", "content": {"image/*": {}}},
+                **problems(401, 403, 404),
+            },
+        }
+    },
     "/v1/queues/{queue}/jobs/{jobId}": {
         "get": {
             "summary": "A job, at once or when it has ended",

@@ -13,6 +13,7 @@ from corral.api.auth import Keyring, Permission
 from corral.api.known import KnownQueues
 from corral.api.lookup import Lookup
 from corral.api.traffic import Traffic
+from corral.providers.folder import FolderTarget
 from corral.results import Outcome
 
 
@@ -25,6 +26,7 @@ class Service:
     keyring: Keyring
     lookup: Lookup
     traffic: Traffic
+    pictures: FolderTarget | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: set[asyncio.Task[Outcome]] = field(default_factory=set)
 

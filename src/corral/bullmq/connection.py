@@ -12,6 +12,7 @@ BZPOPMIN); their caller watches the clock instead.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +20,10 @@ from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio as aioredis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry as SyncRetry
 
 from corral.errors import ConfigurationError
@@ -47,7 +50,7 @@ class Address:
         settings = settings or Settings.load()
         url = url or settings.redis_url
         parts = urlsplit(url)
-        if parts.scheme not in ("redis", "rediss", "unix"):
+        if parts.scheme not in _CONNECTIONS:
             raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://.")
         password = None if parts.password else settings.redis_password.get_secret_value() or None
         return cls(url, password)
@@ -55,6 +58,42 @@ class Address:
     def __repr__(self) -> str:
         parts = urlsplit(self.url)
         return f"Address({parts.scheme}://{parts.hostname or ''}:{parts.port or ''}{parts.path})"
+
+
+class _Writes(AbstractConnection):
+    """Commands written without `asyncio.wait_for`, which redis-py uses where there is a socket time-out.
+
+    Before Python 3.12 that swallows a cancellation which comes in the moment of its end, so that the time
+    limit of a job, or of a caller, would pass unseen. It also costs a task a command.
+    """
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        limit = self.socket_timeout
+        self.socket_timeout = None  # a connection has one user at a time
+        try:
+            async with asyncio.timeout(limit):
+                await super().send_packed_command(command, check_health)
+        except TimeoutError as error:
+            raise RedisTimeoutError("Timeout writing to socket") from error
+        finally:
+            self.socket_timeout = limit
+
+
+class _Tcp(_Writes, aioredis.Connection):
+    pass
+
+
+class _Tls(_Writes, aioredis.SSLConnection):
+    pass
+
+
+class _Unix(_Writes, aioredis.UnixDomainSocketConnection):
+    pass
+
+
+_CONNECTIONS = {"redis": _Tcp, "rediss": _Tls, "unix": _Unix}
 
 
 def _options(address: Address, client_name: str | None) -> dict[str, Any]:
@@ -72,6 +111,7 @@ def pooled_client(address: Address) -> aioredis.Redis:
     """A client of its own pool, for everything that answers at once."""
     pool = aioredis.BlockingConnectionPool.from_url(
         address.url,
+        connection_class=_CONNECTIONS[urlsplit(address.url).scheme],
         max_connections=POOL_LIMIT,
         timeout=COMMAND_TIMEOUT_SECONDS,
         socket_timeout=COMMAND_TIMEOUT_SECONDS,

@@ -35,20 +35,18 @@ class Script:
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: aioredis.Redis, keys: list[str], *args: Argument) -> Any:
-        """Run it in one round trip; three when the server has to be given the script first."""
+        """Run it in one round trip; two when the server has to be given the script first."""
         try:
             return await client.evalsha(self.sha, len(keys), *keys, *args)
         except NoScriptError:
-            await client.script_load(self.source)
-            return await client.evalsha(self.sha, len(keys), *keys, *args)
+            return await client.eval(self.source, len(keys), *keys, *args)
 
     def run_sync(self, client: redis.Redis, keys: list[str], *args: Argument) -> Any:
         """The same for a blocking client, for the thread that keeps locks."""
         try:
             return client.evalsha(self.sha, len(keys), *keys, *args)
         except NoScriptError:
-            client.script_load(self.source)
-            return client.evalsha(self.sha, len(keys), *keys, *args)
+            return client.eval(self.source, len(keys), *keys, *args)
 
     def __repr__(self) -> str:
         return f"Script({self.name!r})"

@@ -82,9 +82,7 @@ def build(settings: Settings, sandbox_url: str = "") -> Providers:
     if settings.image_target == "supabase":
         images = BucketTarget(supabase, settings.image_bucket)
     else:
-        images = FolderTarget(
-            Path(settings.data_dir) / "images", settings.public_url.rstrip("/") + IMAGES_PATH
-        )
+        images = image_folder(settings)
     return Providers(
         onfido=_onfido(settings, sandbox_url),
         idenfy=_idenfy(settings, sandbox_url),
@@ -92,6 +90,11 @@ def build(settings: Settings, sandbox_url: str = "") -> Providers:
         fetcher=Fetcher(allow=settings.fetch_allow, sandbox_url=sandbox_url),
         images=images,
     )
+
+
+def image_folder(settings: Settings) -> FolderTarget:
+    """Where finished images are on this machine, and the URL below which the API serves them."""
+    return FolderTarget(Path(settings.data_dir) / "images", settings.public_url.rstrip("/") + IMAGES_PATH)
 
 
 def onfido_webhook_token(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""The five queues of the finished service, a file each: types, policy, handler. Copy one to start your own."""
+"""The built-in queues, a file each: types, policy, handler. Copy one to start your own."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ async def _check(case: Case, applicant_id: str, document_ids: Sequence[str], *, 
 
 async def _wait(case: Case, check_id: str) -> Status:
     polls = int(case.stored("polls") or 0)
-    submitted_at = float(case.stored("submitted_at") or case.clock())
+    submitted_at = float(case.stored("submitted_at"))
     signal = signal_name(check_id)
     if case.stored("signalled"):
         # The signal stays delivered, so waiting for it again would not wait. Nobody sends this one.

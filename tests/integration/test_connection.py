@@ -1,0 +1,118 @@
+"""Connections: cancellations that are not lost, passwords that are not shown, sockets that are closed."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+import redis as sync_redis
+import redis.asyncio as aioredis
+from redis_process import server_binary
+from eventually import eventually
+
+from corral import Queue, Settings
+from corral.bullmq.connection import Address, close_shared_clients, pooled_client, shared_client
+from corral.errors import ConfigurationError
+from corral.worker.worker import Worker
+
+
+async def test_a_cancellation_is_not_lost_whenever_it_comes(redis_url: str) -> None:
+    """Before Python 3.12 `asyncio.wait_for` can swallow one, and a job's time limit would pass unseen."""
+    client = pooled_client(Address(redis_url, None))
+    await client.ping()
+    for turns in range(40):
+        call = asyncio.create_task(client.get("x"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if call.done():
+            break
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert turns > 2
+    assert await client.get("x") is None
+    await client.aclose()
+
+
+async def test_queues_of_a_process_share_connections_and_close_them(
+    redis_url: str, redis: aioredis.Redis
+) -> None:
+    async def clients() -> int:
+        return len([c for c in await redis.client_list() if c.get("lib-name", "").startswith("corral")])
+
+    queues = [Queue(f"queue-{number}", redis_url=redis_url) for number in range(20)]
+    for queue in queues:
+        await queue.add("build", 1)
+    assert shared_client(queues[0].address()) is shared_client(queues[1].address())
+    assert await clients() <= 1
+    await close_shared_clients()
+    await eventually(lambda: _none(clients()))
+
+
+async def _none(count: object) -> bool:
+    return await count == 0  # type: ignore[misc]  # an awaitable
+
+
+def test_each_event_loop_has_its_own_connections(redis_url: str) -> None:
+    queue = Queue("orders", redis_url=redis_url)
+
+    async def add() -> str:
+        try:
+            return (await queue.add("build", 1)).id
+        finally:
+            await queue.close()
+            await close_shared_clients()
+
+    assert [asyncio.run(add()) for _ in range(3)] == ["1", "2", "3"]
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> object:
+    """A server with a password, on a socket file."""
+    path = tmp_path / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(path), "--requirepass", "s3cret", "--save", ""]
+    process = subprocess.Popen([server_binary(), *options], stdout=subprocess.DEVNULL)
+    yield path
+    process.terminate()
+    process.wait(10)
+
+
+async def test_a_socket_file_and_a_password(secured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await eventually(secured.exists)
+    monkeypatch.setenv("REDIS_PASSWORD", "s3cret")
+    queue = Queue("orders", redis_url=f"unix://{secured}")
+    ran: list[int] = []
+
+    @queue.job("build")
+    async def build(job: object, data: int) -> None:
+        ran.append(data)
+
+    await queue.add("build", 7)
+    await Worker(queue).run(until_empty=True)
+    assert ran == [7]
+    await queue.close()
+    await close_shared_clients()
+
+
+@pytest.mark.parametrize("password", ["s3cret", "p@ss:w/rd"])
+def test_a_password_is_not_shown(password: str) -> None:
+    address = Address("redis://example.com:6379/2", password)
+    assert password not in repr(address)
+    with_url = Address.resolve("redis://:s3cret@example.com:6379", Settings(redis_password="other"))  # type: ignore[call-arg, arg-type]  # pydantic
+    assert with_url.password is None
+    assert "s3cret" not in repr(with_url)
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "example.com:6379", "", "redis:/", "/run/redis.sock"])
+def test_an_address_that_is_none(url: str) -> None:
+    if url in ("", "redis:/"):
+        pytest.skip("falls back to REDIS_URL, or to the default host")
+    with pytest.raises(ConfigurationError, match="REDIS_URL"):
+        Address.resolve(url, Settings())  # type: ignore[call-arg]
+
+
+def test_the_sync_client_speaks_to_the_same_place(redis_url: str) -> None:
+    with sync_redis.Redis.from_url(redis_url) as client:
+        assert client.ping()
