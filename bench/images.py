@@ -1,27 +1,26 @@
-"""Picture sets: one 4000 x 3000 JPEG to four sizes, Corral's engine against sharp, in one run.
+"""Picture sets: one 4000 x 3000 JPEG to four sizes, Corral's engine beside sharp.
 
 Both sides do the same work: the same source bytes in memory, the same sizes and formats, JPEG at quality
 80 (4:2:0, optimised), WebP at quality 80 and effort 4, orientation applied, metadata dropped. Both stand on
 the same libvips. Corral is measured as its queue uses it, through the render pool with its child processes;
 sharp as its documentation shows it, one pipeline a size, all sizes at once.
 
-Two loads: "core", one picture at a time with one thread each; "machine", as many pictures at a time as
-there are cores, sharp with its four libuv threads. The sides take turns, the best of ROUNDS counts.
-That the speed is not bought with quality is checked too: the distance of each result from a reference
-that is reduced from all pixels and stored without loss, in dB (more is better).
+Two loads: "machine", as many pictures at a time as there are cores, sharp with its usual four threads; and
+"core", one picture at a time on one core each (Corral one child, sharp one thread).
+That the speed is not bought with quality is said with the result: the distance of both sides' results from
+a reference that is reduced from all pixels and stored without loss.
 
-The headline is the lowest ratio of the "machine" load over all sets.
+`python -m bench images`, or `run()` for this alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,27 +28,32 @@ from typing import Any
 
 import pyvips
 
+from bench.programs import PEERS, ProgramFailed, node, tool
+from bench.scenario import Metric, Peer, Result, Scale, Scenario, Target, order
 from corral.imaging.pipeline import render
-from corral.imaging.plan import Plan, Size
+from corral.imaging.plan import Format, Plan, Size
 from corral.imaging.pool import RenderPool, cores
 
-PEER = Path(__file__).parent / "peers" / "images"
 WIDTH, HEIGHT = 4000, 3000
+#: Pictures that one lane makes of each set.
+PICTURES, PICTURES_QUICK = 3, 1
 ROUNDS = 5
-#: Pictures a round and lane: long enough that starting and ending the lanes does not count.
-PICTURES = 2
+TARGET = 1.3
+#: libuv's own number, which sharp lives on.
+SHARP_THREADS = 4
 
-SETS: dict[str, tuple[tuple[int, int, str], ...]] = {
+Sizes = tuple[tuple[int, int, Format], ...]
+SETS: dict[str, Sizes] = {
     "jpeg": ((1600, 1200, "jpeg"), (800, 600, "jpeg"), (400, 300, "jpeg"), (200, 150, "jpeg")),
     "webp": ((1600, 1200, "webp"), (800, 600, "webp"), (400, 300, "webp"), (200, 150, "webp")),
     # A <picture> element's sources: two widths, each as WebP and as JPEG for those who cannot.
     "both": ((1600, 1200, "webp"), (1600, 1200, "jpeg"), (400, 300, "webp"), (400, 300, "jpeg")),
 }
-LOADS = {"core": 1, "machine": cores()}
-TARGET = 1.3
+LOADS = {"machine": cores(), "core": 1}
 
 
-def photograph() -> bytes:
+@functools.cache
+def source() -> bytes:
     """Something with the statistics of a photograph: soft areas, edges of all scales, a little grain."""
     planes = []
     for plane in range(3):
@@ -64,109 +68,119 @@ def photograph() -> bytes:
     return bytes(picture.jpegsave_buffer(Q=90, optimize_coding=True, keep="none"))
 
 
-class Sharp:
-    """The Node process that measures sharp on request."""
-
-    def __init__(self, source: Path, threads: int) -> None:
-        node = shutil.which("node")
-        if node is None:
-            sys.exit("Node is not on PATH. Run this through `make bench`.")
-        self._process = subprocess.Popen(
-            [node, str(PEER / "sharp.mjs"), str(source)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"UV_THREADPOOL_SIZE": str(threads)},
-        )
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
+def pictures(scale: Scale) -> int:
+    return PICTURES_QUICK if scale.quick else PICTURES
 
 
-def install() -> None:
-    """Put sharp in its place, once."""
-    if not (PEER / "node_modules" / "sharp").exists():
-        subprocess.run(["npm", "ci", "--prefix", str(PEER), "--silent"], check=True)
+# Corral
 
 
-def as_request(sizes: tuple[tuple[int, int, str], ...]) -> list[dict[str, Any]]:
-    return [{"width": w, "height": h, "format": f} for w, h, f in sizes]
+def plan(sizes: Sizes) -> Plan:
+    return Plan(tuple(Size(width, height, format_) for width, height, format_ in sizes))
 
 
-def as_plan(sizes: tuple[tuple[int, int, str], ...]) -> Plan:
-    return Plan(tuple(Size(w, h, f) for w, h, f in sizes))  # type: ignore[arg-type]  # formats by literal
+def corral(scale: Scale) -> dict[str, float]:
+    """Pictures a second, by load and set."""
+    numbers: dict[str, float] = {}
+    for load, lanes in LOADS.items():
+        seconds = asyncio.run(_corral_seconds(lanes, pictures(scale) * lanes))
+        numbers |= {f"{load}_{name}": pictures(scale) * lanes / seconds[name] for name in SETS}
+    return numbers
 
 
-async def corral_seconds(pool: RenderPool, content: bytes, plan: Plan, pictures: int, lanes: int) -> float:
-    left = iter(range(pictures))
+async def _corral_seconds(lanes: int, count: int) -> dict[str, float]:
+    content = source()
 
-    async def lane() -> None:
-        for _ in left:
-            await pool.render(content, plan, 120)
+    async def make(pool: RenderPool, sizes: Sizes, total: int) -> float:
+        left = iter(range(total))
 
-    start = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(lanes)))
-    return time.perf_counter() - start
+        async def lane() -> None:
+            for _ in left:
+                await pool.render(content, plan(sizes), 120)
 
+        start = time.perf_counter()
+        await asyncio.gather(*(lane() for _ in range(lanes)))
+        return time.perf_counter() - start
 
-async def compare(source: Path, load: str) -> dict[str, dict[str, float]]:
-    """Milliseconds a picture of each side, for every set."""
-    lanes = LOADS[load]
-    pictures = PICTURES * lanes
-    content = source.read_bytes()
-    sharp = Sharp(source, threads=1 if load == "core" else 4)
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, float] = {}
     async with RenderPool(lanes) as pool:
         for name, sizes in SETS.items():
-            plan, request = as_plan(sizes), {"sizes": as_request(sizes)}
-            await corral_seconds(pool, content, plan, lanes, lanes)  # warm both sides
-            await asyncio.to_thread(sharp.ask, request | {"images": lanes, "inFlight": lanes})
-            ours, theirs = [], []
-            for _ in range(ROUNDS):
-                ours.append(await corral_seconds(pool, content, plan, pictures, lanes))
-                answer = await asyncio.to_thread(sharp.ask, request | {"images": pictures, "inFlight": lanes})
-                theirs.append(float(answer["seconds"]))
-            found[name] = {
-                "corral_ms": 1000 * min(ours) / pictures,
-                "sharp_ms": 1000 * min(theirs) / pictures,
-                "ratio": min(theirs) / min(ours),
-            }
-    sharp.close()
+            await make(pool, sizes, lanes)  # warm
+            found[name] = await make(pool, sizes, count)
     return found
 
 
-def quality(source: Path, folder: Path) -> list[dict[str, Any]]:
-    """Bytes and decibels of both sides' results, size for size."""
-    sizes = SETS["both"] + SETS["jpeg"][1:2]
-    sharp = Sharp(source, threads=1)
-    files = sharp.ask({"sizes": as_request(sizes), "folder": str(folder)})["files"]
-    sharp.close()
-    ours = render(source.read_bytes(), as_plan(sizes)).images
-    original = pyvips.Image.new_from_file(str(source)).copy_memory()
-    rows = []
-    for (width, height, format_), image, name in zip(sizes, ours, files, strict=True):
-        reference = original.resize(width / WIDTH, vscale=height / HEIGHT, kernel="lanczos3")
-        theirs = Path(name).read_bytes()
-        rows.append(
-            {
-                "size": f"{width}x{height} {format_}",
-                "corral_bytes": len(image.content),
-                "sharp_bytes": len(theirs),
-                "corral_db": decibels(reference, image.content),
-                "sharp_db": decibels(reference, theirs),
-            }
+# sharp
+
+
+def sharp(scale: Scale) -> dict[str, float]:
+    """Pictures a second, by load and set."""
+    numbers: dict[str, float] = {}
+    sets = {name: as_json(sizes) for name, sizes in SETS.items()}
+    for load, lanes in LOADS.items():
+        count = pictures(scale) * lanes
+        request = {"sets": sets, "pictures": count, "lanes": lanes}
+        seconds = ask_sharp(request, threads=1 if load == "core" else SHARP_THREADS)
+        numbers |= {f"{load}_{name}": count / seconds[name] for name in SETS}
+    return numbers
+
+
+def as_json(sizes: Sizes) -> list[dict[str, Any]]:
+    return [{"width": width, "height": height, "format": format_} for width, height, format_ in sizes]
+
+
+def ask_sharp(request: dict[str, Any], *, threads: int) -> dict[str, Any]:
+    install_sharp()
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+        file.write(source())
+        file.flush()
+        done = subprocess.run(
+            node("images/sharp.mjs", file.name, json.dumps(request)),
+            env=os.environ | {"UV_THREADPOOL_SIZE": str(threads)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-    return rows
+    if done.returncode:
+        raise ProgramFailed(f"sharp ended with {done.returncode}.\n{done.stderr[-2000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def install_sharp() -> None:
+    """`npm ci` in its folder, once. It has a lock of its own, so that the other peers do not wait for it."""
+    folder = PEERS / "images"
+    if (folder / "node_modules" / "sharp").exists():
+        return
+    done = subprocess.run(
+        [tool("npm"), "ci", "--loglevel=error"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ProgramFailed(f"npm ci failed in {folder.name}.\n{done.stderr[-2000:]}")
+
+
+# Quality
+
+
+def quality() -> list[str]:
+    """What both sides' results are worth, as notes."""
+    sizes = SETS["both"] + SETS["jpeg"][1:2]
+    original = pyvips.Image.new_from_buffer(source(), "").copy_memory()
+    ours = [image.content for image in render(source(), plan(sizes)).images]
+    notes = ["Distance from a lossless reduction of all pixels (more is better), Corral / sharp:"]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            names = ask_sharp({"sizes": as_json(sizes), "folder": folder}, threads=1)["files"]
+        except ProgramFailed as error:
+            return [f"Quality was not compared: {error}"]
+        theirs = [Path(name).read_bytes() for name in names]
+    for (width, height, format_), a, b in zip(sizes, ours, theirs, strict=True):
+        reference = original.resize(width / WIDTH, vscale=height / HEIGHT, kernel="lanczos3")
+        notes.append(
+            f"- {width} x {height} {format_}: {decibels(reference, a):.2f} / {decibels(reference, b):.2f} dB, "
+            f"{len(a) / 1000:.0f} / {len(b) / 1000:.0f} KB"
+        )
+    return notes
 
 
 def decibels(reference: Any, content: bytes) -> float:
@@ -175,28 +189,46 @@ def decibels(reference: Any, content: bytes) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
-def run() -> dict[str, Any]:
-    """Measure everything, print a table, return the figures."""
-    install()
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source.jpg"
-        source.write_bytes(photograph())
-        loads = {load: asyncio.run(compare(source, load)) for load in LOADS}
-        checked = quality(source, Path(folder))
-    headline = min(row["ratio"] for row in loads["machine"].values())
-    print(f"{'image set, ms a picture':28} {'Corral':>9} {'sharp':>9} {'ratio':>7}")
-    for load, rows in loads.items():
-        for name, row in rows.items():
-            print(
-                f"{load + ', ' + name:28} {row['corral_ms']:9.1f} {row['sharp_ms']:9.1f} {row['ratio']:7.2f}"
-            )
-    print(f"{'quality, dB (KB)':28} {'Corral':>15} {'sharp':>15}")
-    for item in checked:
-        ours = f"{item['corral_db']:.2f} ({item['corral_bytes'] / 1000:.0f})"
-        theirs = f"{item['sharp_db']:.2f} ({item['sharp_bytes'] / 1000:.0f})"
-        print(f"{item['size']:28} {ours:>15} {theirs:>15}")
-    print(f"lowest ratio at full load: {headline:.2f} (target {TARGET})")
-    return {"name": "images", "ratio": headline, "target": TARGET, "loads": loads, "quality": checked}
+METRICS = tuple(
+    Metric(
+        f"{load}_{name}", f"pictures/s, {name}, {'all cores' if load == 'machine' else 'one core'}", digits=2
+    )
+    for load in LOADS
+    for name in SETS
+)
+SCENARIO = Scenario(
+    name="images",
+    title="Image set: a 4000 x 3000 JPEG to four sizes",
+    peers=(Peer("Corral", corral), Peer("sharp", sharp)),
+    metrics=METRICS,
+    targets=tuple(
+        Target(metric.key, "Corral", "sharp", at_least=TARGET if metric.key.startswith("machine") else None)
+        for metric in METRICS
+    ),
+    notes=lambda: ["\n".join(quality())],
+)
+
+
+def run(rounds: int = ROUNDS) -> dict[str, Any]:
+    """Measure in turns, print the best of each side and the ratios, return all figures.
+
+    `ratio` is the lowest ratio of the sets with all cores at work.
+    """
+    result = Result(SCENARIO)
+    for number in range(rounds):
+        for peer in order(SCENARIO.peers, number):
+            result.add(peer.name, peer.measure(Scale(quick=False)))
+    ratios: dict[str, float] = {}
+    print(f"{'best of ' + str(rounds):38} {'Corral':>8} {'sharp':>8} {'ratio':>7}")
+    for metric in METRICS:
+        ours, theirs = (max(result.values[peer.name][metric.key]) for peer in SCENARIO.peers)
+        ratios[metric.key] = ours / theirs
+        print(f"{metric.label:38} {ours:8.2f} {theirs:8.2f} {ratios[metric.key]:7.2f}")
+    notes = quality()
+    print("\n".join(notes))
+    lowest = min(ratio for key, ratio in ratios.items() if key.startswith("machine"))
+    print(f"lowest ratio with all cores at work: {lowest:.2f} (target {TARGET})")
+    return {"name": "images", "ratio": lowest, "ratios": ratios, "values": result.values, "notes": notes}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from corral.bullmq.connection import close_shared_clients, shared_client
+from corral.bullmq.connection import close_shared_clients
 from corral.context import Suspended
 from corral.errors import SignalTimeout
 from corral.providers import close_providers, providers
@@ -41,7 +41,6 @@ async def leave() -> None:
     await close_providers()
     await kyc_verification.queue.close()
     await notification.queue.close()
-    await shared_client(notification.queue.address()).connection_pool.disconnect()
     await close_shared_clients()
 
 

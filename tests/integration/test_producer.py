@@ -219,7 +219,7 @@ async def test_a_burst_of_adds_without_a_server_ends_each_with_its_own_error(
 
 
 async def test_a_full_server_says_so_and_adds_nothing(warm_queue: Queue, redis: aioredis.Redis) -> None:
-    await redis.config_set("maxmemory", "1mb")
+    await redis.config_set("maxmemory", "1")
     try:
         with pytest.raises(RedisUnavailable):
             await warm_queue.add("build", 1)

@@ -1,15 +1,17 @@
-// Makes sets of pictures with sharp, on request: one JSON line in, one out.
+// Makes sets of pictures with sharp and says on stdout, as one JSON line, how long it took.
 //
-//   {"sizes": [{"width", "height", "format"}], "images": 8, "inFlight": 2}   ->   {"seconds", "bytes": [...]}
-//   {"sizes": [...], "folder": "/where/to"}                                  ->   {"files": [...]}
+//   node sharp.mjs SOURCE '{"sets": {"name": [{"width", "height", "format"}]}, "pictures": 4, "lanes": 2}'
+//     -> {"name": seconds, …}
+//   node sharp.mjs SOURCE '{"sizes": [...], "folder": "/where/to"}'
+//     -> {"files": [...]}
 //
-// The source file is the first argument; UV_THREADPOOL_SIZE says how many threads there are. Each size is a
-// pipeline of its own on the same buffer, all started at once: the way sharp's documentation shows it.
+// UV_THREADPOOL_SIZE says how many threads there are. Each size is a pipeline of its own on the same buffer,
+// all started at once: the way sharp's documentation shows it.
 import { readFile, writeFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import sharp from 'sharp';
 
 const source = await readFile(process.argv[2]);
+const request = JSON.parse(process.argv[3]);
 sharp.cache(false);
 sharp.concurrency(1);
 
@@ -28,16 +30,14 @@ function make({ width, height, format }) {
 
 const makeSet = (sizes) => Promise.all(sizes.map(make));
 
-async function measure({ sizes, images, inFlight }) {
-  let left = images;
-  let last;
+async function measure(sizes, pictures, lanes) {
+  let left = pictures;
   const lane = async () => {
-    while (left-- > 0) last = await makeSet(sizes);
+    while (left-- > 0) await makeSet(sizes);
   };
   const start = process.hrtime.bigint();
-  await Promise.all(Array.from({ length: inFlight }, lane));
-  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  return { seconds, bytes: last.map((file) => file.length) };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return Number(process.hrtime.bigint() - start) / 1e9;
 }
 
 async function write({ sizes, folder }) {
@@ -47,8 +47,13 @@ async function write({ sizes, folder }) {
   return { files: names };
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line);
-  const answer = request.folder ? await write(request) : await measure(request);
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+async function measureAll({ sets, pictures, lanes }) {
+  const found = {};
+  for (const [name, sizes] of Object.entries(sets)) {
+    await measure(sizes, lanes, lanes); // warm
+    found[name] = await measure(sizes, pictures, lanes);
+  }
+  return found;
 }
+
+console.log(JSON.stringify(await (request.folder ? write(request) : measureAll(request))));

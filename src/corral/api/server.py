@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import signal
 import socket
@@ -112,6 +113,7 @@ class ApiServer:
             http="httptools",
             ws="none",
             lifespan="on",
+            proxy_headers=False,  # nothing here asks who the client is: keys say it
             access_log=False,
             log_config=None,
             server_header=False,
@@ -162,6 +164,10 @@ def run(
     """Serve until SIGINT or SIGTERM. Raises ConfigurationError without keys, OSError if the port is taken."""
     check_bind(settings, host)
     app = create_app(settings, queues, allow_any_queue=allow_any_queue)
+
+    # What was imported stays: without this, each full collection would walk it, between two requests.
+    gc.collect()
+    gc.freeze()
 
     async def serve() -> None:
         server = ApiServer(app, host=host, port=port, grace_seconds=settings.grace_seconds, signals=True)

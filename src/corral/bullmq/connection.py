@@ -101,7 +101,7 @@ def _options(address: Address, client_name: str | None) -> dict[str, Any]:
         "password": address.password,
         "client_name": client_name,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "socket_keepalive": True,
+        "socket_keepalive": None if address.url.startswith("unix") else True,  # a socket file has none
         "protocol": 2,  # RESP3 turns sorted set replies into other shapes and gains nothing here
         "driver_info": redis.DriverInfo(name="corral"),
     }

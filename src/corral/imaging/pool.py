@@ -137,7 +137,8 @@ class RenderPool:
                 ) from None
             finally:
                 ticket.let_go()
-                self._give_back(renderer, healthy=healthy)
+                # A caller who gave up just now may have killed it after its answer.
+                self._give_back(renderer, healthy=healthy and not ticket.cancelled)
             if isinstance(reply, Refused):
                 raise ImageRejected(reply.reason)
             return reply

@@ -42,6 +42,7 @@ def serve(port: int = 0, **options: Any) -> RunningSandbox:
 
     port: 0 takes a free one. options: as `SandboxApp` takes them. Stop it with `.stop()` or `with`.
     """
+    # The same.
     from corral.sandbox.server import RunningSandbox  # noqa: PLC0415
 
     return RunningSandbox(app(**options), port)
