@@ -28,7 +28,7 @@ from typing import Any
 
 import pyvips
 
-from bench.programs import PEERS, ProgramFailed, node, tool
+from bench.programs import PEERS, ProgramFailed, node
 from bench.scenario import Metric, Peer, Result, Scale, Scenario, Target, order
 from corral.imaging.pipeline import render
 from corral.imaging.plan import Format, Plan, Size
@@ -152,8 +152,10 @@ def install_sharp() -> None:
     folder = PEERS / "images"
     if (folder / "node_modules" / "sharp").exists():
         return
+    # npm lives beside node, wherever that was found.
+    npm = str(Path(node("")[0]).with_name("npm"))
     done = subprocess.run(
-        [tool("npm"), "ci", "--loglevel=error"], cwd=folder, capture_output=True, text=True, check=False
+        [npm, "ci", "--loglevel=error"], cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ProgramFailed(f"npm ci failed in {folder.name}.\n{done.stderr[-2000:]}")
@@ -177,7 +179,8 @@ def quality() -> list[str]:
     for (width, height, format_), a, b in zip(sizes, ours, theirs, strict=True):
         reference = original.resize(width / WIDTH, vscale=height / HEIGHT, kernel="lanczos3")
         notes.append(
-            f"- {width} x {height} {format_}: {decibels(reference, a):.2f} / {decibels(reference, b):.2f} dB, "
+            f"- {width} x {height} {format_}: "
+            f"{decibels(reference, a):.2f} / {decibels(reference, b):.2f} dB, "
             f"{len(a) / 1000:.0f} / {len(b) / 1000:.0f} KB"
         )
     return notes
