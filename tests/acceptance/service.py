@@ -107,13 +107,13 @@ def running_service(data_dir: Path, *arguments: str, **env: str) -> Iterator[Ser
         process.stderr.close()
 
 
-def until(look: Callable[[], T], is_right: Callable[[T], bool]) -> T:
+def until(look: Callable[[], T], is_right: Callable[[T], bool], within: float = PATIENCE) -> T:
     """Look until what is seen is right. Raises AssertionError with the last sight."""
-    limit = time.monotonic() + PATIENCE
+    limit = time.monotonic() + within
     while True:
         seen = look()
         if is_right(seen):
             return seen
         if time.monotonic() > limit:
-            raise AssertionError(f"Not within {PATIENCE:g} s; last seen: {seen!r}")
+            raise AssertionError(f"Not within {within:g} s; last seen: {seen!r}")
         time.sleep(0.05)

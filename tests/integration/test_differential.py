@@ -19,7 +19,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from corral_scripts import CorralQueue, Loop, Spec
@@ -67,33 +66,37 @@ class Outcome:
 
 
 STACK = '["at x"]'
-texts = st.sampled_from(["null", '{"a":1}', '"ü☃"', "[]", "12.5"])
-keeps = st.sampled_from([KEEP_ALL, KEEP_ALL, Keep(count=0), Keep(count=1), Keep(age=60), Keep(3, 60)])
-kinds: dict[str, Any] = {
-    "delay": st.sampled_from([0] * 4 + [1, 50, 60_000]),
-    "priority": st.sampled_from([0, 0, 1, 5, 2_097_151]),
-    "lifo": st.booleans(),
-    "attempts": st.integers(0, 3),
-}
-specs = st.one_of(
-    st.builds(Spec, data=st.lists(texts, min_size=1, max_size=3).map(tuple), **kinds),
-    st.builds(Spec, job_id=st.sampled_from(["alpha", "beta", "ga-mma"]), data=st.tuples(texts), **kinds),
-)
-finishes = st.one_of(
-    st.builds(lambda t, k: Outcome("complete", t, k), texts, keeps),
-    st.builds(lambda k, n: Outcome("fail", "it broke: ü", k, attempts=n), keeps, st.integers(1, 3)),
-    st.builds(
-        lambda d, s, f: Outcome("delay", delay=d, spend=s, fields=f),
-        st.sampled_from([1, 50, 60_000]),
-        st.booleans(),
-        st.sampled_from([(), ("failedReason", "later", "stacktrace", STACK)]),
-    ),
-)
-outcomes = st.one_of(
-    finishes,
-    st.builds(lambda lifo: Outcome("retry", "again", lifo=lifo), st.booleans()),
-    st.just(Outcome("put back")),
-)
+LATER = ("failedReason", "later", "stacktrace", STACK)
+
+# Everything is chosen from lists, one draw each: small examples leave Hypothesis room for long runs.
+TEXTS = ("null", '{"a":1}', '"ü☃"', "[]", "12.5")
+SPECS = [
+    Spec(data=(text,) * copies, delay=delay, priority=priority, lifo=lifo, attempts=attempts)
+    for text, copies, delay, priority, lifo, attempts in [
+        ("null", 1, 0, 0, False, 0),
+        ('{"a":1}', 3, 0, 0, False, 1),
+        ('"ü☃"', 1, 0, 0, True, 3),
+        ("[]", 2, 0, 0, True, 0),
+        ("12.5", 1, 0, 1, False, 2),
+        ('{"a":1}', 2, 0, 5, False, 0),
+        ("null", 1, 0, 2_097_151, True, 0),
+        ("[]", 1, 1, 0, False, 0),
+        ('"ü☃"', 2, 50, 0, True, 1),
+        ("12.5", 1, 60_000, 5, False, 3),
+    ]
+]
+SPECS += [Spec(job_id=job_id, data=("1",)) for job_id in ("alpha", "beta")]
+SPECS += [Spec(job_id="alpha", data=("2",), delay=50), Spec(job_id="beta", data=("3",), priority=3)]
+
+KEEPS = (KEEP_ALL, Keep(count=0), Keep(count=1), Keep(age=60), Keep(3, 60))
+FINISHES = [Outcome("complete", text, keep) for text, keep in zip(TEXTS, KEEPS, strict=True)]
+FINISHES += [Outcome("fail", "it broke: ü", keep, attempts=1 + i % 3) for i, keep in enumerate(KEEPS)]
+FINISHES += [
+    Outcome("delay", delay=delay, spend=spend, fields=fields)
+    for delay, spend, fields in ((1, True, LATER), (50, False, ()), (60_000, True, LATER))
+]
+AGAIN = [Outcome("retry", "again"), Outcome("retry", "again", lifo=True), Outcome("put back")]
+OUTCOMES = [*FINISHES, *AGAIN, *AGAIN]
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ class BothSides(RuleBasedStateMachine):
         self.held: list[Held] = []
         self.troubled: set[str] = set()
 
-    @rule(batch=st.lists(specs, min_size=1, max_size=6))
+    @rule(batch=st.lists(st.sampled_from(SPECS), min_size=1, max_size=5))
     def add(self, batch: list[Spec]) -> None:
         expected = [
             self.official.add("job", data, spec.options(), job_id=spec.job_id, now=self.now)
@@ -183,7 +186,8 @@ class BothSides(RuleBasedStateMachine):
         order = [data.draw(st.integers(0, len(self.held) - 1 - i)) for i in range(count)]
         held = [self.held.pop(index) for index in order]
         # What the official scripts do before they refuse, or instead of refusing, is left out.
-        settled = [(h, data.draw(finishes if h.job_id in self.troubled else outcomes)) for h in held]
+        choices = [FINISHES if h.job_id in self.troubled else OUTCOMES for h in held]
+        settled = [(h, data.draw(st.sampled_from(c))) for h, c in zip(held, choices, strict=True)]
         self.put_back |= any(outcome.kind == "put back" for _, outcome in settled)
         self.calls += 1
         token = f"t:{self.calls}"
@@ -236,6 +240,12 @@ class BothSides(RuleBasedStateMachine):
                     self.redis.hdel(meta, "concurrency", "max", "duration")
                     self.redis.delete(f"{queue.base}limiter")  # its window has passed
         self.check()
+
+    @rule()
+    def sleeping_workers_take_the_marker(self) -> None:
+        for base in self.bases:
+            self.redis.delete(f"{base}marker")
+        self.put_back = False
 
     @rule()
     def sweep_marks_running_jobs(self) -> None:

@@ -116,6 +116,28 @@ def test_due_jobs_beyond_one_promotion_come_with_the_next(pair: Pair) -> None:
         assert [job_id for job_id, *_ in ours] == theirs
 
 
+def test_a_retry_lets_due_jobs_go_first(pair: Pair) -> None:
+    pair.add(1)
+    (job_id,) = pair.fetch(1)
+    pair.add(2, delay=5)
+    fields = ["failedReason", "no", "stacktrace", "[]"]
+    assert pair.official.retry_now(job_id, "t:1", now=NOW + 10, lifo=False, fields=fields) == 0
+    pair.ours.step("t:2", 0, [wire.retry_now(job_id, "t:1", "no", "[]", lifo=False)], now=NOW + 10)
+    pair.assert_equal()
+
+
+def test_a_sentence_of_the_sweep_is_taken_off_when_the_job_has_failed(pair: Pair) -> None:
+    pair.add(1)
+    for base in pair.bases:
+        pair.redis.hset(f"{base}1", "defa", "job stalled more than allowable limit")
+    (job_id,) = pair.fetch(1)
+    fields = ["failedReason", "no", "stacktrace", "[]"]
+    how = {"target": "failed", "value": "no", "keep": {"count": -1}, "attempts": 1, "fields": fields}
+    assert pair.official.finish(job_id, "t:1", now=NOW, **how) == 0
+    pair.ours.step("t:2", 0, [wire.failed(job_id, "t:1", "no", "[]", Keep(), 1)], now=NOW)
+    pair.assert_equal()
+
+
 def test_the_last_job_says_drained_once(pair: Pair) -> None:
     pair.add(2)
     first, second = pair.fetch(2)

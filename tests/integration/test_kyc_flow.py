@@ -111,7 +111,7 @@ async def test_the_names_the_selfie_and_the_back_are_handed_over(sandbox: Runnin
     more = {
         "back_image_url": "https://docs.example.com/id-back.jpg",
         "selfie_image_url": "https://docs.example.com/selfie.webp",  # which no provider reads
-        "first_name": "Ada",
+        "first_name": "Sample",
         "last_name": "Specimen",
         "issuing_country": "FR",
     }
@@ -206,8 +206,10 @@ async def test_photographs_at_idenfy_without_an_answer_are_reconciled(
     await script(sandbox, provider="idenfy", fault="drop", path="/process", carried_out=carried_out)
     with pytest.raises(ProviderAmbiguous):
         await job.run()
-    sessions = received(sandbox, "idenfy.session")
+    sessions, pictures = received(sandbox, "idenfy.session"), received(sandbox, "images.get")
     assert (await job.run_to_the_end()).status == "approved"
+    # What arrived is not even fetched again: its URL may be gone by now.
+    assert received(sandbox, "images.get") == pictures + (0 if carried_out else 1)
     assert received(sandbox, "idenfy.process") == before + 1
     assert received(sandbox, "idenfy.session") == sessions  # the same session did
 

@@ -28,7 +28,7 @@ async def onfido(sandbox: RunningSandbox) -> AsyncIterator[Onfido]:
 
 async def applicant(onfido: Onfido, number: str = "SPECIMEN-1") -> str:
     return await onfido.create_applicant(
-        first_name="Ada", last_name="Specimen", date_of_birth="1990-05-01",
+        first_name="Sample", last_name="Specimen", date_of_birth="1990-05-01",
         id_numbers=[{"type": "passport", "value": number}],
     )  # fmt: skip
 
@@ -127,10 +127,10 @@ async def test_what_onfido_would_not_take_is_refused(onfido: Onfido) -> None:
             other, report_names=["facial_similarity_photo"], document_ids=[theirs], tags=[]
         )
     with pytest.raises(ProviderPermanent, match="last_name"):
-        await onfido.create_applicant(first_name="Ada", last_name="")
+        await onfido.create_applicant(first_name="Sample", last_name="")
     with pytest.raises(ProviderPermanent, match="first_name"):
-        await onfido.create_applicant(first_name="<Ada>", last_name="Specimen")
+        await onfido.create_applicant(first_name="<Sample>", last_name="Specimen")
     with pytest.raises(ProviderPermanent, match="dob"):
-        await onfido.create_applicant(first_name="Ada", last_name="Specimen", date_of_birth="1.5.1990")
+        await onfido.create_applicant(first_name="Sample", last_name="Specimen", date_of_birth="1.5.1990")
     with pytest.raises(ProviderPermanent, match="applicant_id"):
         await document(onfido, "no-such-applicant")

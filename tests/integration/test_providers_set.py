@@ -34,14 +34,14 @@ async def test_there_is_one_set_until_it_is_closed() -> None:
 async def test_sandbox_mode_without_a_url_starts_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORRAL_SANDBOX", "1")
     outside = await providers()
-    assert await outside.onfido.create_applicant(first_name="Ada", last_name="Specimen")
+    assert await outside.onfido.create_applicant(first_name="Sample", last_name="Specimen")
     assert (await outside.fetcher.fetch("https://docs.example.com/id-back.jpg")).content_type == "image/jpeg"
 
 
 async def test_without_sandbox_mode_nothing_is_faked() -> None:
     outside = await providers()
     with pytest.raises(ProviderMisconfigured, match="set ONFIDO_API_KEY"):
-        await outside.onfido.create_applicant(first_name="Ada", last_name="Specimen")
+        await outside.onfido.create_applicant(first_name="Sample", last_name="Specimen")
 
 
 async def test_a_misspelt_setting_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

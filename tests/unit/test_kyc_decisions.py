@@ -138,8 +138,8 @@ def kyc_job(user_id: str = "user-7", **more: str) -> KycJob:
     ("job", "names"),
     [
         (kyc_job(), ("Unknown", "user-7")),
-        (kyc_job(first_name="Ada", last_name="Specimen"), ("Ada", "Specimen")),
-        (kyc_job(first_name="Ada"), ("Ada", "user-7")),
+        (kyc_job(first_name="Sample", last_name="Specimen"), ("Sample", "Specimen")),
+        (kyc_job(first_name="Sample"), ("Sample", "user-7")),
         (kyc_job('<"a";b>@c'), ("Unknown", "abc")),
         (kyc_job("{$}"), ("Unknown", "6709d9da0b2d")),
     ],

@@ -34,7 +34,7 @@ def test_the_plain_job_is_read_and_written_in_camel_case() -> None:
 
 def test_the_optional_fields() -> None:
     job = read(
-        firstName="Ada", lastName="Specimen", dateOfBirth="1990-05-01", issuingCountry="FR",
+        firstName="Sample", lastName="Specimen", dateOfBirth="1990-05-01", issuingCountry="FR",
         selfieImageUrl="https://docs.example.com/selfie.jpg",
     )  # fmt: skip
     assert job.date_of_birth == datetime.date(1990, 5, 1)

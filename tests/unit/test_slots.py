@@ -18,6 +18,8 @@ Job = Callable[[], Awaitable[None]]
 
 
 #: Jobs are driven by hand inside a task; both loops must take that.
+TORN_DOWN = RuntimeError("torn down")
+
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -40,7 +42,7 @@ class Room:
         try:
             await job()
         except asyncio.CancelledError:
-            outcome = slot.stopped_by or "torn down"
+            outcome = slot.stopped_by
         except Exception as error:
             outcome = error
         finally:
@@ -73,7 +75,7 @@ async def room(limit: int) -> AsyncIterator[Room]:
         yield made
     finally:
         async with asyncio.timeout(10):
-            await made.slots.close()
+            await made.slots.close(TORN_DOWN)
 
 
 async def nothing() -> None:
@@ -421,8 +423,8 @@ async def test_closing_cancels_what_runs_and_starts_nothing_more() -> None:
     made.submit(*[held(gate)] * 5)
     await turns()
     async with asyncio.timeout(5):
-        await made.slots.close()
-    assert sorted(made.ended) == [(0, "torn down"), (1, "torn down")]
+        await made.slots.close(TORN_DOWN)
+    assert sorted(made.ended) == [(0, TORN_DOWN), (1, TORN_DOWN)]
     assert made.slots.running() == []
     assert all(slot.task is not None and slot.task.done() for slot in made.slots.all)
 
@@ -432,6 +434,6 @@ async def test_closing_idle_slots_is_quick_and_can_be_repeated() -> None:
     made.submit(one_turn, one_turn)
     await made.all_ended()
     async with asyncio.timeout(5):
-        await made.slots.close()
-        await made.slots.close()
+        await made.slots.close(TORN_DOWN)
+        await made.slots.close(TORN_DOWN)
     assert all(slot.task is not None and slot.task.done() for slot in made.slots.all)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import time
 from collections.abc import Callable
@@ -77,8 +78,9 @@ class Executor:
         job = Fetched(*values)  # type: ignore[arg-type]  # redis-py's replies are not typed
         job_id = job.id.decode()
         token = self._held.get(job_id)
-        if token is None:
-            return  # lost between fetch and start: another worker has it
+        if token is None:  # lost between fetch and start: another worker has it
+            self._finish([])
+            return
         slot.job_id = job_id
         settlement: Settlement | None
         try:
@@ -90,11 +92,12 @@ class Executor:
             log.exception("job_run_broke", queue=self._queue.name, job=job_id)
             settlement = wire.put_back(job_id, token)
         finally:
-            if slot.stopped_by is not None and slot.task is not None:
-                slot.task.uncancel()
             slot.job_id = slot.deadline = slot.stopped_by = None
+            if slot.task is not None and slot.task.cancelling():
+                await _forget_cancellations(slot.task)
         if settlement is None:
-            self._held.pop(job_id, None)
+            if self._held.get(job_id) == token:
+                del self._held[job_id]
             settlement = []
         self._finish(settlement)
 
@@ -143,8 +146,6 @@ class Executor:
         except asyncio.CancelledError:
             reason = slot.stopped_by
             if reason is None:
-                if slot.task is not None and slot.task.cancelling():
-                    raise
                 # Nobody stopped this job: something that the handler awaited was cancelled.
                 reason = CorralError(
                     "The handler was cancelled from inside: a task it awaited was cancelled."
@@ -159,7 +160,9 @@ class Executor:
         except LockLost:
             log.warning("lock_lost", queue=self._queue.name, job=job_id)
             return None
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # sys.exit() in a handler ends its attempt, not the worker
             return self._settle_error(error, plan, attempt, job, job_id, token)
 
     async def _run_in_thread(
@@ -168,12 +171,14 @@ class Executor:
         thread_context = ThreadJobContext(context, self._loop)
         arguments = (thread_context, data) if definition.takes_data else (thread_context,)
         variables = contextvars.copy_context()
-        call = partial(variables.run, definition.handler, *arguments)
+        call = partial(variables.run, _call, definition.handler, *arguments)
         try:
             return await self._loop.run_in_executor(self._threads, call)
         except asyncio.CancelledError:
             if isinstance(slot.stopped_by, AttemptTimeout):
-                slot.stopped_by = AttemptTimeout(f"{slot.stopped_by} {THREAD_GOES_ON}")
+                slot.stopped_by = AttemptTimeout(
+                    f"The attempt of job {context.id} took longer than its time limit. {THREAD_GOES_ON}"
+                )
             raise
 
     def _settle_error(
@@ -241,6 +246,21 @@ class Executor:
         if definition is not None:
             self._names[name] = definition
         return definition
+
+
+async def _forget_cancellations(task: asyncio.Task[None]) -> None:
+    """What was meant for one job must not reach the next: the count, and one that is still under way."""
+    while task.cancelling():
+        task.uncancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+
+
+def _call(handler: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return handler(*arguments)
+    except StopIteration as error:  # a future refuses it, and the job would never end
+        raise RuntimeError("The handler raised StopIteration.") from error
 
 
 def _encode_result(result: Any) -> str:

@@ -109,7 +109,15 @@ class Feed:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             self._idle.close()
-            await self._slots.close()
+            await self._slots.close(Snooze(0, "The worker stops."))
+            await self._settle_the_rest()
+
+    async def _settle_the_rest(self) -> None:
+        """What a run that was cut off still has to say. Its jobs would be rescued anyway, later."""
+        settled, self._finished = self._finished, []
+        if settled:
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await self._consumer.step("", 0, settled)
 
     async def _keep_going(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part to its end. A fault of ours in it is logged and the part starts again: a worker that
@@ -248,7 +256,8 @@ class Feed:
                     self.state.lost += 1
                     log.warning("settlement_refused", queue=self.queue.name, job=job_id, code=code)
         for entry in settled:
-            held.pop(entry[0], None)
+            if held.get(entry[0]) == entry[1]:  # else the job was fetched again meanwhile
+                del held[entry[0]]
 
     async def _settle_officially(self, entry: Settlement, now_ms: int) -> None:
         while True:
@@ -288,20 +297,21 @@ class Feed:
 
     # Keeping jobs safe
 
-    def _locks_lost_in_thread(self, ids: list[str]) -> None:
+    def _locks_lost_in_thread(self, lost: dict[str, str]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs any more
-            self._loop.call_soon_threadsafe(self._locks_lost, ids)
+            self._loop.call_soon_threadsafe(self._locks_lost, lost)
 
-    def _locks_lost(self, ids: list[str]) -> None:
-        lost = set(ids)
+    def _locks_lost(self, lost: dict[str, str]) -> None:
+        held = self.locks.held
         for slot in self._slots.running():
-            if slot.job_id in lost:
+            # A job that was settled and fetched again while the thread asked has another lock by now.
+            if slot.job_id in lost and held.get(slot.job_id) == lost[slot.job_id]:
                 slot.stop(LockLost(f"Job {slot.job_id} was taken over by another worker."))
 
     # Living without Redis
 
     async def _recover(self) -> None:
-        tokens = self._lost_tokens
+        tokens = self._lost_tokens.copy()  # the other call may lose one meanwhile
         ids = await self._consumer.recover(tokens)
         self._lost_tokens = [token for token in self._lost_tokens if token not in tokens]
         if ids:

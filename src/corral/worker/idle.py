@@ -80,6 +80,14 @@ class Idle:
                 self._look_again()
 
     def _look_again_in(self, seconds: float) -> None:
+        """The earliest moment counts: a rate limit may end long before the next job is due."""
+        when = self._loop.time() + min(seconds, LONGEST_TIMER_SECONDS)
         if self._timer is not None:
+            if self._timer.when() <= when:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_later(min(seconds, LONGEST_TIMER_SECONDS), self._look_again)
+        self._timer = self._loop.call_at(when, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._look_again()

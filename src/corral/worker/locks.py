@@ -28,7 +28,7 @@ RETRY_SECONDS = 0.5
 class LockTable:
     """Locks held for one queue: job id to token. The event loop writes, the thread reads copies."""
 
-    def __init__(self, keys: QueueKeys, on_lost: Callable[[list[str]], None]) -> None:
+    def __init__(self, keys: QueueKeys, on_lost: Callable[[dict[str, str]], None]) -> None:
         self.keys = keys
         self.held: dict[str, str] = {}
         self.on_lost = on_lost  # called in the thread
@@ -77,5 +77,5 @@ class LockKeeper:
             if held:
                 lost = extend_locks(client, table.keys, held, self.lock_seconds)
                 if lost:
-                    table.on_lost(lost)
+                    table.on_lost({job_id: held[job_id] for job_id in lost})
         self.last_round = time.monotonic()

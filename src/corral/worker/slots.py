@@ -110,13 +110,16 @@ class Slots:
             await sleeper
             turn_ends = time() + TURN_SECONDS
 
-    async def close(self) -> None:
-        """End all slots. Jobs that still run are cancelled; one that will not end is left behind."""
+    async def close(self, reason: BaseException) -> None:
+        """End all slots. Jobs that still run are stopped; one that will not end is left behind."""
         self._closed = True
         self._ready.clear()
         tasks = [slot.task for slot in self.all if slot.task is not None]
-        for task in tasks:
-            task.cancel()
+        for slot in self.all:
+            if slot.job_id is not None and slot.stopped_by is None:
+                slot.stop(reason)
+            elif slot.task is not None:
+                slot.task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 

@@ -59,6 +59,8 @@ class Worker:
         self.queues = queues
         self.concurrency = concurrency
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        if not all("!" <= character <= "~" for character in self.name):
+            raise ConfigurationError(f"name={self.name!r}: Redis takes ASCII without white space.")
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -190,7 +192,9 @@ class Worker:
                 check_layout(queue.name, await reader.version(shared_client(queue.address()), queue.keys()))
                 return
             except (RedisError, OSError) as error:
-                if not patient or self._stopped:
+                if self._stopped:
+                    return
+                if not patient:
                     raise RedisUnavailable(f"Redis does not answer ({type(error).__name__}).") from error
                 log.error("redis_not_there", queue=queue.name, error=type(error).__name__)
                 await asyncio.sleep(pause(failures))

@@ -1,0 +1,91 @@
+"""SIGTERM: nothing new is taken, what runs gets the grace time, the rest goes back unspent."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from service import until
+from workers import Ledger, counts, workers
+
+from corral import Queue
+from redis_process import RedisProcess
+
+
+@pytest.fixture
+def server() -> Iterator[RedisProcess]:
+    process = RedisProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+async def test_running_jobs_finish_within_the_grace_time(server: RedisProcess, tmp_path: Path) -> None:
+    queue = Queue("ledger", redis_url=server.url, prefix="bull")
+    await queue.add_many("work", [{"n": n} for n in range(200)])
+    ledger = Ledger(server)
+
+    with workers(server, tmp_path, CORRAL_GRACE_SECONDS="20", WORK_SECONDS="1") as group:
+        process = group.start()
+        await asyncio.to_thread(until, lambda: counts(server), lambda c: c["active"] == 20)
+        started = {n for n in range(200) if ledger.runs(n)}
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+
+    left = counts(server)
+    assert left["active"] == 0
+    assert left["failed"] == 0
+    assert left["completed"] + left["wait"] == 200
+    assert left["wait"] > 0
+    done = set(ledger.done())
+    assert len(done) == left["completed"]
+    assert started <= done
+    ledger.close()
+    await queue.close()
+
+
+async def test_what_outlasts_the_grace_time_goes_back_unspent(server: RedisProcess, tmp_path: Path) -> None:
+    queue = Queue("ledger", redis_url=server.url, prefix="bull")
+    jobs = await queue.add_many("work", [{"n": n} for n in range(30)])
+
+    with workers(server, tmp_path, CORRAL_GRACE_SECONDS="0.5", WORK_SECONDS="600") as group:
+        process = group.start()
+        await asyncio.to_thread(until, lambda: counts(server), lambda c: c["active"] == 20)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+
+    assert counts(server) == {
+        "wait": 30,
+        "active": 0,
+        "delayed": 0,
+        "prioritized": 0,
+        "completed": 0,
+        "failed": 0,
+    }
+    for job in jobs:
+        seen = await queue.get(job.id)
+        assert seen is not None
+        assert seen.status == "waiting"
+        assert seen.attempts_made == 0
+    locks = list(server.client.scan_iter("bull:ledger:*:lock"))
+    assert locks == []
+    await queue.close()
+
+
+async def test_a_second_signal_ends_the_grace_time(server: RedisProcess, tmp_path: Path) -> None:
+    queue = Queue("ledger", redis_url=server.url, prefix="bull")
+    await queue.add("work", {"n": 1})
+
+    with workers(server, tmp_path, CORRAL_GRACE_SECONDS="600", WORK_SECONDS="600") as group:
+        process = group.start()
+        await asyncio.to_thread(until, lambda: counts(server), lambda c: c["active"] == 1)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(until, group.health, lambda reports: any(r["stopping"] for r in reports))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 60) == 0
+
+    assert counts(server)["wait"] == 1
+    await queue.close()
