@@ -27,7 +27,7 @@ MAX_DELAY_SECONDS = 100 * 365 * 86_400.0
 CACHE = 256
 
 #: Options that differ from job to job.
-_PERSONAL = ("at", "delay", "job_id", "idempotency_key")
+_PERSONAL = frozenset(("at", "delay", "job_id", "idempotency_key"))
 
 
 class ManyOptions(TypedDict, total=False):
@@ -67,10 +67,13 @@ class Templates:
         self._queue = queue
         self._keys = keys
         self._known: dict[Any, NewJobs] = {}
+        self._plain: dict[str, NewJobs] = {}
 
     def make(self, name: str, options: AddOptions) -> NewJobs:
         """Raises InvalidOptions."""
-        if any(option in options for option in _PERSONAL):
+        if not options:  # the most common add of all
+            return self._plain.get(name) or self._remember_plain(name)
+        if not _PERSONAL.isdisjoint(options):
             return self._build(name, options)
         # To Python True is 1 and False is 0; to `remove_on_complete` they are not.
         removal = type(options.get("remove_on_complete")), type(options.get("remove_on_fail"))
@@ -84,6 +87,12 @@ class Templates:
                 self._known.clear()
             known = self._known[key] = self._build(name, options)
         return known
+
+    def _remember_plain(self, name: str) -> NewJobs:
+        if len(self._plain) >= CACHE:
+            self._plain.clear()
+        made = self._plain[name] = self._build(name, {})
+        return made
 
     def _build(self, name: str, options: AddOptions) -> NewJobs:
         if not name:

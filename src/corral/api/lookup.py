@@ -14,7 +14,7 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import redis.asyncio as aioredis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
@@ -99,26 +99,12 @@ class Lookup:
 
 
 async def _find(client: aioredis.Redis, queues: Sequence[Queue], job_id: str) -> list[Found]:
-    try:
-        answers = await reader.find(client, [q.keys() for q in queues], job_id)
-    except ResponseError as error:
-        # An id such as "wait" or "7:logs" is the name of a key that is no job. Ask each queue alone, so that
-        # one of them does not hide the others.
-        if "WRONGTYPE" not in str(error):
-            raise
-        if len(queues) == 1:
-            return []
-        return [found for q in queues for found in await _find(client, [q], job_id)]
+    answers = await reader.find(client, [q.keys() for q in queues], job_id)
     return [
         Found(queue.name, "waiting" if answer[1] == "prioritized" else answer[1], answer[0])
         for queue, answer in zip(queues, answers, strict=True)
-        if answer is not None and _is_job(*answer)
+        if answer is not None
     ]
-
-
-def _is_job(record: JobRecord, state: str) -> bool:
-    """A hash that is no job ("meta"), or a job that is being removed, is in no state."""
-    return record.enqueued_at is not None and state != "unknown"
 
 
 async def _ping(client: aioredis.Redis) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -45,8 +44,7 @@ class NewJobs(NamedTuple):
     data: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(NamedTuple):
     """What became of an add. `existing_data` is set when the job was there before, and holds its data."""
 
     ids: list[str]

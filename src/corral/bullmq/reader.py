@@ -21,7 +21,8 @@ async def find(
 ) -> list[tuple[JobRecord, str] | None]:
     """The job and its state in each of the queues. One round trip for all of them.
 
-    Raises what redis-py raises.
+    What is no job of a queue is None: a name of one of its other keys ("wait", "meta", "7:logs"), or a hash
+    that no state knows. Raises what redis-py raises.
     """
     script = official("getStateV2")
     while True:
@@ -33,15 +34,20 @@ async def find(
                 keys.waiting_children, keys.prioritized,
             ]  # fmt: skip
             pipe.evalsha(script.sha, len(state_keys), *state_keys, job_id)
-        try:
-            replies = await pipe.execute()
+        replies = await pipe.execute(raise_on_error=False)
+        if not any(isinstance(reply, NoScriptError) for reply in replies):
             break
-        except NoScriptError:
-            await client.script_load(script.source)
-    found: list[tuple[JobRecord, str] | None] = []
-    for fields, state in zip(replies[::2], replies[1::2], strict=True):
-        found.append((decode_record(job_id, fields), state.decode()) if fields else None)
-    return found
+        await client.script_load(script.source)
+    return [_job_of(job_id, fields, state) for fields, state in zip(replies[::2], replies[1::2], strict=True)]
+
+
+def _job_of(job_id: str, fields: Any, state: Any) -> tuple[JobRecord, str] | None:
+    for reply in (fields, state):
+        if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
+            raise reply
+    if not isinstance(fields, dict) or b"timestamp" not in fields or state == b"unknown":
+        return None
+    return decode_record(job_id, fields), state.decode()
 
 
 async def counts(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[dict[str, int]]:

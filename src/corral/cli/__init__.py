@@ -14,8 +14,9 @@ from corral import __version__
 from corral.cli import api, demo, jobs, up, worker
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
+from corral.worker.supervise import EXIT_CONFIGURATION
 
-EXIT_FAILED, EXIT_USAGE, EXIT_CONFIGURATION = 1, 2, 78
+EXIT_FAILED, EXIT_USAGE = 1, 2
 
 app = App(
     name="corral",

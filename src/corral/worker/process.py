@@ -24,14 +24,11 @@ import uvloop
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError, CorralError, InvalidInput
 from corral.observe.logs import configure_logs
-from corral.worker.supervise import until_orphaned
+from corral.worker.supervise import EXIT_CONFIGURATION, until_orphaned
 from corral.worker.target import load_worker
 from corral.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
-
-#: EX_CONFIG of sysexits.h.
-EXIT_CONFIGURATION = 78
 
 HEALTH_SECONDS = 1.0
 
@@ -76,7 +73,15 @@ async def _run(worker: Worker, *, until_empty: bool, health_dir: Path | None) ->
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await _close_providers()
         await close_shared_clients()
+
+
+async def _close_providers() -> None:
+    """Only if a handler has used them: a worker of somebody's own queues never loads them."""
+    loaded = sys.modules.get("corral.providers")
+    if loaded is not None:
+        await loaded.close_providers()
 
 
 async def _stop_when_orphaned(worker: Worker) -> None:

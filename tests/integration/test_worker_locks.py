@@ -1,0 +1,425 @@
+"""Locks: kept as long as a job runs, fenced when they are lost, and given up by workers that die."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis as sync_redis
+import redis.asyncio as aioredis
+from eventually import eventually
+from running_worker import MakeQueue, StartWorker
+
+from corral import Job, JobContext, Queue, Retry, Snooze, Worker
+from corral.bullmq.connection import close_shared_clients
+from corral.bullmq.keys import QueueKeys
+
+LOCK_SECONDS = 0.3
+
+
+@pytest.fixture(autouse=True)
+def short_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORRAL_LOCK_SECONDS", str(LOCK_SECONDS))
+    monkeypatch.setenv("CORRAL_STALLED_SECONDS", "0.2")
+
+
+async def ended(job: Job) -> bool:
+    return (await job.refresh()).status in ("completed", "failed")
+
+
+# Kept
+
+
+async def test_a_lock_is_kept_as_long_as_its_job_runs(
+    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+) -> None:
+    gate = asyncio.Event()
+    runs = 0
+
+    @queue.job("build")
+    async def build(job: JobContext) -> None:
+        nonlocal runs
+        runs += 1
+        await gate.wait()
+
+    start_worker(queue, name="first")
+    start_worker(queue, name="second")
+    job = await queue.add("build")
+    lock = f"{queue.keys().job(job.id)}:lock"
+    await eventually(lambda: redis.exists(lock))
+    token = await redis.get(lock)
+    # Three lock times, told by a key of Redis itself; the lock must be there at every look.
+    await redis.set("three lock times", 1, px=round(3_000 * LOCK_SECONDS))
+
+    async def over() -> bool:
+        assert await redis.get(lock) == token
+        return not await redis.exists("three lock times")
+
+    await eventually(over)
+    gate.set()
+    await eventually(lambda: ended(job))
+    assert (job.status, runs) == ("completed", 1)
+    assert await redis.exists(lock) == 0
+    assert await redis.scard(queue.keys().stalled) == 0
+
+
+@contextmanager
+def worker_elsewhere(keys: QueueKeys, url: str, name: str) -> Iterator[list[str]]:
+    """Another worker of the same queue, in a thread with a loop of its own. Yields the ids it ran."""
+    queue = Queue(keys.name, redis_url=url, retry=Retry(attempts=1))
+    ran: list[str] = []
+
+    @queue.job("build")
+    async def build(job: JobContext, data: Any) -> None:
+        ran.append(job.id)
+
+    worker = Worker(queue, name=name)
+
+    async def run() -> None:
+        try:
+            await worker.run()
+        finally:
+            await close_shared_clients()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    try:
+        yield ran
+    finally:
+        worker.stop()
+        # `stop` sets an event of another loop; the loop looks when it next wakes, at the latest for a timer.
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def compute(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1_000))
+
+
+@pytest.mark.parametrize("block", [sleep, compute], ids=["blocked", "computing"])
+async def test_a_handler_that_blocks_the_loop_keeps_its_lock(
+    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, redis_url: str, block: Callable[[float], None]
+) -> None:
+    runs: list[str] = []
+
+    @queue.job("build")
+    async def build(job: JobContext, data: Any) -> str:
+        runs.append(job.id)
+        block(3 * LOCK_SECONDS)
+        return "kept"
+
+    with worker_elsewhere(queue.keys(), redis_url, "vulture") as vulture:
+        held = await queue.add("build", 1)
+        await eventually(lambda: vulture == [held.id])  # it works: it takes what it can get
+        await redis.hset(queue.keys().meta, "paused", 1)
+        job = await queue.add("build", 2)
+        running = await start_worker(queue, concurrency=1).ready()
+        # Ours takes it, by hand: which of two workers gets a job is a matter of luck otherwise.
+        (feed,) = running.feeds
+        await redis.hdel(queue.keys().meta, "paused")
+        await feed._call(1)
+        if job.id in vulture:
+            pytest.skip("the other worker was faster")
+        await eventually(lambda: ended(job))
+        assert job.result_value == "kept"
+        assert runs == [job.id]
+        assert vulture == [held.id]
+
+
+# Fenced
+
+ENDS: dict[str, Callable[[], Any]] = {
+    "completes": lambda: "mine",
+    "fails": lambda: 1 / 0,
+    "snoozes": lambda: _raise(Snooze(60)),
+}
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("loss", ["stolen", "expired"])
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_a_worker_that_lost_its_lock_cannot_write_the_end(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis, loss: str, end: str, attempts: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("CORRAL_LOCK_SECONDS", "30")
+    monkeypatch.setenv("CORRAL_STALLED_SECONDS", "30")
+    queue = make_queue(retry=Retry(attempts=attempts, backoff="fixed", delay=0))
+    keys = queue.keys()
+
+    @queue.job("build")
+    async def build(job: JobContext) -> Any:
+        lock = f"{keys.job(job.id)}:lock"
+        if loss == "stolen":
+            await redis.set(lock, "another's:1")
+        else:
+            await redis.delete(lock)
+        return ENDS[end]()
+
+    running = await start_worker(queue).ready()
+    (feed,) = running.feeds
+    job = await queue.add("build")
+    await eventually(lambda: feed.state.lost == 1)
+    stored = await redis.hgetall(keys.job(job.id))
+    assert not {"finishedOn", "returnvalue", "failedReason", "atm", "stacktrace"} & stored.keys()
+    assert await redis.lrange(keys.active, 0, -1) == [job.id]  # where its new owner has it
+    assert await redis.exists(keys.completed, keys.failed, keys.delayed, keys.wait) == 0
+    if loss == "stolen":
+        assert await redis.get(f"{keys.job(job.id)}:lock") == "another's:1"
+    events = [e["event"] for _, e in await redis.xrange(keys.events)]
+    assert not {"completed", "failed", "delayed", "retries-exhausted"} & set(events)
+
+
+async def test_a_stolen_job_is_stopped_and_may_not_checkpoint(
+    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+) -> None:
+    keys = queue.keys()
+    stopped = asyncio.Event()
+    outcome: list[str] = []
+
+    @queue.job("build")
+    async def build(job: JobContext) -> None:
+        await redis.set(f"{keys.job(job.id)}:lock", "another's:1")
+        try:
+            await job.checkpoint({"a": 1})
+        except Exception as error:
+            outcome.append(type(error).__name__)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    running = await start_worker(queue).ready()
+    await queue.add("build")
+    async with asyncio.timeout(15):
+        await stopped.wait()  # by the keeper's next round
+    assert outcome == ["LockLost"]
+    (feed,) = running.feeds
+    await eventually(lambda: feed.locks.held == {} and feed.running == 0)
+    # The slot serves on.
+    again = await queue.add("build")
+    await eventually(lambda: redis.exists(f"{keys.job(again.id)}:lock"))
+
+
+async def test_locks_that_are_lost_by_a_long_outage_do_not_hurt_the_new_owner(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+) -> None:
+    """All locks expire (a frozen host, say); the jobs are run anew, each result is written once."""
+    queue = make_queue(retry=Retry(attempts=5, backoff="fixed", delay=0))
+    gate = asyncio.Event()
+    runs: list[str] = []
+
+    @queue.job("build")
+    async def build(job: JobContext, data: int) -> int:
+        runs.append(job.id)
+        await gate.wait()
+        return data
+
+    running = await start_worker(queue, concurrency=10, name="frozen").ready()
+    jobs = await queue.add_many("build", range(10))
+    await eventually(lambda: len(runs) == 10)
+    (keeper,) = running.worker._keepers
+    keeper._tables.clear()  # the keeper sleeps on
+    await eventually(lambda: len(runs) == 20)  # swept, and fetched again by the same worker
+    gate.set()
+    for job in jobs:
+        await eventually(lambda job=job: ended(job))
+        assert job.status == "completed"
+    events = [e["jobId"] for _, e in await redis.xrange(queue.keys().events) if e["event"] == "completed"]
+    assert sorted(events) == sorted(job.id for job in jobs)
+
+
+# Rescued
+
+
+async def vanished(queue: Queue, redis: aioredis.Redis, job: Job) -> None:
+    """Leave the job as a worker leaves it that died while it ran: active, with a lock that runs out."""
+    keys = queue.keys()
+    assert await redis.lrem(keys.wait, 0, job.id) == 1
+    await redis.lpush(keys.active, job.id)
+    await redis.hset(keys.job(job.id), mapping={"ats": 1, "processedOn": 1, "pb": "dead"})
+    await redis.set(f"{keys.job(job.id)}:lock", "dead:1", px=100)
+
+
+async def test_a_job_of_a_worker_that_vanished_is_run_again(
+    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+) -> None:
+    @queue.job("build")
+    async def build(job: JobContext) -> tuple[int, int]:
+        return job.attempt, int(await redis.hget(queue.keys().job(job.id), "stc") or 0)
+
+    job = await queue.add("build")
+    await vanished(queue, redis, job)
+    start_worker(queue)
+    assert await job.result(timeout=15) == [1, 1]  # no attempt was spent, one stall was counted
+    assert (await job.refresh()).attempts_made == 1
+
+
+@pytest.mark.parametrize("scheduled", [False, True], ids=["plain", "of a scheduler"])
+async def test_a_job_that_killed_two_workers_goes_to_the_dead_letters(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis, scheduled: bool
+) -> None:
+    """BullMQ itself never gives up a scheduler's job."""
+    queue = make_queue(retry=Retry(attempts=100))
+    ran = False
+
+    @queue.job("build")
+    async def build(job: JobContext) -> None:
+        nonlocal ran
+        ran = True
+
+    job = await queue.add("build", {"poison": True})
+    if scheduled:
+        await redis.hset(queue.keys().job(job.id), "rjk", "every-day")
+    await redis.hset(queue.keys().job(job.id), "stc", 1)  # it killed one before
+    await vanished(queue, redis, job)
+    start_worker(queue)
+    await eventually(lambda: ended(job))
+    assert not ran
+    assert (job.status, job.data) == ("failed", {"poison": True})
+    assert job.failed_reason is not None
+    assert "died or stalled 2 times" in job.failed_reason
+
+
+async def test_a_job_that_killed_one_worker_gets_another_chance(
+    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+) -> None:
+    @queue.job("build")
+    async def build(job: JobContext) -> str:
+        return "alive"
+
+    job = await queue.add("build")
+    await redis.hset(queue.keys().job(job.id), "stc", 1)
+    start_worker(queue)
+    assert await job.result(timeout=15) == "alive"
+
+
+async def test_a_job_that_another_worker_sentenced_is_failed_with_that_reason(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+) -> None:
+    """BullMQ leaves it in `defa` for whoever fetches the job."""
+    queue = make_queue(retry=Retry(attempts=100))
+
+    @queue.job("build")
+    async def build(job: JobContext) -> None: ...
+
+    job = await queue.add("build")
+    await redis.hset(queue.keys().job(job.id), "defa", "job stalled more than allowable limit")
+    start_worker(queue)
+    await eventually(lambda: ended(job))
+    assert (job.status, job.failed_reason) == ("failed", "job stalled more than allowable limit")
+    assert await redis.hexists(queue.keys().job(job.id), "defa") is False
+
+
+async def test_rescued_jobs_come_first(queue: Queue, start_worker: StartWorker, redis: aioredis.Redis) -> None:
+    ran: list[str] = []
+
+    @queue.job("build")
+    async def build(job: JobContext, data: str) -> None:
+        ran.append(data)
+
+    lost = await queue.add("build", "lost")
+    await vanished(queue, redis, lost)
+    await redis.hset(queue.keys().meta, "paused", 1)
+    await queue.add_many("build", ["a", "b"])
+    start_worker(queue, concurrency=1)
+    await eventually(lambda: redis.llen(queue.keys().active) and _no(redis.exists(f"{queue.keys().job(lost.id)}:lock")))
+
+    async def back() -> bool:
+        return await redis.llen(queue.keys().wait) == 3
+
+    await eventually(back)
+    await redis.hdel(queue.keys().meta, "paused")
+    await redis.zadd(queue.keys().marker, {"0": 0})
+    await eventually(lambda: ran == ["lost", "a", "b"])
+
+
+async def _no(value: Any) -> bool:
+    return not await value
+
+
+# Recovered
+
+
+@pytest.mark.parametrize("priority", [0, 5])
+async def test_jobs_of_a_fetch_whose_answer_was_lost_go_back_at_once(
+    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch, priority: int
+) -> None:
+    """Redis took them out of `wait`, the answer never came. They must not wait for a stall, nor count as one."""
+    monkeypatch.setenv("CORRAL_LOCK_SECONDS", "60")
+    monkeypatch.setenv("CORRAL_STALLED_SECONDS", "60")
+    runs: list[tuple[int, str | None]] = []
+
+    @queue.job("build")
+    async def build(job: JobContext, data: int) -> None:
+        runs.append((data, await redis.hget(queue.keys().job(job.id), "stc")))
+
+    running = await start_worker(queue).ready()
+    (feed,) = running.feeds
+    step = feed._consumer.step
+    losses = 0
+
+    async def losing(*args: Any, **options: Any) -> Any:
+        nonlocal losses
+        answer = await step(*args, **options)
+        if answer.jobs and losses < 3:
+            losses += 1
+            raise sync_redis.ConnectionError("cut off")
+        return answer
+
+    monkeypatch.setattr(feed._consumer, "step", losing)
+    await queue.add_many("build", range(20), priority=priority)
+    await eventually(lambda: len(runs) == 20)
+    assert losses > 0
+    assert sorted(runs) == [(number, None) for number in range(20)]
+
+    async def all_done() -> bool:
+        return (await queue.counts())["completed"] == 20
+
+    await eventually(all_done)
+
+
+async def test_an_end_whose_answer_was_lost_is_written_once(
+    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @queue.job("build")
+    async def build(job: JobContext, data: int) -> int:
+        await asyncio.sleep(0)
+        return data
+
+    running = await start_worker(queue).ready()
+    (feed,) = running.feeds
+    step = feed._consumer.step
+    losses = 0
+
+    async def losing(token: str, slots: int, settled: list[Any], **options: Any) -> Any:
+        nonlocal losses
+        answer = await step(token, slots, settled, **options)
+        if settled and losses < 3:
+            losses += 1
+            raise sync_redis.ConnectionError("cut off")
+        return answer
+
+    monkeypatch.setattr(feed._consumer, "step", losing)
+    jobs = await queue.add_many("build", range(30))
+    for job in jobs:
+        assert await job.result(timeout=15) == job.data
+    assert losses == 3
+    completed = [e["jobId"] for _, e in await redis.xrange(queue.keys().events) if e["event"] == "completed"]
+    assert sorted(completed) == sorted(job.id for job in jobs)
+    assert (await queue.counts())["completed"] == 30
