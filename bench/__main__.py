@@ -8,13 +8,14 @@ import sys
 import time
 from pathlib import Path
 
-from bench import add, http_enqueue, process, redis_limit
+from bench import add, http_enqueue, images, process, redis_limit
 from bench.machine import facts
 from bench.programs import ProgramFailed, install_peers
 from bench.report import as_json, as_markdown
 from bench.scenario import Result, Scale, Scenario, order
 
-SCENARIOS = {module.SCENARIO.name: module.SCENARIO for module in (process, add, http_enqueue, redis_limit)}
+MODULES = (process, add, http_enqueue, redis_limit, images)
+SCENARIOS = {module.SCENARIO.name: module.SCENARIO for module in MODULES}
 
 
 def main() -> int:
@@ -63,6 +64,7 @@ def run(scenario: Scenario, scale: Scale, rounds: int) -> Result:
                 f"{scenario.name} {number + 1}/{rounds} {peer.name}: {text} [{seconds:.0f} s]",
                 file=sys.stderr,
             )
+    result.notes = scenario.notes()
     return result
 
 

@@ -51,7 +51,7 @@ def _scenario_json(result: Result) -> dict[str, Any]:
         "peers": peers,
         "ratios": ratios,
         "failures": result.failures,
-        "notes": result.scenario.notes(),
+        "notes": result.notes,
     }
 
 
@@ -97,7 +97,7 @@ def _scenario_markdown(result: Result) -> list[str]:
             lines.append(f"| {what} | {spread.median:,.1f} | < {limit.below:g} | {verdict} |")
     for name, reason in result.failures.items():
         lines += ["", f"**{name} was not measured**: {reason.splitlines()[0]}"]
-    for note in scenario.notes():
+    for note in result.notes:
         lines += ["", note]
     return lines
 

@@ -99,6 +99,8 @@ class Result:
 
     scenario: Scenario
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    #: What the scenario found out for the reader, when all rounds were over.
+    notes: list[str] = field(default_factory=list)
     #: Peers that could not be measured, with the reason.
     failures: dict[str, str] = field(default_factory=dict)
 

@@ -138,6 +138,19 @@ def test_a_sentence_of_the_sweep_is_taken_off_when_the_job_has_failed(pair: Pair
     pair.assert_equal()
 
 
+@pytest.mark.parametrize("how", ["paused", "concurrency"])
+@pytest.mark.parametrize("options", [{}, {"priority": 3}], ids=["plain", "prioritized"])
+def test_a_stopped_queue_wakes_nobody_for_a_new_job(pair: Pair, how: str, options: dict[str, Any]) -> None:
+    pair.add(1)
+    pair.fetch(1)
+    for base in pair.bases:
+        pair.redis.hset(f"{base}meta", how, 1)
+        pair.redis.delete(f"{base}marker")
+    pair.add(1, **options)
+    assert pair.redis.exists(*(f"{base}marker" for base in pair.bases)) == 0
+    pair.assert_equal()
+
+
 def test_the_last_job_says_drained_once(pair: Pair) -> None:
     pair.add(2)
     first, second = pair.fetch(2)

@@ -75,31 +75,32 @@ def test_stages_closer_than_a_factor_of_two_both_come_from_the_source() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "shrink"),
+    ("width", "shrink", "fine"),
     [
-        (4000, 1),
-        (2500, 1),
-        (2000, 1),
-        (1600, 1),
-        (1334, 1),
-        (1333, 2),
-        (1000, 2),
-        (900, 2),
-        (800, 4),
-        (500, 4),
-        (444, 8),
+        (4000, 1, 1),
+        (1601, 1, 1),
+        (1600, 2, 1),
+        (1000, 2, 2),
+        (801, 2, 2),
+        (800, 4, 2),
+        (400, 8, 4),
+        (250, 8, 8),
     ],
 )
-def test_a_jpeg_is_shrunk_on_load_with_reduction_to_spare(width: int, shrink: int) -> None:
-    assert shrink_on_load(Sides(4000, 3000), Sides(width, width * 3 // 4)) == shrink
+def test_a_jpeg_is_shrunk_on_load_with_reduction_to_spare(width: int, shrink: int, fine: int) -> None:
+    source, largest = Sides(4000, 3000), Sides(width, width * 3 // 4)
+    assert shrink_on_load(source, largest, 1.25) == shrink
+    assert shrink_on_load(source, largest, 2) == fine
 
 
-@given(source=sides, size=sizes)
-def test_shrinking_on_load_leaves_enough_for_the_largest_stage(source: Sides, size: Size) -> None:
+@given(source=sides, size=sizes, margin=st.sampled_from([1.25, 2]))
+def test_shrinking_on_load_leaves_enough_for_the_largest_stage(
+    source: Sides, size: Size, margin: float
+) -> None:
     stage = place(source, size, enlarge=False).stage
-    shrink = shrink_on_load(source, stage)
-    assert source.width / shrink >= stage.width
-    assert source.height / shrink >= stage.height
+    shrink = shrink_on_load(source, stage, margin)
+    assert shrink == 1 or source.width / shrink >= margin * stage.width
+    assert shrink == 1 or source.height / shrink >= margin * stage.height
 
 
 def test_the_base_of_several_stages_stays_twice_as_large_as_the_largest() -> None:

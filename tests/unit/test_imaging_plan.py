@@ -35,6 +35,11 @@ def test_a_proof_has_the_highest_quality() -> None:
     assert by_type["proof"] >= 90 > max(by_type["profile"], by_type["moment"])
 
 
+def test_one_fine_size_makes_the_whole_decode_fine() -> None:
+    assert not Plan((Size(9, 9, quality=80), Size(5, 5, quality=89))).fine
+    assert Plan((Size(9, 9, quality=80), Size(5, 5, quality=90))).fine
+
+
 @pytest.mark.parametrize("side", [0, -1, 4097])
 def test_a_side_out_of_range_is_refused_by_name(side: int) -> None:
     with pytest.raises(InvalidOptions, match=f"{side}x10.*1 to 4096"):

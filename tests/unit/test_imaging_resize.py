@@ -196,3 +196,18 @@ def test_a_large_interlaced_png_is_rendered() -> None:
     result = read(image.content)
     assert (result.width, result.height) == (300, 200)
     assert near(pixel(result, 0.2, 0.2), RED)
+
+
+def test_a_fine_picture_is_reduced_from_more_pixels() -> None:
+    # Lines three pixels apart: a decoder that shrinks by two mixes them, the Lanczos filter does not.
+    line = plain(3, 1500, (255, 255, 255)).draw_rect([0, 0, 0], 0, 0, 1, 1500, fill=True)
+    source = line.replicate(667, 1).crop(0, 0, 2000, 1500)
+    content = source.jpegsave_buffer(Q=95)
+    reference = read(content).resize(0.4, kernel="lanczos3")
+    errors = []
+    for quality in (80, 90):
+        plan = Plan((Size(800, 600, "png", quality=quality),))
+        difference = reference - read(render(content, plan).images[0].content)
+        errors.append((difference * difference).avg())
+    coarse, fine = errors
+    assert fine < 1 < coarse

@@ -1,7 +1,7 @@
 // Makes sets of pictures with sharp and says on stdout, as one JSON line, how long it took.
 //
 //   node sharp.mjs SOURCE '{"sets": {"name": [{"width", "height", "format"}]}, "pictures": 4, "lanes": 2}'
-//     -> {"name": seconds, …}
+//     -> {"name": {"seconds", "cpu"}, …}, both in seconds
 //   node sharp.mjs SOURCE '{"sizes": [...], "folder": "/where/to"}'
 //     -> {"files": [...]}
 //
@@ -35,9 +35,10 @@ async function measure(sizes, pictures, lanes) {
   const lane = async () => {
     while (left-- > 0) await makeSet(sizes);
   };
-  const start = process.hrtime.bigint();
+  const [start, before] = [process.hrtime.bigint(), process.cpuUsage()];
   await Promise.all(Array.from({ length: lanes }, lane));
-  return Number(process.hrtime.bigint() - start) / 1e9;
+  const { user, system } = process.cpuUsage(before);
+  return { seconds: Number(process.hrtime.bigint() - start) / 1e9, cpu: (user + system) / 1e6 };
 }
 
 async function write({ sizes, folder }) {

@@ -3,7 +3,7 @@
 No EXIF (so no GPS position), XMP, IPTC, thumbnail or colour profile is written: pixels come here in
 sRGB, which is what a file without a profile means.
 
-JPEG has no transparency: it is laid on white. From quality 90 on the full colour resolution is kept
+JPEG has no transparency: it is laid on white. From FINE_QUALITY on the full colour resolution is kept
 (4:4:4; sharp chroma in WebP), which text on coloured ground needs.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from corral.imaging.plan import Format
+from corral.imaging.plan import FINE_QUALITY, Format
 
 #: WebP: 0 to 6. Measured at 1600 x 1200: 2 is twice as fast as 4, its files are 8 % larger.
 _WEBP_EFFORT = 4
@@ -19,7 +19,6 @@ _WEBP_EFFORT = 4
 _AVIF_EFFORT = 2
 #: zlib: 0 to 9.
 _PNG_COMPRESSION = 6
-_FULL_COLOUR_QUALITY = 90
 _WHITE = 255
 
 
@@ -31,7 +30,7 @@ def encode(image: Any, format_: Format, quality: int) -> bytes:
             encoded = image.webpsave_buffer(
                 Q=quality,
                 effort=_WEBP_EFFORT,
-                smart_subsample=quality >= _FULL_COLOUR_QUALITY,
+                smart_subsample=quality >= FINE_QUALITY,
                 keep="none",
             )
         case "jpeg":
@@ -39,7 +38,7 @@ def encode(image: Any, format_: Format, quality: int) -> bytes:
             encoded = opaque.jpegsave_buffer(
                 Q=quality,
                 optimize_coding=True,
-                subsample_mode="off" if quality >= _FULL_COLOUR_QUALITY else "on",
+                subsample_mode="off" if quality >= FINE_QUALITY else "on",
                 keep="none",
             )
         case "png":

@@ -84,15 +84,14 @@ def parents(stages: Iterable[Sides]) -> dict[Sides, Sides | None]:
     }
 
 
-def shrink_on_load(source: Sides, largest: Sides) -> int:
+def shrink_on_load(source: Sides, largest: Sides, margin: float) -> int:
     """The 1/2, 1/4 or 1/8 decode (returned as 2, 4 or 8) that a JPEG decoder does nearly for free.
 
-    Half as much where the factor is met with nothing to spare: the decoder averages blocks of pixels,
-    and a filter that still has some reduction left to do hides that.
+    margin: by how much the decoded picture must still be larger than the largest stage. The decoder
+    averages blocks of pixels; the more reduction is left to the Lanczos filter, the less of that shows.
     """
     factor = min(source.width / largest.width, source.height / largest.height)
-    shrink = next((step for step in (8, 4, 2) if factor >= step), 1)
-    return shrink // 2 if shrink > 1 and int(factor) == shrink else shrink
+    return next((step for step in (8, 4, 2) if factor >= step * margin), 1)
 
 
 def block_shrink(base: Sides, largest: Sides) -> int:

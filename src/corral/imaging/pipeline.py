@@ -33,7 +33,7 @@ def render(content: bytes, plan: Plan) -> Rendering:
     images: list[Rendered] = []
     room = plan.limits.output_bytes
     try:
-        stages = Stages(source, placements)
+        stages = Stages(source, placements, fine=plan.fine)
         for size, placement in zip(plan.sizes, placements, strict=True):
             encoded = encode(stages.cut(placement, size.crop), size.format, size.quality)
             room -= len(encoded)

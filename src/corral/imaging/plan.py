@@ -22,6 +22,9 @@ MAX_OUTPUT_SIDE = 4096
 #: Sizes of one plan. Eight of the largest are 134 megapixels of encoding, some seconds of work.
 MAX_SIZES = 8
 
+#: From this quality on nothing is given away: full colour resolution, and the sharpest reduction.
+FINE_QUALITY = 90
+
 MEDIA_TYPES: dict[Format, str] = {
     "webp": "image/webp",
     "jpeg": "image/jpeg",
@@ -78,6 +81,11 @@ class Plan:
         if not 1 <= len(self.sizes) <= MAX_SIZES:
             raise InvalidOptions(f"A plan has 1 to {MAX_SIZES} sizes, this one {len(self.sizes)}.")
 
+    @property
+    def fine(self) -> bool:
+        """Whether any size asks for FINE_QUALITY; all are made from the one decode."""
+        return any(size.quality >= FINE_QUALITY for size in self.sizes)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
@@ -116,8 +124,7 @@ class Preset:
 
 
 #: A profile picture is recognised at a glance, so it fills its frame around the face; a moment is shown
-#: whole; a proof is read by people and machines, so its text must survive: at a quality of 90 and more
-#: the encoders also keep the full colour resolution.
+#: whole; a proof is read by people and machines, so its text must survive.
 PRESETS: dict[PictureType, Preset] = {
     "profile": Preset(fit="cover", crop="attention", quality=80),
     "moment": Preset(fit="inside", crop="centre", quality=80),

@@ -25,12 +25,12 @@ from corral.imaging.vips import pyvips
 class Stages:
     """The reduced versions of a source that its sizes are cut from."""
 
-    def __init__(self, source: Source, placements: Sequence[Placement]) -> None:
-        """Decode and reduce. Raises pyvips.Error for damaged data."""
+    def __init__(self, source: Source, placements: Sequence[Placement], *, fine: bool) -> None:
+        """Decode and reduce; `fine` as in `load`. Raises pyvips.Error for damaged data."""
         self._turned = source.is_turned
         tree = parents(placement.stage for placement in placements)
         largest = next(iter(tree))
-        stream = load(source, largest)
+        stream = load(source, largest, fine=fine)
         self._has_alpha = stream.hasalpha()
         if self._has_alpha:
             stream = stream.premultiply().rint().cast("uchar")

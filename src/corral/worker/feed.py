@@ -80,6 +80,7 @@ class Feed:
         self._occupied = 0  # fetched and not ended
         self._reserved = 0  # asked for by calls under way
         self._more = True  # the queue may have jobs
+        self._hints = 0  # how often something said so
         self._limited = False  # it has jobs, and the rate limit keeps them
         self._calls = 0
         self._sequence = 0
@@ -187,6 +188,7 @@ class Feed:
             settled, self._finished = self._finished, []
         self._sequence += 1
         token = f"{self._worker}:{self._sequence}"
+        hints = self._hints
         self._reserved += want
         self._calls += 1
         try:
@@ -207,7 +209,7 @@ class Feed:
             self._calls -= 1
         if self.outage.answered():
             self._more = True
-        self._take(step, token, want)
+        self._take(step, token, want, hinted=hints != self._hints)
         if settled:
             await self._settled(settled, step)
         if self._calls == 0 or self._more:
@@ -224,12 +226,13 @@ class Feed:
         for entry in settled if len(settled) == 1 else ():
             self.locks.held.pop(entry[0], None)
 
-    def _take(self, step: Step, token: str, want: int) -> None:
+    def _take(self, step: Step, token: str, want: int, *, hinted: bool) -> None:
         jobs = step.jobs
         if want:
-            self._more = len(jobs) == want
+            # A hint that came while the call was under way may be of a job that the call did not see.
+            self._more = hinted or len(jobs) == want
             self._limited = step.rate_ttl_ms > 0
-            self._idle.note(step, found_all=self._more)
+            self._idle.note(step, found_all=len(jobs) == want)
         if not jobs:
             return
         held = self.locks.held
@@ -292,6 +295,7 @@ class Feed:
         return not self._more and self._occupied + self._reserved < self.limit
 
     def _look_again(self) -> None:
+        self._hints += 1
         self._more = True
         self._wake.set()
 

@@ -38,6 +38,9 @@ DEFAULT_CONCURRENCY = 20
 #: Threads for `def` handlers, for all queues of the process together.
 MAX_THREADS = 32
 
+#: What Redis gets, after the grace time, to take jobs back; without it their locks run out by themselves.
+PUT_BACK_SECONDS = 5.0
+
 #: A feed whose Redis has not answered for so long is not well. Above one poll plus its answer.
 SILENT_SECONDS = 15.0
 
@@ -136,8 +139,7 @@ class Worker:
             if not everything.done():
                 put_back = sum(feed.put_back_running() for feed in self._feeds)
                 log.warning("grace_time_over", worker=self.name, put_back=put_back)
-                # Redis gets a moment to take the jobs back; without it their locks run out by themselves.
-                await asyncio.wait([everything], timeout=5)
+                await asyncio.wait([everything], timeout=PUT_BACK_SECONDS)
         finally:
             stop.cancel()
 
