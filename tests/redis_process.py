@@ -39,7 +39,16 @@ class RedisProcess:
 
     def start(self, within: float = 10) -> None:
         """Start it and wait until it answers."""
-        command = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options]
+        command = [
+            server_binary(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            *self._options,
+        ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + within
         while True:

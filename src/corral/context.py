@@ -21,6 +21,9 @@ from corral.errors import InvalidInput, LockLost, SignalTimeout
 #: Log rows a job keeps unless its producer says otherwise.
 KEEP_LOGS = 1_000
 
+#: Longest durable wait; beyond it a number is surely in the wrong unit.
+MAX_WAIT_SECONDS = 10 * 365 * 86_400.0
+
 CHECKPOINT_FIELD = "corral:checkpoint"
 WAIT_FIELD = "corral:wait"
 
@@ -113,9 +116,9 @@ class JobContext:
         it finds its way by its checkpoints. One round trip when called, none while waiting.
         Raises SignalTimeout when the time has passed; a further wait_for then starts anew.
         """
-        if not signal or timeout < 0:
+        if not signal or not 0 <= timeout <= MAX_WAIT_SECONDS:
             raise InvalidInput(
-                f"wait_for({signal!r}, timeout={timeout}): name a signal and a time-out of 0 or more."
+                f"wait_for({signal!r}, timeout={timeout}): name a signal, and seconds from 0 to 10 years."
             )
         payload = await self._consumer.signal_payload(signal)
         if payload is not None:

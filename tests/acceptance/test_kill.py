@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from redis_process import RedisProcess
 
 JOBS = 5_000
 KILLS = 8
+
+#: As children/ledger_jobs.py declares it.
+CONCURRENCY = 20
 
 
 @pytest.fixture
@@ -49,13 +53,19 @@ async def test_five_thousand_jobs_survive_killed_workers(server: RedisProcess, t
     # A job that happened to be in flight at two kills is in the dead letters, with that as its reason.
     for job_id in server.client.zrange("bull:ledger:failed", 0, -1):  # type: ignore[union-attr]  # not awaitable here
         assert "died or stalled 2 times" in str(server.client.hget(f"bull:ledger:{job_id}", "failedReason"))
+    assert server.client.exists("bull:ledger:stalled") == 0
+    assert list(server.client.scan_iter("bull:ledger:*:lock")) == []
     done = ledger.done()
     assert len(done) >= JOBS - ended["failed"]
-    for number, times in done.items():
+    cut_off: Counter[int] = Counter()
+    for number in range(JOBS):
         runs = ledger.runs(number)
         # Each run but the last was cut off by a kill: nothing else may run a job again.
         assert set(runs[:-1]) <= killed, f"job {number} ran in {runs}; killed were {sorted(killed)}"
-        assert times <= len(runs)
+        assert done.get(number, 0) <= len(runs)
+        cut_off.update(runs[:-1])
+    # In flight: what ran, and what had ended and was not yet told to Redis.
+    assert all(cut_off[pid] <= 2 * CONCURRENCY for pid in killed), cut_off
     assert len(killed) == KILLS
     ledger.close()
     await queue.close()

@@ -43,6 +43,7 @@ async def test_running_jobs_finish_within_the_grace_time(server: RedisProcess, t
     done = set(ledger.done())
     assert len(done) == left["completed"]
     assert started <= done
+    assert {n for n in range(200) if ledger.runs(n)} == done  # none was cut off
     ledger.close()
     await queue.close()
 
@@ -89,3 +90,37 @@ async def test_a_second_signal_ends_the_grace_time(server: RedisProcess, tmp_pat
 
     assert counts(server)["wait"] == 1
     await queue.close()
+
+
+@pytest.mark.parametrize("name", ["thread", "stubborn"])
+async def test_what_cannot_be_stopped_does_not_keep_the_process(
+    server: RedisProcess, tmp_path: Path, name: str
+) -> None:
+    queue = Queue("ledger", redis_url=server.url, prefix="bull")
+    job = await queue.add(name)
+
+    with workers(server, tmp_path, CORRAL_GRACE_SECONDS="0.2", WORK_SECONDS="600") as group:
+        process = group.start()
+        await asyncio.to_thread(until, lambda: counts(server), lambda c: c["active"] == 1)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 30) == 0
+
+    await job.refresh()
+    assert (job.status, job.attempts_made) == ("waiting", 0)
+    await queue.close()
+
+
+@pytest.mark.parametrize("when", ["before it was there", "after it went"])
+async def test_a_worker_without_its_redis_can_be_stopped(tmp_path: Path, when: str) -> None:
+    server = RedisProcess()
+    with workers(server, tmp_path, CORRAL_GRACE_SECONDS="0.2") as group:
+        if when == "after it went":
+            server.start()
+        process = group.start()
+        ok = when == "after it went"
+        await asyncio.to_thread(until, group.health, lambda reports: any(r["ok"] == ok for r in reports))
+        if when == "after it went":
+            server.kill()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 30) == 0
+    server.stop()

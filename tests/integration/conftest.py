@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
-from running_worker import MakeQueue, RunningWorker, StartWorker
+from running_worker import MakeQueue, Redis, RunningWorker, StartWorker
 
 from corral import Queue, Worker
 from corral.bullmq.connection import close_shared_clients
@@ -17,9 +17,9 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[aioredis.Redis]:
-    """A client that reads text, for looking behind the scenes."""
-    client: aioredis.Redis = aioredis.Redis.from_url(redis_url, decode_responses=True)
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """For looking behind the scenes."""
+    client = aioredis.Redis.from_url(redis_url, decode_responses=True)
     yield client
     await client.aclose()
 
@@ -46,9 +46,7 @@ async def queue(make_queue: MakeQueue) -> Queue:
 
 
 @pytest.fixture
-async def start_worker(
-    monkeypatch: pytest.MonkeyPatch, make_queue: MakeQueue
-) -> AsyncIterator[StartWorker]:
+async def start_worker(monkeypatch: pytest.MonkeyPatch, make_queue: MakeQueue) -> AsyncIterator[StartWorker]:
     """`start_worker(queue, concurrency=5)`: started at once, stopped and checked at the end."""
     monkeypatch.setenv("CORRAL_GRACE_SECONDS", "5")
     running: list[RunningWorker] = []

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from corral import Queue, Worker
 from eventually import eventually
 
-from corral import Queue, Worker
+#: A client that reads text. Its own types say that each reply may be anything.
+Redis = Any
 
 MakeQueue = Callable[..., Queue]
 StartWorker = Callable[..., "RunningWorker"]

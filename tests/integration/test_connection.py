@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis.asyncio as aioredis
-from redis_process import server_binary
-from eventually import eventually
+from running_worker import Redis
 
 from corral import Queue, Settings
 from corral.bullmq.connection import Address, close_shared_clients, pooled_client, shared_client
 from corral.errors import ConfigurationError
 from corral.worker.worker import Worker
+from eventually import eventually
+from redis_process import server_binary
 
 
 async def test_a_cancellation_is_not_lost_whenever_it_comes(redis_url: str) -> None:
@@ -37,7 +37,7 @@ async def test_a_cancellation_is_not_lost_whenever_it_comes(redis_url: str) -> N
 
 
 async def test_queues_of_a_process_share_connections_and_close_them(
-    redis_url: str, redis: aioredis.Redis
+    redis_url: str, redis: Redis
 ) -> None:
     async def clients() -> int:
         return len([c for c in await redis.client_list() if c.get("lib-name", "").startswith("corral")])

@@ -6,31 +6,30 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue
+from running_worker import MakeQueue, Redis
 
 from corral import Queue
 from corral.bullmq import connection, producer
 from corral.errors import RedisUnavailable
 from corral.worker.worker import Worker
+from eventually import eventually
 
 
-async def calls(redis: aioredis.Redis) -> int:
+async def calls(redis: Redis) -> int:
     """EVALSHA calls since the last CONFIG RESETSTAT."""
     stats = await redis.info("commandstats")
     return int(stats.get("cmdstat_evalsha", {}).get("calls", 0))
 
 
 @pytest.fixture
-async def warm_queue(queue: Queue, redis: aioredis.Redis) -> Queue:
+async def warm_queue(queue: Queue, redis: Redis) -> Queue:
     """A queue that has added before: its layout is checked, its script is known."""
     await queue.add("build", "first")
     await redis.config_resetstat()
     return queue
 
 
-async def test_concurrent_adds_join_into_few_calls(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_concurrent_adds_join_into_few_calls(warm_queue: Queue, redis: Redis) -> None:
     jobs = await asyncio.gather(*(warm_queue.add("build", number) for number in range(500)))
     assert await calls(redis) == 1
     assert [job.id for job in jobs] == [str(number) for number in range(2, 502)]
@@ -38,7 +37,7 @@ async def test_concurrent_adds_join_into_few_calls(warm_queue: Queue, redis: aio
 
 
 async def test_adds_that_come_while_calls_are_under_way_gather_for_the_next(
-    warm_queue: Queue, redis: aioredis.Redis
+    warm_queue: Queue, redis: Redis
 ) -> None:
     async def trickle(start: int) -> None:
         for number in range(start, start + 20):
@@ -50,13 +49,15 @@ async def test_adds_that_come_while_calls_are_under_way_gather_for_the_next(
     assert await calls(redis) < 150
 
 
-async def test_a_quiet_add_waits_for_nobody(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_quiet_add_waits_for_nobody(warm_queue: Queue, redis: Redis) -> None:
     for number in range(5):
         await warm_queue.add("build", number)
     assert await calls(redis) == 5
 
 
-async def test_different_options_share_a_call_and_stay_apart(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_different_options_share_a_call_and_stay_apart(
+    warm_queue: Queue, redis: Redis
+) -> None:
     keys = warm_queue.keys()
     jobs = await asyncio.gather(
         warm_queue.add("a", 1),
@@ -76,7 +77,7 @@ async def test_different_options_share_a_call_and_stay_apart(warm_queue: Queue, 
     assert "9000" in str(await redis.hget(keys.job("8"), "opts"))
 
 
-async def test_more_than_one_call_can_hold(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_more_than_one_call_can_hold(warm_queue: Queue, redis: Redis) -> None:
     count = 2 * producer.MAX_BATCH_JOBS + 500
     jobs = await warm_queue.add_many("build", range(count))
     assert await calls(redis) == 3
@@ -87,7 +88,7 @@ async def test_more_than_one_call_can_hold(warm_queue: Queue, redis: aioredis.Re
         assert await redis.hget(warm_queue.keys().job(job.id), "data") == str(number)
 
 
-async def test_more_than_four_megabytes(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_more_than_four_megabytes(warm_queue: Queue, redis: Redis) -> None:
     texts = [str(number) * (500_000 // len(str(number))) for number in range(100, 124)]
     jobs = await warm_queue.add_many("build", texts)
     assert 3 <= await calls(redis) <= 4
@@ -96,12 +97,12 @@ async def test_more_than_four_megabytes(warm_queue: Queue, redis: aioredis.Redis
         assert await redis.hget(warm_queue.keys().job(job.id), "data") == f'"{text}"'
 
 
-async def test_no_jobs_at_all(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_no_jobs_at_all(warm_queue: Queue, redis: Redis) -> None:
     assert await warm_queue.add_many("build", []) == []
     assert await calls(redis) == 0
 
 
-async def test_delayed_and_prioritized_jobs_in_bulk(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_delayed_and_prioritized_jobs_in_bulk(warm_queue: Queue, redis: Redis) -> None:
     await warm_queue.add_many("build", range(5_000), delay=3600)
     await warm_queue.add_many("build", range(1_500), priority=3)
     counts = await warm_queue.counts()
@@ -124,7 +125,7 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone(warm_queue: Queue)
 
 
 async def test_a_server_that_forgot_its_scripts_is_given_them_again(
-    queue: Queue, redis: aioredis.Redis
+    queue: Queue, redis: Redis
 ) -> None:
     ran: list[int] = []
 
@@ -146,7 +147,7 @@ async def test_a_server_that_forgot_its_scripts_is_given_them_again(
     assert (await queue.counts())["completed"] == 4
 
 
-async def test_forgotten_scripts_under_concurrent_adds(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_forgotten_scripts_under_concurrent_adds(warm_queue: Queue, redis: Redis) -> None:
     async def forget() -> None:
         for _ in range(20):
             await redis.script_flush()
@@ -218,7 +219,7 @@ async def test_a_burst_of_adds_without_a_server_ends_each_with_its_own_error(
     await away.close()
 
 
-async def test_a_full_server_says_so_and_adds_nothing(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_full_server_says_so_and_adds_nothing(warm_queue: Queue, redis: Redis) -> None:
     await redis.config_set("maxmemory", "1")
     try:
         with pytest.raises(RedisUnavailable):
@@ -229,7 +230,7 @@ async def test_a_full_server_says_so_and_adds_nothing(warm_queue: Queue, redis: 
     assert (await warm_queue.add("build", 1)).id == "2"
 
 
-async def test_adding_goes_on_when_the_server_is_back(warm_queue: Queue, redis: aioredis.Redis) -> None:
+async def test_adding_goes_on_when_the_server_is_back(warm_queue: Queue, redis: Redis) -> None:
     await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     async def added() -> bool:

@@ -9,9 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker
+from running_worker import MakeQueue, Redis, StartWorker
 
 from corral import Job, JobContext, Priority, Queue, Retry, Worker
 from corral.bullmq.scripts import official
@@ -24,6 +22,7 @@ from corral.errors import (
     LayoutUnsupported,
     UnknownJobName,
 )
+from eventually import eventually
 
 
 class Order(msgspec.Struct, rename="camel"):
@@ -33,7 +32,7 @@ class Order(msgspec.Struct, rename="camel"):
 # On the wire
 
 
-async def test_a_plain_job_in_redis(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_plain_job_in_redis(queue: Queue, redis: Redis) -> None:
     job = await queue.add("build", {"a": [1, None, "ä"]})
     seconds, micros = await redis.time()
     keys = queue.keys()
@@ -52,7 +51,7 @@ async def test_a_plain_job_in_redis(queue: Queue, redis: aioredis.Redis) -> None
     assert await redis.zrange(keys.marker, 0, -1, withscores=True) == [("0", 0)]
 
 
-async def test_options_on_the_wire(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_options_on_the_wire(queue: Queue, redis: Redis) -> None:
     job = await queue.add(
         "build",
         delay=60,
@@ -75,12 +74,12 @@ async def test_options_on_the_wire(queue: Queue, redis: aioredis.Redis) -> None:
     assert (stored["delay"], stored["priority"], stored["data"]) == ("60000", "10", "null")
 
 
-async def test_typed_data_is_stored_in_the_words_of_its_type(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_typed_data_is_stored_in_the_words_of_its_type(queue: Queue, redis: Redis) -> None:
     job = await queue.add("build", Order(7))
     assert await redis.hget(queue.keys().job(job.id), "data") == '{"orderNumber":7}'
 
 
-async def test_raw_json_is_stored_as_it_came(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_raw_json_is_stored_as_it_came(queue: Queue, redis: Redis) -> None:
     raw = b'{ "orderNumber": 7,\n "note": "\xc3\xa4" }'
 
     @queue.job("build")
@@ -95,7 +94,7 @@ async def test_raw_json_is_stored_as_it_came(queue: Queue, redis: aioredis.Redis
 # What is refused
 
 
-async def test_what_is_refused_leaves_nothing_behind(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_what_is_refused_leaves_nothing_behind(queue: Queue, redis: Redis) -> None:
     @queue.job("build")
     async def build(job: JobContext, data: Order) -> None: ...
 
@@ -112,7 +111,7 @@ async def test_what_is_refused_leaves_nothing_behind(queue: Queue, redis: aiored
     assert await redis.keys("*") == []
 
 
-async def test_many_jobs_cannot_share_an_id(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_many_jobs_cannot_share_an_id(queue: Queue, redis: Redis) -> None:
     for option in ({"job_id": "order-7"}, {"idempotency_key": "k"}):
         with pytest.raises(InvalidOptions):
             await queue.add_many("build", [1, 2], **option)  # type: ignore[misc]  # what the checker forbids
@@ -125,7 +124,7 @@ async def test_a_queue_without_handlers_here_takes_any_name(queue: Queue) -> Non
 
 @pytest.mark.parametrize("version", ["bullmq:7.0.0", "bullmq:10.1.2", "bullmq:1.91.0"])
 async def test_a_layout_of_another_major_version_is_refused(
-    queue: Queue, redis: aioredis.Redis, version: str
+    queue: Queue, redis: Redis, version: str
 ) -> None:
     await redis.hset(queue.keys().meta, "version", version)
     before = await redis.keys("*")
@@ -136,8 +135,12 @@ async def test_a_layout_of_another_major_version_is_refused(
     assert await redis.keys("*") == before
 
 
-@pytest.mark.parametrize("version", ["bullmq:6.7.0", "bullmq:5.81.3", "bullmq-pro:7.1.0", "something else", ""])
-async def test_known_and_foreign_versions_are_taken(queue: Queue, redis: aioredis.Redis, version: str) -> None:
+@pytest.mark.parametrize(
+    "version", ["bullmq:6.7.0", "bullmq:5.81.3", "bullmq-pro:7.1.0", "something else", ""]
+)
+async def test_known_and_foreign_versions_are_taken(
+    queue: Queue, redis: Redis, version: str
+) -> None:
     await redis.hset(queue.keys().meta, "version", version)
     assert (await queue.add("build", 1)).id == "1"
 
@@ -145,7 +148,7 @@ async def test_known_and_foreign_versions_are_taken(queue: Queue, redis: aioredi
 # Ids and keys
 
 
-async def test_a_custom_id_is_added_once(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_custom_id_is_added_once(queue: Queue, redis: Redis) -> None:
     first = await queue.add("build", 1, job_id="order-7")
     again = await queue.add("build", 2, job_id="order-7")
     assert (first.id, first.existed, first.data) == ("order-7", False, 1)
@@ -156,7 +159,7 @@ async def test_a_custom_id_is_added_once(queue: Queue, redis: aioredis.Redis) ->
 
 
 async def test_an_idempotency_key_gives_the_same_job_for_the_same_data(
-    queue: Queue, redis: aioredis.Redis
+    queue: Queue, redis: Redis
 ) -> None:
     first = await queue.add_json("build", b'{"a":1,"b":2}', idempotency_key="k")
     again = await queue.add_json("build", b'{ "b": 2, "a": 1 }', idempotency_key="k")
@@ -173,7 +176,7 @@ async def test_an_idempotency_key_with_other_data_is_a_conflict(queue: Queue) ->
     assert (await queue.counts())["waiting"] == 1
 
 
-async def test_an_idempotency_key_is_free_when_its_job_is_gone(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_an_idempotency_key_is_free_when_its_job_is_gone(queue: Queue, redis: Redis) -> None:
     first = await queue.add("build", 1, idempotency_key="k")
     await redis.delete(queue.keys().job(first.id))
     await redis.lrem(queue.keys().wait, 0, first.id)
@@ -225,7 +228,7 @@ async def test_priority_order(queue: Queue) -> None:
     assert await order_of(queue) == ["none", "high", "high too", "medium", "low"]
 
 
-async def test_a_delay_and_a_moment(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_delay_and_a_moment(queue: Queue, redis: Redis) -> None:
     by_delay = await queue.add("build", delay=3600)
     by_moment = await queue.add("build", at=datetime.now(UTC) + timedelta(hours=2))
     past = await queue.add("build", at=datetime.now(UTC) - timedelta(hours=2))
@@ -235,14 +238,17 @@ async def test_a_delay_and_a_moment(queue: Queue, redis: aioredis.Redis) -> None
     assert abs(due[by_delay.id] / 4096 / 1000 - seconds - 3600) < 60
     assert abs(due[by_moment.id] / 4096 / 1000 - seconds - 7200) < 60
     assert (await past.refresh()).status == "waiting"
-    assert [marker for marker, score in await redis.zrange(queue.keys().marker, 0, -1, withscores=True)] == ["0", "1"]
+    assert [marker for marker, score in await redis.zrange(queue.keys().marker, 0, -1, withscores=True)] == [
+        "0",
+        "1",
+    ]
 
 
 # Looking up
 
 
 async def test_the_status_in_each_state(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     queue = make_queue(retry=Retry(attempts=1))
     gate = asyncio.Event()
@@ -303,7 +309,7 @@ async def test_a_job_that_is_not_there(queue: Queue) -> None:
 
 
 async def test_data_that_does_not_fit_its_type_can_still_be_looked_at(
-    queue: Queue, redis: aioredis.Redis
+    queue: Queue, redis: Redis
 ) -> None:
     job = await queue.add("build", {"orderNumber": "seven"})
 
@@ -319,7 +325,7 @@ async def test_data_that_does_not_fit_its_type_can_still_be_looked_at(
     assert found.data == Order(7)
 
 
-async def test_data_that_is_no_json_can_still_be_looked_at(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_data_that_is_no_json_can_still_be_looked_at(queue: Queue, redis: Redis) -> None:
     job = await queue.add("build", 1)
     await redis.hset(queue.keys().job(job.id), "data", "{oops")
     found = await queue.get(job.id)
@@ -329,14 +335,14 @@ async def test_data_that_is_no_json_can_still_be_looked_at(queue: Queue, redis: 
         found.data  # noqa: B018  # reading it is the test
 
 
-async def test_counts_of_an_empty_queue_and_of_a_v5_client(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_counts_of_an_empty_queue_and_of_a_v5_client(queue: Queue, redis: Redis) -> None:
     assert set((await queue.counts()).values()) == {0}
     await queue.add("build", 1)
     await redis.lpush(queue.keys().paused, "a", "b")
     assert (await queue.counts())["waiting"] == 3
 
 
-async def test_logs_are_read_oldest_first(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_logs_are_read_oldest_first(queue: Queue, redis: Redis) -> None:
     job = await queue.add("build", 1)
     assert await job.logs() == []
     for row in ("one", "two", "three"):

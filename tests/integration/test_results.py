@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker, drain
+from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import JobContext, JobFailed, Queue, ResultTimeout, Retry, Unrecoverable
 from corral import results as results_module
 from corral.errors import InvalidData, JobNotFound
+from eventually import eventually
 
 
 @dataclass
@@ -57,7 +56,7 @@ async def test_a_typed_value(make_queue: MakeQueue, start_worker: StartWorker) -
 
 
 async def test_a_value_of_another_type_than_declared_is_said(
-    make_queue: MakeQueue, redis: aioredis.Redis
+    make_queue: MakeQueue, redis: Redis
 ) -> None:
     queue = make_queue()
 
@@ -101,7 +100,7 @@ async def test_a_job_that_ended_before_the_call(echo: Queue) -> None:
 
 @pytest.mark.parametrize("when", ["before", "during"])
 async def test_a_job_that_is_removed_when_it_ends_still_has_its_result(
-    echo: Queue, start_worker: StartWorker, redis: aioredis.Redis, when: str
+    echo: Queue, start_worker: StartWorker, redis: Redis, when: str
 ) -> None:
     good = await echo.add("build", {"a": "1"}, remove_on_complete=True)
     bad = await echo.add("build", {"fail": "boom"}, remove_on_fail=True)
@@ -136,14 +135,16 @@ async def test_a_job_that_takes_too_long_goes_on(queue: Queue, start_worker: Sta
     assert await job.result(timeout=15) == 7
 
 
-async def test_a_job_that_never_was(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_job_that_never_was(queue: Queue, redis: Redis) -> None:
     job = await queue.add("build", 1)
     await redis.flushall()
     with pytest.raises(JobNotFound, match=job.id):
         await job.result(timeout=15)
 
 
-async def test_many_wait_with_one_reader(echo: Queue, start_worker: StartWorker, redis: aioredis.Redis) -> None:
+async def test_many_wait_with_one_reader(
+    echo: Queue, start_worker: StartWorker, redis: Redis
+) -> None:
     jobs = await echo.add_many("build", [{"n": str(n)} for n in range(300)])
     waits = asyncio.gather(*(job.result(timeout=30) for job in jobs for _ in range(2)))
     await eventually(lambda: len(echo._bind().results._waiting) == 300)
@@ -168,7 +169,7 @@ async def test_the_reader_ends_when_nobody_waits(
 
 
 async def test_an_event_that_was_missed_is_made_up_for_by_a_look(
-    echo: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+    echo: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stream is trimmed, and a reader may be away while it is."""
     monkeypatch.setattr(results_module, "LOOK_SECONDS", 0.1)
@@ -181,7 +182,7 @@ async def test_an_event_that_was_missed_is_made_up_for_by_a_look(
 
 
 async def test_the_reader_survives_a_lost_connection(
-    echo: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+    echo: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results_module, "RETRY_SECONDS", 0.01)
     job = await echo.add("build", {"a": "1"})

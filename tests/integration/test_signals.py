@@ -8,13 +8,12 @@ import math
 from typing import Any
 
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker, drain
+from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Job, JobContext, Queue, Retry, SignalTimeout, ThreadJobContext
 from corral.bullmq.keys import signal_key
 from corral.bullmq.scripts import official
+from eventually import eventually
 
 WEEK_MS = 7 * 24 * 3_600_000
 
@@ -35,7 +34,7 @@ def waits(queue: Queue, signal: str = "check-7", timeout: float = 3600) -> list[
     return runs
 
 
-async def test_a_signal_that_came_before_is_taken_at_once(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_signal_that_came_before_is_taken_at_once(queue: Queue, redis: Redis) -> None:
     runs = waits(queue)
     assert await queue.signal("check-7", {"result": "clear"}) is False
     assert 0 < await redis.pttl(signal_key("bull", "check-7")) <= WEEK_MS
@@ -46,7 +45,7 @@ async def test_a_signal_that_came_before_is_taken_at_once(queue: Queue, redis: a
 
 
 async def test_a_signal_that_comes_during_the_wait_wakes_its_job(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     queue = make_queue(retry=Retry(attempts=1))
     runs = waits(queue)
@@ -182,7 +181,9 @@ async def test_a_signal_that_comes_between_the_look_and_the_wait_is_not_lost(
     assert runs == [1, 1]
 
 
-async def test_signals_race_with_waits_and_none_is_lost(make_queue: MakeQueue, start_worker: StartWorker) -> None:
+async def test_signals_race_with_waits_and_none_is_lost(
+    make_queue: MakeQueue, start_worker: StartWorker
+) -> None:
     queue = make_queue(retry=Retry(attempts=1))
 
     @queue.job("build")
@@ -211,7 +212,7 @@ async def promote(queue: Queue, job: Job) -> None:
 
 
 async def test_a_job_that_is_promoted_by_hand_waits_on(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     """For the rest of its time, with the same signal; the time-out does not start anew."""
     runs = waits(queue)
@@ -290,7 +291,7 @@ async def test_a_signal_wakes_its_job_in_front_of_its_equals(queue: Queue, prior
 
 
 async def test_a_signal_on_a_paused_queue_waits_for_its_end(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     waits(queue)
     job = await queue.add("build")
@@ -339,7 +340,9 @@ async def test_a_wait_in_a_thread(make_queue: MakeQueue, start_worker: StartWork
     assert await job.result(timeout=15) == 1
 
 
-async def test_a_broad_except_does_not_keep_the_wait(make_queue: MakeQueue, start_worker: StartWorker) -> None:
+async def test_a_broad_except_does_not_keep_the_wait(
+    make_queue: MakeQueue, start_worker: StartWorker
+) -> None:
     queue = make_queue(retry=Retry(attempts=1))
     cleaned: list[str] = []
 
@@ -388,7 +391,9 @@ async def test_a_wait_may_stand_inside_other_constructs(
     ("signal", "timeout"),
     [("", 5), ("check-7", -1), ("check-7", math.nan), ("check-7", math.inf), ("check-7", 1e18)],
 )
-async def test_a_wait_that_makes_no_sense_is_refused(make_queue: MakeQueue, signal: str, timeout: float) -> None:
+async def test_a_wait_that_makes_no_sense_is_refused(
+    make_queue: MakeQueue, signal: str, timeout: float
+) -> None:
     queue = make_queue(retry=Retry(attempts=1))
 
     @queue.job("build")
@@ -402,7 +407,7 @@ async def test_a_wait_that_makes_no_sense_is_refused(make_queue: MakeQueue, sign
     assert "wait_for" in job.failed_reason
 
 
-async def test_the_longest_wait_is_kept_in_redis(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_the_longest_wait_is_kept_in_redis(queue: Queue, redis: Redis) -> None:
     waits(queue, timeout=30 * 24 * 3600.0)
     job = await queue.add("build")
     await drain(queue)
@@ -411,7 +416,7 @@ async def test_the_longest_wait_is_kept_in_redis(queue: Queue, redis: aioredis.R
 
 
 async def test_a_late_signal_does_not_cut_a_later_wait_short(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     """The job gave up on it and waits for its retry; that delay is a promise to whatever is failing."""
     queue = make_queue(retry=Retry(attempts=2, delays=(3600,)))

@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import pydantic
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
 from pydantic.alias_generators import to_camel
-from running_worker import MakeQueue, StartWorker, drain
+from running_worker import MakeQueue, Redis, StartWorker, drain
 from typing_extensions import TypedDict
 
 from corral import Job, JobContext, Queue, Retry, ThreadJobContext, Worker
 from corral.errors import ConfigurationError, RedisUnavailable
+from corral.worker import idle
+from eventually import eventually
 
 
 class StructOrder(msgspec.Struct, rename="camel"):
@@ -50,7 +50,9 @@ ORDERS: list[Any] = [
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: type(order).__name__)
 @pytest.mark.parametrize("isolation", ["async", "thread"])
-async def test_typed_data_and_results(queue: Queue, redis: aioredis.Redis, order: Any, isolation: str) -> None:
+async def test_typed_data_and_results(
+    queue: Queue, redis: Redis, order: Any, isolation: str
+) -> None:
     seen: list[Any] = []
 
     async def in_loop(job: JobContext, data: Any) -> Any:
@@ -131,7 +133,7 @@ async def test_no_time_limit_no_deadline(queue: Queue) -> None:
     assert await job.result(timeout=10) is True
 
 
-async def test_progress_and_log(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_progress_and_log(queue: Queue, redis: Redis) -> None:
     @queue.job("build")
     async def build(job: JobContext) -> None:
         await job.progress(50)
@@ -167,7 +169,7 @@ async def test_progress_log_and_checkpoint_from_a_thread(make_queue: MakeQueue) 
     assert await job.logs() == ["attempt 1", "attempt 2"]
 
 
-async def test_logs_are_bounded_by_the_producers_wish(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_logs_are_bounded_by_the_producers_wish(queue: Queue, redis: Redis) -> None:
     @queue.job("build")
     async def build(job: JobContext) -> None:
         for number in range(5):
@@ -335,11 +337,41 @@ async def test_two_workers_share_a_queue(queue: Queue, start_worker: StartWorker
     await second.stop()
 
 
+@pytest.mark.parametrize("slots", [1, 20])
+async def test_a_hint_that_comes_while_a_call_is_under_way_is_not_forgotten(
+    queue: Queue, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    """The call found nothing, its answer is on the way, and the marker tells of a job it did not see."""
+    monkeypatch.setattr(idle, "POLL_SECONDS", 60.0)
+
+    @queue.job("build")
+    async def build(job: JobContext) -> str:
+        return "seen"
+
+    running = await start_worker(queue, concurrency=slots).ready()
+    (feed,) = running.feeds
+    step = feed._consumer.step
+    jobs: list[Job] = []
+
+    async def slow_answer(*args: Any, **options: Any) -> Any:
+        answer = await step(*args, **options)
+        if not jobs:
+            jobs.append(await queue.add("build"))
+            await queue._bind().client.delete(queue.keys().marker)
+            feed._look_again()
+        return answer
+
+    monkeypatch.setattr(feed._consumer, "step", slow_answer)
+    feed._look_again()
+    await eventually(lambda: jobs)
+    assert await jobs[0].result(timeout=15) == "seen"
+
+
 # Being seen
 
 
 async def test_workers_are_seen_in_client_list(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     """By the names that BullMQ's getWorkers() looks for."""
     queues = [make_queue(), make_queue()]

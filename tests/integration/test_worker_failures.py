@@ -12,11 +12,11 @@ from typing import Any
 import pydantic
 import pytest
 import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker, drain
+from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Job, JobContext, Queue, Retry, RetryAfter, Snooze, ThreadJobContext, Unrecoverable
 from corral.worker import execute
+from eventually import eventually
 
 AT_ONCE = Retry(attempts=3, backoff="fixed", delay=0)
 
@@ -28,7 +28,7 @@ async def finished(job: Job) -> bool:
 # Retries
 
 
-async def test_a_job_fails_as_often_as_it_may(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_a_job_fails_as_often_as_it_may(make_queue: MakeQueue, redis: Redis) -> None:
     queue = make_queue(retry=AT_ONCE)
     attempts: list[int] = []
 
@@ -49,7 +49,9 @@ async def test_a_job_fails_as_often_as_it_may(make_queue: MakeQueue, redis: aior
     assert events.count("retries-exhausted") == events.count("failed") == 1
 
 
-async def test_a_retry_waits_in_delayed_and_keeps_its_reason(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_a_retry_waits_in_delayed_and_keeps_its_reason(
+    make_queue: MakeQueue, redis: Redis
+) -> None:
     queue = make_queue(retry=Retry(attempts=3, delays=(60, 300)))
 
     @queue.job("build")
@@ -85,7 +87,7 @@ async def test_retries_come_back_by_themselves(make_queue: MakeQueue, start_work
     assert [await job.result(timeout=15) for job in jobs] == [3] * 20
 
 
-async def test_a_job_keeps_the_options_of_its_node_producer(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_job_keeps_the_options_of_its_node_producer(queue: Queue, redis: Redis) -> None:
     """As the mission's edge function adds it: attempts and exponential backoff of its own."""
     opts = {"priority": 1, "attempts": 3, "backoff": {"type": "exponential", "delay": 60_000}}
 
@@ -105,7 +107,7 @@ async def test_a_job_keeps_the_options_of_its_node_producer(queue: Queue, redis:
 
 
 async def test_a_job_without_a_word_about_retries_takes_its_queues_policy(
-    make_queue: MakeQueue, redis: aioredis.Redis
+    make_queue: MakeQueue, redis: Redis
 ) -> None:
     queue = make_queue(retry=Retry(attempts=2, backoff="fixed", delay=0))
 
@@ -133,7 +135,7 @@ async def test_unrecoverable_is_dead_at_once(make_queue: MakeQueue) -> None:
     assert (job.status, job.attempts_made, job.failed_reason) == ("failed", 1, "no such person")
 
 
-async def test_snooze_goes_back_unspent(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_snooze_goes_back_unspent(make_queue: MakeQueue, redis: Redis) -> None:
     queue = make_queue(retry=Retry(attempts=1))
     runs: list[int] = []
 
@@ -174,7 +176,7 @@ async def test_snooze_of_no_time_comes_back_at_once(make_queue: MakeQueue, start
 
 @pytest.mark.parametrize(("asked", "wait"), [(900, 900), (1, 60)])
 async def test_retry_after_waits_for_the_longer_of_both(
-    make_queue: MakeQueue, redis: aioredis.Redis, asked: float, wait: int
+    make_queue: MakeQueue, redis: Redis, asked: float, wait: int
 ) -> None:
     queue = make_queue(retry=Retry(attempts=2, delays=(60,)))
 
@@ -232,7 +234,9 @@ async def test_bad_data_is_dead_at_once_with_its_bytes_intact(
     assert job.raw_data == raw
 
 
-async def test_undeclared_data_that_is_no_json_is_dead_too(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_undeclared_data_that_is_no_json_is_dead_too(
+    make_queue: MakeQueue, redis: Redis
+) -> None:
     queue = make_queue(retry=AT_ONCE)
 
     @queue.job("build")
@@ -245,7 +249,7 @@ async def test_undeclared_data_that_is_no_json_is_dead_too(make_queue: MakeQueue
     assert (job.status, job.raw_data) == ("failed", b"{oops")
 
 
-async def test_a_job_without_data_reads_as_null(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_job_without_data_reads_as_null(queue: Queue, redis: Redis) -> None:
     @queue.job("build")
     async def build(job: JobContext, data: int | None) -> bool:
         return data is None
@@ -256,7 +260,7 @@ async def test_a_job_without_data_reads_as_null(queue: Queue, redis: aioredis.Re
     assert await job.result(timeout=10) is True
 
 
-async def test_a_job_that_was_removed_while_it_waited(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_job_that_was_removed_while_it_waited(queue: Queue, redis: Redis) -> None:
     @queue.job("build")
     async def build(job: JobContext, data: int) -> None: ...
 
@@ -267,7 +271,7 @@ async def test_a_job_that_was_removed_while_it_waited(queue: Queue, redis: aiore
     assert await redis.exists(queue.keys().job(gone.id), queue.keys().active) == 0
 
 
-async def test_a_job_that_is_removed_while_it_runs(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_a_job_that_is_removed_while_it_runs(queue: Queue, redis: Redis) -> None:
     @queue.job("build")
     async def build(job: JobContext, data: str) -> None:
         keys = queue.keys()
@@ -290,7 +294,9 @@ def unknown_held_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "UNKNOWN_NAME_SECONDS", 0.02)
 
 
-async def test_an_unknown_name_is_held_with_nothing_spent(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_an_unknown_name_is_held_with_nothing_spent(
+    make_queue: MakeQueue, redis: Redis
+) -> None:
     queue, old = make_queue("orders"), Queue("orders", redis_url=make_queue("x")._redis_url)
 
     @old.job("old")
@@ -448,7 +454,7 @@ HOSTILE_OPTIONS: list[Any] = [
 
 
 async def test_no_options_of_a_producer_take_the_worker_with_them(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     @queue.job("build")
     async def build(job: JobContext, data: dict[str, int]) -> None:
@@ -480,7 +486,7 @@ async def test_no_options_of_a_producer_take_the_worker_with_them(
 
 
 async def test_odd_numbers_in_a_hash_do_not_take_the_worker_with_them(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     queue = make_queue()
 
@@ -490,7 +496,9 @@ async def test_odd_numbers_in_a_hash_do_not_take_the_worker_with_them(
 
     running = start_worker(queue)
     odd = await queue.add("build", 1, delay=3600)
-    fields = dict.fromkeys(["stc", "corral:unknown", "timestamp", "stacktrace", "corral:checkpoint"], "nonsense")
+    fields = dict.fromkeys(
+        ["stc", "corral:unknown", "timestamp", "stacktrace", "corral:checkpoint"], "nonsense"
+    )
     await redis.hset(queue.keys().job(odd.id), mapping=fields)
     await redis.zadd(queue.keys().delayed, {odd.id: 1})
     await redis.zadd(queue.keys().marker, {"0": 0})

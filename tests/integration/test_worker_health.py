@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 import redis as sync_redis
-from eventually import eventually
-from redis_process import RedisProcess
 from running_worker import MakeQueue, StartWorker
 
 from corral import JobContext, Queue, Worker
@@ -17,6 +15,8 @@ from corral.bullmq import connection
 from corral.bullmq.connection import close_shared_clients
 from corral.worker import idle
 from corral.worker import worker as worker_module
+from eventually import eventually
+from redis_process import RedisProcess
 
 #: What the design promises.
 BACK_SECONDS = 5.0

@@ -8,13 +8,12 @@ import time
 from typing import Any
 
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker, drain
+from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import JobContext, Queue, RateLimit, Retry
 from corral.bullmq.scripts import official
 from corral.worker import idle
+from eventually import eventually
 
 
 async def switch(queue: Queue, state: str) -> None:
@@ -67,7 +66,7 @@ async def test_until_empty_waits_for_the_rate_limit(make_queue: MakeQueue) -> No
 
 
 async def test_a_rate_limit_of_the_whole_queue_is_obeyed(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     """As Node's setGlobalRateLimit leaves it."""
     starts: list[float] = []
@@ -84,7 +83,7 @@ async def test_a_rate_limit_of_the_whole_queue_is_obeyed(
 
 
 async def test_a_manual_limit_holds_everything_back(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     """As Node's queue.rateLimit(ms) leaves it; it goes by itself."""
     queue = make_queue(rate_limit=RateLimit(100))
@@ -142,7 +141,7 @@ async def test_retries_count_as_starts(make_queue: MakeQueue) -> None:
 
 
 async def test_global_concurrency_holds_over_two_workers(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     running = peak = done = 0
 
@@ -165,7 +164,7 @@ async def test_global_concurrency_holds_over_two_workers(
 
 
 async def test_a_place_that_another_worker_frees_is_used(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One place, two workers, the one that had it stops: nobody tells the other, which looks now and then."""
     monkeypatch.setattr(idle, "POLL_SECONDS", 0.2)
@@ -186,7 +185,7 @@ async def test_a_place_that_another_worker_frees_is_used(
     await eventually(lambda: done == 20)
 
 
-async def test_until_empty_under_global_concurrency(queue: Queue, redis: aioredis.Redis) -> None:
+async def test_until_empty_under_global_concurrency(queue: Queue, redis: Redis) -> None:
     @queue.job("build")
     async def build(job: JobContext, data: int) -> None:
         await asyncio.sleep(0.001)

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 import redis as sync_redis
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker
+from running_worker import MakeQueue, Redis, StartWorker
 
 from corral import Job, JobContext, Queue, Retry, Snooze, Worker
 from corral.bullmq.connection import close_shared_clients
 from corral.bullmq.keys import QueueKeys
+from eventually import eventually
 
 LOCK_SECONDS = 0.3
 
@@ -36,7 +35,7 @@ async def ended(job: Job) -> bool:
 
 
 async def test_a_lock_is_kept_as_long_as_its_job_runs(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     gate = asyncio.Event()
     runs = 0
@@ -144,7 +143,7 @@ def _raise(error: Exception) -> None:
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("attempts", [1, 3])
 async def test_a_worker_that_lost_its_lock_cannot_write_the_end(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis, loss: str, end: str, attempts: int,
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis, loss: str, end: str, attempts: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("CORRAL_LOCK_SECONDS", "30")
@@ -176,7 +175,7 @@ async def test_a_worker_that_lost_its_lock_cannot_write_the_end(
 
 
 async def test_a_stolen_job_is_stopped_and_may_not_checkpoint(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     keys = queue.keys()
     stopped = asyncio.Event()
@@ -208,7 +207,7 @@ async def test_a_stolen_job_is_stopped_and_may_not_checkpoint(
 
 @pytest.mark.parametrize("owner", ["itself", "another"])
 async def test_a_job_that_was_lost_and_is_run_twice_ends_once(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis, owner: str
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis, owner: str
 ) -> None:
     """All locks of a worker run out (its host was frozen, say), and it wakes while the jobs run anew."""
     queue = make_queue(retry=Retry(attempts=5, backoff="fixed", delay=0))
@@ -243,7 +242,7 @@ async def test_a_job_that_was_lost_and_is_run_twice_ends_once(
 # Rescued
 
 
-async def vanished(queue: Queue, redis: aioredis.Redis, job: Job) -> None:
+async def vanished(queue: Queue, redis: Redis, job: Job) -> None:
     """Leave the job as a worker leaves it that died while it ran: active, with a lock that runs out."""
     keys = queue.keys()
     assert await redis.lrem(keys.wait, 0, job.id) == 1
@@ -253,7 +252,7 @@ async def vanished(queue: Queue, redis: aioredis.Redis, job: Job) -> None:
 
 
 async def test_a_job_of_a_worker_that_vanished_is_run_again(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     @queue.job("build")
     async def build(job: JobContext) -> tuple[int, int]:
@@ -268,7 +267,7 @@ async def test_a_job_of_a_worker_that_vanished_is_run_again(
 
 @pytest.mark.parametrize("scheduled", [False, True], ids=["plain", "of a scheduler"])
 async def test_a_job_that_killed_two_workers_goes_to_the_dead_letters(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis, scheduled: bool
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis, scheduled: bool
 ) -> None:
     """BullMQ itself never gives up a scheduler's job."""
     queue = make_queue(retry=Retry(attempts=100))
@@ -293,7 +292,7 @@ async def test_a_job_that_killed_two_workers_goes_to_the_dead_letters(
 
 
 async def test_a_job_that_killed_one_worker_gets_another_chance(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     @queue.job("build")
     async def build(job: JobContext) -> str:
@@ -306,7 +305,7 @@ async def test_a_job_that_killed_one_worker_gets_another_chance(
 
 
 async def test_a_job_that_another_worker_sentenced_is_failed_with_that_reason(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     """BullMQ leaves it in `defa` for whoever fetches the job."""
     queue = make_queue(retry=Retry(attempts=100))
@@ -322,7 +321,9 @@ async def test_a_job_that_another_worker_sentenced_is_failed_with_that_reason(
     assert await redis.hexists(queue.keys().job(job.id), "defa") is False
 
 
-async def test_rescued_jobs_come_first(queue: Queue, start_worker: StartWorker, redis: aioredis.Redis) -> None:
+async def test_rescued_jobs_come_first(
+    queue: Queue, start_worker: StartWorker, redis: Redis
+) -> None:
     ran: list[str] = []
 
     @queue.job("build")
@@ -349,7 +350,11 @@ async def test_rescued_jobs_come_first(queue: Queue, start_worker: StartWorker, 
 
 @pytest.mark.parametrize("priority", [0, 5])
 async def test_jobs_of_a_fetch_whose_answer_was_lost_go_back_at_once(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch, priority: int
+    queue: Queue,
+    start_worker: StartWorker,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    priority: int,
 ) -> None:
     """Redis took them out of `wait`, the answer never came. They must not wait for a stall, nor count as one."""
     monkeypatch.setenv("CORRAL_LOCK_SECONDS", "60")
@@ -386,7 +391,7 @@ async def test_jobs_of_a_fetch_whose_answer_was_lost_go_back_at_once(
 
 
 async def test_an_end_whose_answer_was_lost_is_written_once(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @queue.job("build")
     async def build(job: JobContext, data: int) -> int:

@@ -7,8 +7,7 @@ import time
 from typing import Any
 
 import pytest
-import redis.asyncio as aioredis
-from running_worker import MakeQueue, drain
+from running_worker import MakeQueue, Redis, drain
 
 from corral import JobContext, Keep, Queue, Retention, Retry
 
@@ -24,14 +23,14 @@ def handled(queue: Queue) -> Queue:
     return queue
 
 
-async def age(redis: aioredis.Redis, key: str, seconds: float) -> None:
+async def age(redis: Redis, key: str, seconds: float) -> None:
     """Let everything in a finished set be so old."""
     then = (time.time() - seconds) * 1000
     for job_id in await redis.zrange(key, 0, -1):
         await redis.zadd(key, {job_id: then})
 
 
-async def test_by_count(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_by_count(make_queue: MakeQueue, redis: Redis) -> None:
     queue = handled(make_queue(retention=Retention(completed=Keep(count=3)), retry=Retry(attempts=1)))
     await queue.add_many("build", range(10))
     await drain(queue, concurrency=1)
@@ -41,7 +40,7 @@ async def test_by_count(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
     assert left == {keys.job(n) for n in ("8", "9", "10")} | {keys.logs(n) for n in ("8", "9", "10")}
 
 
-async def test_by_age_when_another_job_finishes(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_by_age_when_another_job_finishes(make_queue: MakeQueue, redis: Redis) -> None:
     retention = Retention(completed=Keep(age=3600), failed=Keep(age=7200))
     queue = handled(make_queue(retention=retention, retry=Retry(attempts=1)))
     old, bad = await queue.add("build", 1), await queue.add("build", "fail")
@@ -59,7 +58,7 @@ async def test_by_age_when_another_job_finishes(make_queue: MakeQueue, redis: ai
     assert await queue.get(bad.id) is None
 
 
-async def test_the_default_bounds_memory(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_the_default_bounds_memory(make_queue: MakeQueue, redis: Redis) -> None:
     """Completed jobs for a day, the dead letters for 30 days."""
     queue = handled(make_queue(retry=Retry(attempts=1)))
     good, bad = await queue.add("build", 1), await queue.add("build", "fail")
@@ -80,7 +79,7 @@ async def test_the_default_bounds_memory(make_queue: MakeQueue, redis: aioredis.
 
 
 @pytest.mark.parametrize("outcome", ["completed", "failed"])
-async def test_a_job_may_go_at_once(make_queue: MakeQueue, redis: aioredis.Redis, outcome: str) -> None:
+async def test_a_job_may_go_at_once(make_queue: MakeQueue, redis: Redis, outcome: str) -> None:
     queue = handled(make_queue(retry=Retry(attempts=1)))
     data = 1 if outcome == "completed" else "fail"
     gone = await queue.add("build", data, remove_on_complete=True, remove_on_fail=True)
@@ -93,7 +92,7 @@ async def test_a_job_may_go_at_once(make_queue: MakeQueue, redis: aioredis.Redis
     assert await redis.zrange(keys.completed if outcome == "completed" else keys.failed, 0, -1) == [stays.id]
 
 
-async def test_a_job_may_stay_for_ever(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_a_job_may_stay_for_ever(make_queue: MakeQueue, redis: Redis) -> None:
     """Its own policy trims nothing. (Another job's policy trims the whole set: BullMQ's rule.)"""
     queue = handled(make_queue(retention=Retention(completed=Keep(count=1))))
     for data in range(4):
@@ -105,7 +104,7 @@ async def test_a_job_may_stay_for_ever(make_queue: MakeQueue, redis: aioredis.Re
     assert (await queue.counts())["completed"] == 1
 
 
-async def test_a_nodes_wish_is_obeyed(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_a_nodes_wish_is_obeyed(make_queue: MakeQueue, redis: Redis) -> None:
     queue = handled(make_queue())
     for opts in ({"removeOnComplete": 2}, {"removeOnComplete": {"age": 3600, "count": 2}}):
         jobs = await queue.add_many("build", range(5))
@@ -129,7 +128,7 @@ async def test_a_batch_with_different_wishes(make_queue: MakeQueue) -> None:
     assert (counts["completed"], counts["failed"]) == (20, 10)
 
 
-async def test_more_than_a_script_unpacks_at_once(make_queue: MakeQueue, redis: aioredis.Redis) -> None:
+async def test_more_than_a_script_unpacks_at_once(make_queue: MakeQueue, redis: Redis) -> None:
     """A queue that kept everything gets a bound: 20,000 jobs go with one finish."""
     queue = handled(make_queue(retention=Retention(completed=Keep(count=5))))
     keys = queue.keys()

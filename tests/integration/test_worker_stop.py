@@ -7,16 +7,15 @@ import threading
 from typing import Any
 
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker
+from running_worker import MakeQueue, Redis, StartWorker
 
 from corral import JobContext, Queue, Retry, ThreadJobContext, Worker
 from corral.worker import slots
 from corral.worker import worker as worker_module
+from eventually import eventually
 
 
-async def unspent(redis: aioredis.Redis, queue: Queue, job_id: str) -> bool:
+async def unspent(redis: Redis, queue: Queue, job_id: str) -> bool:
     """Is the job back as if it had never been fetched?"""
     keys = queue.keys()
     stored = await redis.hgetall(keys.job(job_id))
@@ -56,7 +55,11 @@ async def test_what_runs_may_end_and_nothing_new_is_taken(queue: Queue, start_wo
 
 @pytest.mark.parametrize("priority", [0, 3])
 async def test_after_the_grace_time_jobs_go_back_unspent_and_in_front(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch, priority: int
+    queue: Queue,
+    start_worker: StartWorker,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    priority: int,
 ) -> None:
     monkeypatch.setenv("CORRAL_GRACE_SECONDS", "0.1")
     stopped: list[int] = []
@@ -87,7 +90,7 @@ async def test_after_the_grace_time_jobs_go_back_unspent_and_in_front(
 
 
 async def test_a_second_stop_ends_the_grace_time(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CORRAL_GRACE_SECONDS", "3600")
     started = asyncio.Event()
@@ -110,7 +113,7 @@ async def test_a_second_stop_ends_the_grace_time(
 
 
 async def test_a_thread_is_left_and_its_job_put_back(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CORRAL_GRACE_SECONDS", "0.1")
     started, release, ended = threading.Event(), threading.Event(), threading.Event()
@@ -132,7 +135,7 @@ async def test_a_thread_is_left_and_its_job_put_back(
 
 
 async def test_a_handler_that_never_gives_up_does_not_keep_the_worker(
-    queue: Queue, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CORRAL_GRACE_SECONDS", "0.1")
     monkeypatch.setattr(slots, "CLOSE_SECONDS", 0.1)
@@ -150,16 +153,17 @@ async def test_a_handler_that_never_gives_up_does_not_keep_the_worker(
 
     worker = Worker(queue)
     task = asyncio.create_task(worker.run())
-    await queue.add("build")
+    job = await queue.add("build")
     async with asyncio.timeout(25):
         await started.wait()
         worker.stop()
         await task
+    assert await unspent(redis, queue, job.id)
     give_up.set()
 
 
 async def test_a_run_that_is_cancelled_puts_its_jobs_back(
-    queue: Queue, start_worker: StartWorker, redis: aioredis.Redis
+    queue: Queue, start_worker: StartWorker, redis: Redis
 ) -> None:
     """Without grace: an application that ends its tasks, a test that is over."""
     running = await start_worker(queue, concurrency=3).ready()
@@ -199,7 +203,9 @@ async def test_a_stop_before_the_start(queue: Queue) -> None:
     assert (await queue.counts())["waiting"] == 1
 
 
-async def test_a_stop_while_the_worker_waits_for_its_server(make_queue: MakeQueue, unused_tcp_port: int) -> None:
+async def test_a_stop_while_the_worker_waits_for_its_server(
+    make_queue: MakeQueue, unused_tcp_port: int
+) -> None:
     worker = Worker(Queue("orders", redis_url=f"redis://127.0.0.1:{unused_tcp_port}"))
     task = asyncio.create_task(worker.run())
     await eventually(lambda: worker._stop is not None)
@@ -210,7 +216,7 @@ async def test_a_stop_while_the_worker_waits_for_its_server(make_queue: MakeQueu
 
 
 async def test_a_stop_under_load_loses_and_spends_nothing(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: aioredis.Redis
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
     queue = make_queue(retry=Retry(attempts=1))
     runs: list[Any] = []

@@ -6,12 +6,11 @@ import asyncio
 import threading
 
 import pytest
-import redis.asyncio as aioredis
-from eventually import eventually
-from running_worker import MakeQueue, StartWorker, drain
+from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import JobContext, Retry, Snooze, ThreadJobContext
 from corral.errors import LockLost
+from eventually import eventually
 
 ONCE = Retry(attempts=1)
 
@@ -190,7 +189,7 @@ async def test_time_limits_of_many_jobs_at_once(make_queue: MakeQueue) -> None:
 
 @pytest.mark.parametrize("cancelled", ["its own task", "a task of its own"])
 async def test_a_cancellation_from_inside_is_a_failed_attempt(
-    make_queue: MakeQueue, redis: aioredis.Redis, cancelled: str
+    make_queue: MakeQueue, redis: Redis, cancelled: str
 ) -> None:
     queue = make_queue(retry=ONCE)
 

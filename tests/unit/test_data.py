@@ -73,19 +73,29 @@ class ModelJob(pydantic.BaseModel):
     back_image_url: str | None = None
 
 
-WIRE = {"userId": "u-1", "firstPage": {"pageUrl": "https://example.com/", "widths": [1, 2]}, "backImageUrl": None}
+WIRE = {
+    "userId": "u-1",
+    "firstPage": {"pageUrl": "https://example.com/", "widths": [1, 2]},
+    "backImageUrl": None,
+}
 SAME = [
     StructJob(user_id="u-1", first_page=StructPage("https://example.com/", [1, 2])),
     DataclassJob("u-1", DataclassPage("https://example.com/", [1, 2])),
-    DictJob(userId="u-1", firstPage=DictPage(pageUrl="https://example.com/", widths=[1, 2]), backImageUrl=None),
+    DictJob(
+        userId="u-1", firstPage=DictPage(pageUrl="https://example.com/", widths=[1, 2]), backImageUrl=None
+    ),
     ModelJob(user_id="u-1", first_page=ModelPage(page_url="https://example.com/", widths=[1, 2])),
     WIRE,
 ]
 TYPES = [StructJob, DataclassJob, DictJob, ModelJob, Any]
 each_kind = pytest.mark.parametrize(
-    ("data_type", "value"), list(zip(TYPES, SAME, strict=True)), ids=["struct", "dataclass", "typeddict", "pydantic", "plain"]
+    ("data_type", "value"),
+    list(zip(TYPES, SAME, strict=True)),
+    ids=["struct", "dataclass", "typeddict", "pydantic", "plain"],
 )
-each_typed = pytest.mark.parametrize("data_type", TYPES[:-1], ids=["struct", "dataclass", "typeddict", "pydantic"])
+each_typed = pytest.mark.parametrize(
+    "data_type", TYPES[:-1], ids=["struct", "dataclass", "typeddict", "pydantic"]
+)
 
 
 @each_kind
@@ -132,7 +142,18 @@ def test_a_missing_field_is_named(data_type: Any, missing: str) -> None:
 @each_kind
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"nonsense", b'{"a":}', b"\xff", b'{"userId":"\xff"}', b'"\\ud800"', b"[" * 99_999, b"NaN", b"{} {}"],
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b'{"a":}',
+        b"\xff",
+        b'{"userId":"\xff"}',
+        b'"\\ud800"',
+        b"[" * 99_999,
+        b"NaN",
+        b"{} {}",
+    ],
     ids=lambda raw: repr(raw[:12]),
 )
 def test_what_is_no_json_is_invalid_data(data_type: Any, value: Any, raw: bytes) -> None:
@@ -217,7 +238,10 @@ class Album:
         (ModelPage | None, ModelPage(page_url="https://example.com/")),
         (ModelPage | None, None),
         (dict[str, ModelPage], {"a": ModelPage(page_url="https://example.com/")}),
-        (Album, Album(ModelPage(page_url="https://example.com/"), [ModelPage(page_url="https://example.com/2")])),
+        (
+            Album,
+            Album(ModelPage(page_url="https://example.com/"), [ModelPage(page_url="https://example.com/2")]),
+        ),
     ],
     ids=["list", "optional", "none", "dict", "dataclass"],
 )

@@ -163,6 +163,9 @@ class Executor:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # sys.exit() in a handler ends its attempt, not the worker
+            inner = _suspended_in(error)
+            if inner is not None:
+                return self._suspend(inner, job_id, token)
             return self._settle_error(error, plan, attempt, job, job_id, token)
 
     async def _run_in_thread(
@@ -246,6 +249,16 @@ class Executor:
         if definition is not None:
             self._names[name] = definition
         return definition
+
+
+def _suspended_in(error: BaseException) -> Suspended | None:
+    """The durable wait that a handler left from inside a task group."""
+    while isinstance(error, BaseExceptionGroup):
+        waits = error.subgroup(Suspended)
+        if waits is None:
+            return None
+        error = waits.exceptions[0]
+    return error if isinstance(error, Suspended) else None
 
 
 async def _forget_cancellations(task: asyncio.Task[None]) -> None:

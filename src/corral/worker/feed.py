@@ -115,10 +115,14 @@ class Feed:
 
     async def _settle_the_rest(self) -> None:
         """What a run that was cut off still has to say. Its jobs would be rescued anyway, later."""
+        for slot in self._slots.running():  # it ignores its cancellation: like a thread's, its job runs twice
+            if slot.job_id in self.locks.held:
+                self._give_back(slot.job_id)
         settled, self._finished = self._finished, []
         if settled:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await self._consumer.step("", 0, settled)
+        self.locks.held.clear()
 
     async def _keep_going(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part to its end. A fault of ours in it is logged and the part starts again: a worker that

@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 HEALTH_SECONDS = 1.0
 
-#: How long idle threads get to end.
-THREAD_SECONDS = 1.0
+#: How long threads and tasks that are left get to end.
+LEFT_SECONDS = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,6 +75,17 @@ async def _run(worker: Worker, *, until_empty: bool, health_dir: Path | None) ->
         await asyncio.gather(*beside, return_exceptions=True)
         await _close_providers()
         await close_shared_clients()
+    await _end_others()
+
+
+async def _end_others() -> None:
+    """The loop would wait for a handler that ignores its cancellation, for as long as it does."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others and (await asyncio.wait(others, timeout=LEFT_SECONDS))[1]:
+        log.warning("task_left_behind")  # its job went back to the queue
+        _exit_now(0)
 
 
 async def _close_providers() -> None:
@@ -108,16 +119,20 @@ async def _report(worker: Worker, folder: Path) -> None:
 
 def _leave(code: int) -> NoReturn:
     """End the process. Python would wait for a handler's thread, for as long as that takes."""
-    limit = time.monotonic() + THREAD_SECONDS
+    limit = time.monotonic() + LEFT_SECONDS
     for thread in threading.enumerate():
         if thread.name.startswith("corral-job"):
             thread.join(max(0.0, limit - time.monotonic()))
     if any(thread.name.startswith("corral-job") for thread in threading.enumerate()):
         log.warning("thread_left_behind")  # its job went back to the queue
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        _exit_now(code)
     sys.exit(code)
+
+
+def _exit_now(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,8 @@ class Worker:
         assert self._stop is not None  # noqa: S101  # for the type checker; run() sets both
         assert self._hurry is not None  # noqa: S101
         everything: asyncio.Future[Any] = asyncio.gather(*tasks)
+        # Looked at below, or cut off: then nobody else would, and asyncio would say so in the log.
+        everything.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         stop: asyncio.Future[Any] = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([everything, stop], return_when=asyncio.FIRST_COMPLETED)

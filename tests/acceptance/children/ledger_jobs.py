@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 import redis.asyncio as aioredis
 
-from corral import JobContext, Queue, Retention, Retry
+from corral import JobContext, Queue, Retention, Retry, ThreadJobContext
 
 queue = Queue(
     "ledger", retry=Retry(attempts=3, backoff="fixed", delay=0.2), retention=Retention(), concurrency=20
@@ -23,3 +24,19 @@ async def work(job: JobContext, data: dict[str, int]) -> int:
     await asyncio.sleep(seconds)
     await ledger.hincrby("done", str(data["n"]), 1)
     return data["n"]
+
+
+@queue.job("stubborn")
+async def stubborn(job: JobContext) -> None:
+    """It ignores that it is told to stop."""
+    while True:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            continue
+
+
+@queue.job("thread")
+def thread(job: ThreadJobContext) -> None:
+    """Nobody can stop it."""
+    time.sleep(seconds)

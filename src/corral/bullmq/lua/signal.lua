@@ -12,15 +12,16 @@ local signal = KEYS[1]
 call("HSET", signal, "payload", ARGV[1])
 call("PEXPIRE", signal, ARGV[2])
 
-local waiter = call("HMGET", signal, "queue", "job")
+local waiter = call("HMGET", signal, "queue", "job", "score")
 local base, id = waiter[1], waiter[2]
 if not id then
   return 0
 end
-call("HDEL", signal, "queue", "job")
-if call("ZREM", base .. "delayed", id) == 0 then
+call("HDEL", signal, "queue", "job", "score")
+if tonumber(call("ZSCORE", base .. "delayed", id) or -1) ~= tonumber(waiter[3]) then
   return 0 -- its time-out was faster; it finds the payload when it runs
 end
+call("ZREM", base .. "delayed", id)
 
 local job = base .. id
 local state = call("HMGET", base .. "meta", "paused", "concurrency")

@@ -292,13 +292,8 @@ for i = 1, #settled do
         if #entry[6] > 0 then
           call("HSET", job, unpack(entry[6]))
         end
-        if entry[7] ~= "" then
-          if call("HEXISTS", entry[7], "payload") == 1 then
-            delay = nil -- the signal was faster than the wait for it: run again at once
-          else
-            call("HSET", entry[7], "queue", base, "job", id)
-            call("PEXPIRE", entry[7], entry[8])
-          end
+        if entry[7] ~= "" and call("HEXISTS", entry[7], "payload") == 1 then
+          delay = nil -- the signal was faster than the wait for it: run again at once
         end
       end
       if delay then
@@ -307,9 +302,14 @@ for i = 1, #settled do
         end
         local due = now + delay
         call("HSET", job, "delay", delay)
-        call("ZADD", delayed, delayed_score(due), id)
+        local score = delayed_score(due)
+        call("ZADD", delayed, score, id)
         call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "delayed", "jobId", id, "delay", due)
         some_delayed = true
+        if entry[7] ~= "" then -- the score tells this wait from a later delay of the job
+          call("HSET", entry[7], "queue", base, "job", id, "score", score)
+          call("PEXPIRE", entry[7], entry[8])
+        end
       else
         local priority = tonumber(fields[5]) or 0
         local stopped = is_stopped()
