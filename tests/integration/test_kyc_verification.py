@@ -206,7 +206,7 @@ async def test_a_wrong_key_puts_the_job_back_unspent(sandbox: RunningSandbox) ->
         ("http://127.0.0.1/passport.jpg", "not public"),
         ("https://docs.example.com/missing.jpg", "404"),
         ("https://docs.example.com/text.jpg", "octet-stream"),
-        ("https://docs.example.com/huge.png", "50000 by 50000"),
+        ("https://docs.example.com/huge.png", "50000x50000"),
     ],
 )
 async def test_a_bad_photograph_goes_to_the_dead_letters_at_once(url: str, reason: str) -> None:

@@ -55,9 +55,7 @@ async def test_a_typed_value(make_queue: MakeQueue, start_worker: StartWorker) -
     assert await (await queue.add("nothing")).result(timeout=15) is None
 
 
-async def test_a_value_of_another_type_than_declared_is_said(
-    make_queue: MakeQueue, redis: Redis
-) -> None:
+async def test_a_value_of_another_type_than_declared_is_said(make_queue: MakeQueue, redis: Redis) -> None:
     queue = make_queue()
 
     @queue.job("build")
@@ -142,9 +140,7 @@ async def test_a_job_that_never_was(queue: Queue, redis: Redis) -> None:
         await job.result(timeout=15)
 
 
-async def test_many_wait_with_one_reader(
-    echo: Queue, start_worker: StartWorker, redis: Redis
-) -> None:
+async def test_many_wait_with_one_reader(echo: Queue, start_worker: StartWorker, redis: Redis) -> None:
     jobs = await echo.add_many("build", [{"n": str(n)} for n in range(300)])
     waits = asyncio.gather(*(job.result(timeout=30) for job in jobs for _ in range(2)))
     await eventually(lambda: len(echo._bind().results._waiting) == 300)

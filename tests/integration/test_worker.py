@@ -50,9 +50,7 @@ ORDERS: list[Any] = [
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: type(order).__name__)
 @pytest.mark.parametrize("isolation", ["async", "thread"])
-async def test_typed_data_and_results(
-    queue: Queue, redis: Redis, order: Any, isolation: str
-) -> None:
+async def test_typed_data_and_results(queue: Queue, redis: Redis, order: Any, isolation: str) -> None:
     seen: list[Any] = []
 
     async def in_loop(job: JobContext, data: Any) -> Any:

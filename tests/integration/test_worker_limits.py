@@ -1,4 +1,4 @@
-"""Limits that hold over all workers together: rate, global concurrency, pause; and the order of what waits."""
+"""Limits that hold over all workers together (rate, concurrency, pause), and the order of what waits."""
 
 from __future__ import annotations
 

@@ -321,9 +321,7 @@ async def test_a_job_that_another_worker_sentenced_is_failed_with_that_reason(
     assert await redis.hexists(queue.keys().job(job.id), "defa") is False
 
 
-async def test_rescued_jobs_come_first(
-    queue: Queue, start_worker: StartWorker, redis: Redis
-) -> None:
+async def test_rescued_jobs_come_first(queue: Queue, start_worker: StartWorker, redis: Redis) -> None:
     ran: list[str] = []
 
     @queue.job("build")
@@ -337,7 +335,7 @@ async def test_rescued_jobs_come_first(
     start_worker(queue, concurrency=1)
 
     async def rescued() -> bool:
-        return await redis.llen(queue.keys().wait) == 3
+        return bool(await redis.llen(queue.keys().wait) == 3)
 
     await eventually(rescued)
     await redis.hdel(queue.keys().meta, "paused")
@@ -356,7 +354,7 @@ async def test_jobs_of_a_fetch_whose_answer_was_lost_go_back_at_once(
     monkeypatch: pytest.MonkeyPatch,
     priority: int,
 ) -> None:
-    """Redis took them out of `wait`, the answer never came. They must not wait for a stall, nor count as one."""
+    """Redis took them out of `wait`, the answer never came. They must not need a stall, or count as one."""
     monkeypatch.setenv("CORRAL_LOCK_SECONDS", "60")
     monkeypatch.setenv("CORRAL_STALLED_SECONDS", "60")
     runs: list[tuple[int, str | None]] = []

@@ -109,7 +109,7 @@ def test_anything_that_can_be_awaited_like_a_function(handler: Any) -> None:
 
 
 def test_types_declared_beside_a_nested_handler_are_found() -> None:
-    """Annotations are text here (`from __future__ import annotations`), and a function's names are not global."""
+    """Annotations are text here (see the import above), and the names of a function are not global."""
 
     class Local(msgspec.Struct):
         size: int

@@ -112,8 +112,8 @@ def test_job_ids_that_are_refused(job_id: str) -> None:
 @pytest.mark.parametrize(
     "job_id",
     [
-        "wait", "paused", "active", "prioritized", "delayed", "waiting-children", "completed", "failed", "stalled",
-        "stalled-check", "limiter", "meta", "id", "pc", "marker", "events", "repeat",
+        "wait", "paused", "active", "prioritized", "delayed", "waiting-children", "completed", "failed",
+        "stalled", "stalled-check", "limiter", "meta", "id", "pc", "marker", "events", "repeat",
         "metrics:completed:data", "metrics:failed:data",
     ],
 )  # fmt: skip

@@ -163,7 +163,7 @@ def test_unrecoverable_wins_over_retry_after() -> None:
 @pytest.mark.parametrize("seconds", [math.inf, 1e300, math.nan])
 @pytest.mark.parametrize("kind", [Snooze, RetryAfter])
 def test_a_senseless_wait_is_bounded(kind: type[Snooze | RetryAfter], seconds: float) -> None:
-    """The wire carries whole milliseconds; infinity has none, and would break the worker that settles the job."""
+    """The wire carries whole milliseconds; infinity has none, and would break the worker that settles it."""
     outcome = decide(kind(seconds), PLAN, 1)
     assert not isinstance(outcome, Dead)
     assert 0 <= round(outcome.wait * 1000) < 2**53

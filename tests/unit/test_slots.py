@@ -1,4 +1,4 @@
-"""Slots: jobs that never wait cost no task, jobs that wait run beside each other, and a stop hits one alone."""
+"""Slots: jobs that never wait cost no task, jobs that wait run side by side, and a stop hits one alone."""
 
 from __future__ import annotations
 
