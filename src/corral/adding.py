@@ -97,6 +97,7 @@ class Templates:
     def _build(self, name: str, options: AddOptions) -> NewJobs:
         if not name:
             raise InvalidOptions("A job needs a name.")
+        _check_text(name=name, job_id=options.get("job_id"), idempotency_key=options.get("idempotency_key"))
         _check_names(options)
         job_id, once = options.get("job_id"), options.get("idempotency_key")
         if job_id is not None:
@@ -161,6 +162,14 @@ def check_bounds(
         raise InvalidOptions(f"concurrency={concurrency}: at least one job at once.")
     if priority is not None and not (isinstance(priority, int) and 0 <= priority <= MAX_PRIORITY):
         raise InvalidOptions(f"priority={priority}: whole numbers from 0 to {MAX_PRIORITY:,}.")
+
+
+def _check_text(**texts: str | None) -> None:
+    for option, text in texts.items():
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError:
+            raise InvalidOptions(f"{option}={text!r}: it holds half a character.") from None
 
 
 def _check_names(options: AddOptions) -> None:

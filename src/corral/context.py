@@ -49,8 +49,8 @@ class JobContext:
     """The running job. `deadline` is when this attempt times out, in epoch seconds, or None."""
 
     __slots__ = (
-        "_checkpoint", "_consumer", "_keep_logs", "_token", "_wait", "attempt", "attempts", "data",
-        "deadline", "enqueued_at", "id", "name", "queue",
+        "_checkpoint", "_consumer", "_keep_logs", "_storing", "_token", "_wait", "attempt", "attempts",
+        "data", "deadline", "enqueued_at", "id", "name", "queue",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +74,7 @@ class JobContext:
         self._checkpoint: bytes | dict[str, Any] | None = checkpoint
         self._wait = wait
         self._keep_logs = keep_logs
+        self._storing: asyncio.Lock | None = None
         self.id = job_id
         self.name = name
         self.queue = consumer.keys.name
@@ -104,9 +105,12 @@ class JobContext:
 
         Raises LockLost if another worker has the job by now: stop, it will go on from its own checkpoint.
         """
-        merged = self.checkpoints | dict(values)
-        await self._store(CHECKPOINT_FIELD, encode(merged).decode())
-        self._checkpoint = merged
+        if self._storing is None:
+            self._storing = asyncio.Lock()
+        async with self._storing:  # two at once would both start from what is there now
+            merged = self.checkpoints | dict(values)
+            await self._store(CHECKPOINT_FIELD, encode(merged).decode())
+            self._checkpoint = merged
 
     async def wait_for(self, signal: str, timeout: float) -> Any:  # noqa: ASYNC109  # part of the public contract
         """Wait for `Queue.signal(signal, …)`, for at most `timeout` seconds, without holding a slot.

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
-from corral.bullmq.connection import Address, shared_client
+from corral.bullmq.connection import Address, forget_closed_loops, shared_client
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.producer import Added, NewJobs, Producer
 from corral.bullmq.signals import send_signal
@@ -239,6 +239,7 @@ class Queue:
             return current
         bound = self._bound.get(loop)
         if bound is None:
+            forget_closed_loops(self._bound)
             bound = self._bound[loop] = _Bound(self, loop, shared_client(self.address()))
         self._current = bound
         return bound

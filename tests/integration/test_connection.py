@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,25 @@ def test_each_event_loop_has_its_own_connections(redis_url: str) -> None:
             await close_shared_clients()
 
     assert [asyncio.run(add()) for _ in range(3)] == ["1", "2", "3"]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_loops_that_ended_are_not_kept(redis_url: str) -> None:
+    """A script that calls `asyncio.run` again and again, and closes nothing."""
+    queue = Queue("orders", redis_url=redis_url)
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def add(*, close: bool) -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await queue.add("build", 1)
+        if close:
+            await queue.close()
+            await close_shared_clients()
+
+    for number in range(6):
+        asyncio.run(add(close=number == 5))
+    gc.collect()
+    assert [loop() for loop in loops] == [None] * 6
 
 
 @pytest.fixture

@@ -140,7 +140,10 @@ async def test_a_job_that_never_was(queue: Queue, redis: Redis) -> None:
         await job.result(timeout=15)
 
 
-async def test_many_wait_with_one_reader(echo: Queue, start_worker: StartWorker, redis: Redis) -> None:
+async def test_many_wait_with_one_reader(
+    echo: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results_module, "LOOK_SECONDS", 60.0)  # only events can tell in time
     jobs = await echo.add_many("build", [{"n": str(n)} for n in range(300)])
     waits = asyncio.gather(*(job.result(timeout=30) for job in jobs for _ in range(2)))
     await eventually(lambda: len(echo._bind().results._waiting) == 300)

@@ -201,6 +201,21 @@ async def test_checkpoints_survive_their_attempt(make_queue: MakeQueue) -> None:
     assert paid == 1
 
 
+async def test_checkpoints_made_at_once_are_all_kept(make_queue: MakeQueue) -> None:
+    queue = make_queue(retry=Retry(attempts=2, backoff="fixed", delay=0))
+
+    @queue.job("build")
+    async def build(job: JobContext) -> dict[str, Any]:
+        if job.attempt == 1:
+            await asyncio.gather(*(job.checkpoint({f"step {n}": n}) for n in range(20)))
+            raise ValueError("again")
+        return job.checkpoints
+
+    job = await queue.add("build")
+    await drain(queue)
+    assert await job.result(timeout=10) == {f"step {n}": n for n in range(20)}
+
+
 async def test_what_one_handler_binds_is_not_seen_by_the_next(queue: Queue) -> None:
     import contextvars
 

@@ -484,28 +484,45 @@ async def test_no_options_of_a_producer_take_the_worker_with_them(
         assert (job.status == "completed") == (job.data == {"fail": 0}), job.failed_reason
 
 
-async def test_odd_numbers_in_a_hash_do_not_take_the_worker_with_them(
-    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
+ODD_FIELDS = [
+    "atm",
+    "ats",
+    "stc",
+    "priority",
+    "timestamp",
+    "stacktrace",
+    "corral:unknown",
+    "corral:checkpoint",
+]
+
+
+@pytest.mark.parametrize("end", ["completes", "fails", "snoozes"])
+async def test_odd_numbers_in_a_hash_cost_no_other_job(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis, end: str
 ) -> None:
-    queue = make_queue()
+    """A script that broke on one of them would take the whole batch with it."""
+    queue = make_queue(retry=Retry(attempts=2, delays=(3600,)))
 
     @queue.job("build")
-    async def build(job: JobContext, data: int) -> int:
+    async def build(job: JobContext, data: str) -> str:
+        if data == "fails":
+            raise ValueError("boom")
+        if data == "snoozes":
+            raise Snooze(3600)
         return data
 
+    await redis.hset(queue.keys().meta, "paused", 1)
+    odd = [await queue.add("build", end) for _ in ODD_FIELDS]
+    for job, field in zip(odd, ODD_FIELDS, strict=True):
+        await redis.hset(queue.keys().job(job.id), field, "nonsense")
+    good = await queue.add_many("build", ["good"] * 10)
+    await redis.hdel(queue.keys().meta, "paused")
     running = start_worker(queue)
-    odd = await queue.add("build", 1, delay=3600)
-    fields = dict.fromkeys(
-        ["stc", "corral:unknown", "timestamp", "stacktrace", "corral:checkpoint"], "nonsense"
-    )
-    await redis.hset(queue.keys().job(odd.id), mapping=fields)
-    await redis.zadd(queue.keys().delayed, {odd.id: 1})
-    await redis.zadd(queue.keys().marker, {"0": 0})
-    good = await queue.add("build", 2)
-    assert await good.result(timeout=15) == 2
+    assert [await job.result(timeout=15) for job in good] == ["good"] * 10
 
     async def put_away() -> bool:
-        return (await odd.refresh()).status in ("failed", "completed", "delayed")
+        counts = await queue.counts()
+        return counts["completed"] + counts["failed"] + counts["delayed"] == len(odd) + 10
 
     await eventually(put_away)
     assert not running.task.done()

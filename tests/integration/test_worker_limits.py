@@ -104,9 +104,10 @@ async def test_a_manual_limit_holds_everything_back(
 
 
 async def test_a_far_delayed_job_does_not_keep_a_rate_limit_from_its_end(
-    make_queue: MakeQueue, start_worker: StartWorker
+    make_queue: MakeQueue, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have their moment to look again; the earlier one counts."""
+    monkeypatch.setattr(idle, "POLL_SECONDS", 60.0)
     queue = make_queue(rate_limit=RateLimit(1, per=0.1))
     done = 0
 

@@ -15,6 +15,7 @@ from running_worker import MakeQueue, Redis, StartWorker
 
 from corral import Job, JobContext, Queue, Retry, Snooze, Worker
 from corral.bullmq.connection import close_shared_clients
+from corral.bullmq.consumer import Consumer
 from corral.bullmq.keys import QueueKeys
 from eventually import eventually
 
@@ -239,6 +240,26 @@ async def test_a_job_that_was_lost_and_is_run_twice_ends_once(
     await eventually(lambda: feed.running == 0 and feed.locks.held == {})
 
 
+async def test_news_of_a_lock_that_was_given_up_does_not_stop_the_job_that_runs_now(
+    queue: Queue, start_worker: StartWorker
+) -> None:
+    """The keeper asked while a job was settled and fetched again: what it lost is the lock of before."""
+    gate = asyncio.Event()
+
+    @queue.job("build")
+    async def build(job: JobContext) -> str:
+        await gate.wait()
+        return "went on"
+
+    running = await start_worker(queue).ready()
+    (feed,) = running.feeds
+    job = await queue.add("build")
+    await eventually(lambda: feed.locks.held)
+    feed._locks_lost({job.id: "the token of before"})
+    gate.set()
+    assert await job.result(timeout=15) == "went on"
+
+
 # Rescued
 
 
@@ -363,9 +384,7 @@ async def test_jobs_of_a_fetch_whose_answer_was_lost_go_back_at_once(
     async def build(job: JobContext, data: int) -> None:
         runs.append((data, await redis.hget(queue.keys().job(job.id), "stc")))
 
-    running = await start_worker(queue).ready()
-    (feed,) = running.feeds
-    step = feed._consumer.step
+    step = Consumer.step
     losses = 0
 
     async def losing(*args: Any, **options: Any) -> Any:
@@ -376,7 +395,8 @@ async def test_jobs_of_a_fetch_whose_answer_was_lost_go_back_at_once(
             raise sync_redis.ConnectionError("cut off")
         return answer
 
-    monkeypatch.setattr(feed._consumer, "step", losing)
+    monkeypatch.setattr(Consumer, "step", losing)
+    start_worker(queue)
     await queue.add_many("build", range(20), priority=priority)
     await eventually(lambda: len(runs) == 20)
     assert losses > 0
@@ -388,6 +408,26 @@ async def test_jobs_of_a_fetch_whose_answer_was_lost_go_back_at_once(
     await eventually(all_done)
 
 
+async def test_a_fetch_that_is_lost_while_others_are_recovered_is_not_forgotten(
+    queue: Queue, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = await start_worker(queue).ready()
+    (feed,) = running.feeds
+    recovered: list[list[str]] = []
+
+    async def recover(tokens: list[str]) -> list[str]:
+        recovered.append(tokens.copy())
+        if len(recovered) == 1:
+            feed._lost_tokens.append("second")  # by the other call
+        return []
+
+    monkeypatch.setattr(feed._consumer, "recover", recover)
+    feed._lost_tokens.append("first")
+    feed._look_again()
+    await eventually(lambda: len(recovered) == 2)
+    assert recovered == [["first"], ["second"]]
+
+
 async def test_an_end_whose_answer_was_lost_is_written_once(
     queue: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,20 +436,19 @@ async def test_an_end_whose_answer_was_lost_is_written_once(
         await asyncio.sleep(0)
         return data
 
-    running = await start_worker(queue).ready()
-    (feed,) = running.feeds
-    step = feed._consumer.step
+    step = Consumer.step
     losses = 0
 
-    async def losing(token: str, slots: int, settled: list[Any], **options: Any) -> Any:
+    async def losing(consumer: Consumer, token: str, slots: int, settled: list[Any], **options: Any) -> Any:
         nonlocal losses
-        answer = await step(token, slots, settled, **options)
+        answer = await step(consumer, token, slots, settled, **options)
         if settled and losses < 3:
             losses += 1
             raise sync_redis.ConnectionError("cut off")
         return answer
 
-    monkeypatch.setattr(feed._consumer, "step", losing)
+    monkeypatch.setattr(Consumer, "step", losing)
+    start_worker(queue)
     jobs = await queue.add_many("build", range(30))
     for job in jobs:
         assert await job.result(timeout=15) == job.data

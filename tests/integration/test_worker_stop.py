@@ -53,6 +53,26 @@ async def test_what_runs_may_end_and_nothing_new_is_taken(queue: Queue, start_wo
     assert (await later.refresh()).status == "waiting"
 
 
+async def test_what_was_fetched_and_has_not_started_goes_back_at_once(
+    queue: Queue, start_worker: StartWorker, redis: Redis
+) -> None:
+    running = await start_worker(queue, concurrency=50).ready()
+    (feed,) = running.feeds
+    ran: list[int] = []
+
+    @queue.job("build")
+    async def build(job: JobContext, data: int) -> None:
+        ran.append(data)
+        feed.stop()  # in the middle of a batch: its other jobs are here and wait for their turn
+
+    jobs = await queue.add_many("build", range(40))
+    await eventually(lambda: ran)
+    await running.stop()
+    assert len(ran) == 1
+    for job in jobs[1:]:
+        assert await unspent(redis, queue, job.id)
+
+
 @pytest.mark.parametrize("priority", [0, 3])
 async def test_after_the_grace_time_jobs_go_back_unspent_and_in_front(
     queue: Queue,

@@ -174,6 +174,8 @@ def test_a_moment_past_the_longest_delay_is_refused() -> None:
         {"job_id": "7"},
         {"job_id": "a:b"},
         {"job_id": "a", "idempotency_key": "b"},
+        {"job_id": "a\ud800"},
+        {"idempotency_key": "a\ud800"},
         {"retry": 3},
         {"attempts": 3},
         {"removeOnComplete": True},
@@ -190,7 +192,7 @@ def test_a_misspelt_option_is_named_with_the_near_one() -> None:
         made(idempotence_key="x")
 
 
-@pytest.mark.parametrize("name", ["", None])
+@pytest.mark.parametrize("name", ["", None, "a\ud800"])
 def test_a_job_needs_a_name(name: Any) -> None:
     with pytest.raises(InvalidOptions, match="name"):
         templates().make(name, AddOptions())

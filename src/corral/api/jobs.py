@@ -35,6 +35,7 @@ MAX_WAIT_SECONDS = 60
 MAX_WAITING = 2_000
 
 Status = Literal["waiting", "active", "delayed", "completed", "failed", "waiting-children"]
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 FINISHED = frozenset({"completed", "failed"})
 
 
@@ -61,9 +62,9 @@ class JobView(msgspec.Struct, frozen=True, rename="camel"):
     result: Any
     failed_reason: str | None
     attempts_made: int
-    enqueued_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
-    started_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
-    finished_at: Annotated[datetime, msgspec.Meta(tz=True)] | None
+    enqueued_at: Moment | None
+    started_at: Moment | None
+    finished_at: Moment | None
     processed_by: str | None
 
 
@@ -200,5 +201,8 @@ def _result(raw: bytes | None) -> Any:
     return msgspec.Raw(raw)
 
 
-def _time(epoch: float | None) -> datetime | None:
-    return None if epoch is None else datetime.fromtimestamp(epoch, UTC)
+def _time(epoch: float | None) -> str | None:
+    """Always with milliseconds, so that times can be compared as text."""
+    if epoch is None:
+        return None
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -207,11 +207,11 @@ def decode_record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         returnvalue=get(b"returnvalue"),
         failed_reason=_reason(get(b"failedReason")),
         stacktrace=decode_stacktrace(get(b"stacktrace")),
-        attempts_made=_whole(get(b"atm", get(b"attemptsMade"))),
-        attempts_started=_whole(get(b"ats")),
-        stalled_count=_whole(get(b"stc")),
-        priority=_whole(get(b"priority")),
-        delay=_whole(get(b"delay")) / 1000,
+        attempts_made=whole(get(b"atm", get(b"attemptsMade"))),
+        attempts_started=whole(get(b"ats")),
+        stalled_count=whole(get(b"stc")),
+        priority=whole(get(b"priority")),
+        delay=whole(get(b"delay")) / 1000,
         processed_by=_text(get(b"pb")),
     )
 
@@ -239,7 +239,8 @@ def _text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode(errors="replace")
 
 
-def _whole(raw: bytes | None) -> int:
+def whole(raw: bytes | None) -> int:
+    """A whole number out of a job hash; what is none counts as 0."""
     try:
         return int(float(raw)) if raw else 0
     except (ValueError, OverflowError):

@@ -155,10 +155,19 @@ _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Address, aioredis.Red
 
 def shared_client(address: Address) -> aioredis.Redis:
     """The running loop's client for this server: all queues of a process share one pool."""
-    clients = _shared.setdefault(asyncio.get_running_loop(), {})
+    loop = asyncio.get_running_loop()
+    if loop not in _shared:
+        forget_closed_loops(_shared)
+    clients = _shared.setdefault(loop, {})
     if address not in clients:
         clients[address] = pooled_client(address)
     return clients[address]
+
+
+def forget_closed_loops(by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]) -> None:
+    """Connections keep their loop alive, and so each other; `asyncio.run` in a script leaves them behind."""
+    for loop in [loop for loop in by_loop if loop.is_closed()]:
+        del by_loop[loop]
 
 
 async def close_shared_clients() -> None:

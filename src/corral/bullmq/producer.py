@@ -121,8 +121,8 @@ class Producer:
         groups = [
             (*jobs[:2], options.setdefault(jobs.options, len(options) + 1), *jobs[3:]) for jobs, _, _ in batch
         ]
-        argument = self._pack((self._base, 0, list(options), groups))
         try:
+            argument = self._pack((self._base, 0, list(options), groups))
             answers = await self._script(self._client, self._keys, argument)
         except BaseException as error:
             reason = error if isinstance(error, Exception) else ConnectionError("the add was cut off")

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from corral.bullmq import consumer as wire
-from corral.bullmq.codec import append_stacktrace, decode_options
+from corral.bullmq.codec import append_stacktrace, decode_options, whole
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import signal_key
 from corral.context import WAIT_FIELD, JobContext, Suspended, ThreadJobContext, Wait
@@ -103,7 +103,7 @@ class Executor:
 
     async def _attempt(self, slot: Slot, job: Fetched, job_id: str, token: str) -> Settlement | None:
         plan = self._plans.get(job.options) or self._plan(job.options)
-        attempt = int(job.attempts_made or 0) + 1
+        attempt = whole(job.attempts_made) + 1
         try:
             definition = self._names.get(job.name) or self._definition(job.name)
             if job.deferred_failure is not None or job.stalled_count is not None:
@@ -289,7 +289,7 @@ def _refuse_killers(job: Fetched) -> None:
 
     BullMQ never sentences jobs of a scheduler; counting here covers them too.
     """
-    kills = int(job.stalled_count or 0)
+    kills = whole(job.stalled_count)
     if kills >= MAX_KILLS:
         raise KilledItsWorker(
             f"The process died or stalled {kills} times while it ran this job. "

@@ -259,6 +259,7 @@ class Feed:
             for job_id, code in problems.items():
                 if code == wire.NOT_PLAIN:
                     await self._settle_officially(by_id[job_id], step.now_ms)
+                    self._look_again()  # its parent may be ready now
                 else:
                     self.state.lost += 1
                     log.warning("settlement_refused", queue=self.queue.name, job=job_id, code=code)

@@ -258,7 +258,7 @@ for i = 1, #settled do
       problem(id, -3)
     elseif kind == 1 then
       if entry[5] ~= 0 then
-        call("HSET", job, "atm", fields[4] and fields[4] + 1 or "1", "returnvalue", entry[4],
+        call("HSET", job, "atm", fields[4] and (tonumber(fields[4]) or 0) + 1 or "1", "returnvalue", entry[4],
           "finishedOn", now_text)
       end
       add_finished(1, id, entry[5], entry[6])
@@ -298,7 +298,7 @@ for i = 1, #settled do
       end
       if delay then
         if entry[5] then
-          call("HINCRBY", job, "atm", 1)
+          call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1)
         end
         local due = now + delay
         call("HSET", job, "delay", delay)
@@ -361,7 +361,7 @@ local function start(id)
   end
   call("SET", job .. ":lock", token, "PX", lock_ms)
   call("XADD", events, "*", "event", "active", "jobId", id, "prev", "waiting")
-  call("HSET", job, "processedOn", now_text, "pb", worker, "ats", values[6] and values[6] + 1 or "1")
+  call("HSET", job, "processedOn", now_text, "pb", worker, "ats", values[6] and (tonumber(values[6]) or 0) + 1 or "1")
   table.insert(values, 1, id)
   fetched[#fetched + 1] = values
 end
