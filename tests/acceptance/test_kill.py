@@ -13,6 +13,7 @@ from service import until
 from workers import Ledger, Workers, counts, workers
 
 from corral import Queue, Retention
+from corral.bullmq.connection import close_shared_clients
 from redis_process import RedisProcess
 
 JOBS = 5_000
@@ -69,6 +70,7 @@ async def test_five_thousand_jobs_survive_killed_workers(server: RedisProcess, t
     assert len(killed) == KILLS
     ledger.close()
     await queue.close()
+    await close_shared_clients()
 
 
 def _kill_at_random(group: Workers, ledger: Ledger, dice: random.Random) -> set[int]:

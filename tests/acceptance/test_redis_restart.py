@@ -11,6 +11,7 @@ from service import until
 from workers import Ledger, counts, workers
 
 from corral import Queue
+from corral.bullmq.connection import close_shared_clients
 from corral.errors import RedisUnavailable
 from redis_process import RedisProcess
 
@@ -58,6 +59,7 @@ async def test_a_killed_and_restarted_redis_loses_no_answered_job(
     assert counts(server)["failed"] == 0
     ledger.close()
     await queue.close()
+    await close_shared_clients()
 
 
 async def test_a_frozen_redis_is_survived(server: RedisProcess, tmp_path: Path) -> None:
@@ -85,6 +87,7 @@ async def test_a_frozen_redis_is_survived(server: RedisProcess, tmp_path: Path) 
     assert stalled == []
     ledger.close()
     await queue.close()
+    await close_shared_clients()
 
 
 async def test_a_worker_that_starts_before_its_redis_waits_for_it(tmp_path: Path) -> None:
@@ -100,6 +103,7 @@ async def test_a_worker_that_starts_before_its_redis_waits_for_it(tmp_path: Path
         job = await queue.add("work", {"n": 1})
         assert await job.result(timeout=60) == 1
         await queue.close()
+        await close_shared_clients()
     server.stop()
 
 

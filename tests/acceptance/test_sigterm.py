@@ -12,6 +12,7 @@ from service import until
 from workers import Ledger, counts, workers
 
 from corral import Queue
+from corral.bullmq.connection import close_shared_clients
 from redis_process import RedisProcess
 
 
@@ -46,6 +47,7 @@ async def test_running_jobs_finish_within_the_grace_time(server: RedisProcess, t
     assert {n for n in range(200) if ledger.runs(n)} == done  # none was cut off
     ledger.close()
     await queue.close()
+    await close_shared_clients()
 
 
 async def test_what_outlasts_the_grace_time_goes_back_unspent(server: RedisProcess, tmp_path: Path) -> None:
@@ -74,6 +76,7 @@ async def test_what_outlasts_the_grace_time_goes_back_unspent(server: RedisProce
     locks = list(server.client.scan_iter("bull:ledger:*:lock"))
     assert locks == []
     await queue.close()
+    await close_shared_clients()
 
 
 async def test_a_second_signal_ends_the_grace_time(server: RedisProcess, tmp_path: Path) -> None:
@@ -90,6 +93,7 @@ async def test_a_second_signal_ends_the_grace_time(server: RedisProcess, tmp_pat
 
     assert counts(server)["wait"] == 1
     await queue.close()
+    await close_shared_clients()
 
 
 @pytest.mark.parametrize("name", ["thread", "stubborn"])
@@ -108,6 +112,7 @@ async def test_what_cannot_be_stopped_does_not_keep_the_process(
     await job.refresh()
     assert (job.status, job.attempts_made) == ("waiting", 0)
     await queue.close()
+    await close_shared_clients()
 
 
 @pytest.mark.parametrize("when", ["before it was there", "after it went"])

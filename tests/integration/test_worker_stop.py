@@ -68,9 +68,10 @@ async def test_what_was_fetched_and_has_not_started_goes_back_at_once(
     jobs = await queue.add_many("build", range(40))
     await eventually(lambda: ran)
     await running.stop()
-    assert len(ran) == 1
-    for job in jobs[1:]:
-        assert await unspent(redis, queue, job.id)
+    assert len(ran) == 1  # of one of the two calls' batches
+    for job in jobs:
+        if job.data not in ran:
+            assert await unspent(redis, queue, job.id)
 
 
 @pytest.mark.parametrize("priority", [0, 3])

@@ -16,8 +16,16 @@ import pytest
 from node_process import Node, NodeProcess, Workers
 
 from corral import Queue, Worker
+from corral.bullmq.connection import close_shared_clients
 
 HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+async def connections_are_closed() -> AsyncIterator[None]:
+    """Each test has an event loop of its own, and so connections of its own."""
+    yield
+    await close_shared_clients()
 
 
 @pytest.fixture(scope="session")
