@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer
 from corral.data import encode
-from corral.errors import InvalidInput, LockLost, SignalTimeout
+from corral.errors import InvalidInput, LockLost, RedisUnavailable, SignalTimeout
+
+Answer = TypeVar("Answer")
 
 #: Log rows a job keeps unless its producer says otherwise.
 KEEP_LOGS = 1_000
@@ -46,7 +49,10 @@ class Wait:
 
 
 class JobContext:
-    """The running job. `deadline` is when this attempt times out, in epoch seconds, or None."""
+    """The running job. `deadline` is when this attempt times out, in epoch seconds, or None.
+
+    What talks to Redis raises RedisUnavailable when it does not answer.
+    """
 
     __slots__ = (
         "_checkpoint", "_consumer", "_keep_logs", "_storing", "_token", "_wait", "attempt", "attempts",
@@ -86,12 +92,12 @@ class JobContext:
 
     async def progress(self, value: float | Mapping[str, Any]) -> None:
         """Publish progress: a number, by custom 0 to 100, or any JSON object. One round trip."""
-        await self._consumer.progress(self.id, encode(value).decode())
+        await self._ask(self._consumer.progress(self.id, encode(value).decode()))
 
     async def log(self, text: str) -> None:
         """Add a row to the job's log. One round trip."""
         keep = KEEP_LOGS if self._keep_logs is None else self._keep_logs
-        await self._consumer.log(self.id, text, keep)
+        await self._ask(self._consumer.log(self.id, text, keep))
 
     @property
     def checkpoints(self) -> dict[str, Any]:
@@ -124,7 +130,7 @@ class JobContext:
             raise InvalidInput(
                 f"wait_for({signal!r}, timeout={timeout}): name a signal, and seconds from 0 to 10 years."
             )
-        payload = await self._consumer.signal_payload(signal)
+        payload = await self._ask(self._consumer.signal_payload(signal))
         if payload is not None:
             return msgspec.json.decode(payload)
         now = time.time()
@@ -137,8 +143,16 @@ class JobContext:
             until = waited.until  # woken early, by hand or by a stalled worker: wait for the rest
         raise Suspended(signal, until)
 
+    async def _ask(self, call: Awaitable[Answer]) -> Answer:
+        try:
+            return await call
+        except (RedisError, OSError) as error:
+            raise RedisUnavailable(
+                f"Redis did not answer for job {self.id} in {self.queue!r} ({type(error).__name__})."
+            ) from error
+
     async def _store(self, field: str, value: str) -> None:
-        if not await self._consumer.store(self.id, self._token, field, value):
+        if not await self._ask(self._consumer.store(self.id, self._token, field, value)):
             raise LockLost(
                 f"Job {self.id} in {self.queue!r} is no longer held by this worker. Stop working on it."
             )

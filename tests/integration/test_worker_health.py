@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis as sync_redis
@@ -13,6 +14,7 @@ from running_worker import StartWorker
 from corral import JobContext, Queue, Worker
 from corral.bullmq import connection
 from corral.bullmq.connection import close_shared_clients
+from corral.errors import RedisUnavailable
 from corral.worker import idle
 from corral.worker import worker as worker_module
 from eventually import eventually
@@ -157,6 +159,41 @@ async def test_ends_that_came_while_the_server_was_away_are_written_when_it_is_b
     await eventually(written, within=BACK_SECONDS)
     assert (await jobs[1].refresh()).failed_reason == "boom"
     assert jobs[1].attempts_made == 1
+
+
+async def test_what_a_handler_is_told_while_the_server_is_away(
+    queue: Queue, start_worker: StartWorker, server: RedisProcess
+) -> None:
+    started, gate = asyncio.Event(), asyncio.Event()
+    told: list[type[Exception]] = []
+
+    @queue.job("build")
+    async def build(job: JobContext) -> str:
+        started.set()
+        await gate.wait()
+        calls: list[Callable[[], Awaitable[Any]]] = [
+            lambda: job.progress(50),
+            lambda: job.log("x"),
+            lambda: job.checkpoint({"a": 1}),
+            lambda: job.wait_for("check-7", timeout=5),
+        ]
+        for call in calls:
+            try:
+                await call()
+            except Exception as error:
+                told.append(type(error))
+        return "done"
+
+    start_worker(queue)
+    job = await queue.add("build")
+    async with asyncio.timeout(15):
+        await started.wait()
+    await asyncio.to_thread(server.kill)
+    gate.set()
+    await eventually(lambda: len(told) == 4)
+    await asyncio.to_thread(server.start)
+    assert await job.result(timeout=15) == "done"
+    assert told == [RedisUnavailable] * 4
 
 
 async def test_a_server_that_hangs_and_comes_back(
