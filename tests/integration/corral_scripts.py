@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from corral.bullmq.connection import Address, blocking_client, pooled_client
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
@@ -107,12 +107,11 @@ class CorralQueue:
 
     def step(self, token: str, slots: int, settled: list[Settlement], *, now: int) -> Answer:
         step = self._loop.run(self._consumer.step(token, slots, settled, now_ms=now))
-        jobs = [Fetched(*values) for values in step.jobs]
-        return Answer(
-            dict(step.problems),
-            [
-                (j.id.decode(), j.data.decode(), json.loads(j.options), int(j.attempts_started or 0) + 1)
-                for j in jobs
-            ],
-            step.rate_ttl_ms,
-        )
+        jobs = [Fetched(*values) for values in cast("list[list[bytes]]", step.jobs)]
+        return Answer(dict(step.problems), [_fetched(job) for job in jobs], step.rate_ttl_ms)
+
+
+def _fetched(job: Fetched) -> tuple[str, str, dict[str, Any], int]:
+    """Id, data, opts, and which run this is."""
+    started = int(job.attempts_started or 0) + 1
+    return job.id.decode(), (job.data or b"").decode(), json.loads(job.options or b"null"), started

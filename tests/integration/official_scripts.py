@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import msgpack
+from msgspec import msgpack
 from redis import Redis
 
 
@@ -48,17 +48,16 @@ class OfficialQueue:
     # Adding
 
     def add(self, name: str, data: str, opts: dict[str, Any], *, job_id: str, now: int) -> str:
-        arguments = msgpack.packb([self.base, job_id, name, now, None, None, None, None, None])
-        args = [arguments, data, msgpack.packb(opts), now]
+        arguments = msgpack.encode([self.base, job_id, name, now, None, None, None, None, None])
+        args = [arguments, data, msgpack.encode(opts), now]
         if opts.get("delay"):
-            return self._run(
-                "addDelayedJob", ["marker", "meta", "id", "delayed", "completed", "events"], args
-            )
+            keys = ["marker", "meta", "id", "delayed", "completed", "events"]
+            return str(self._run("addDelayedJob", keys, args))
         if opts.get("priority"):
             keys = ["marker", "meta", "id", "prioritized", "delayed", "completed", "active", "events", "pc"]
-            return self._run("addPrioritizedJob", keys, args)
+            return str(self._run("addPrioritizedJob", keys, args))
         keys = ["wait", "paused", "meta", "id", "completed", "delayed", "active", "events", "marker"]
-        return self._run("addStandardJob", keys, args)
+        return str(self._run("addStandardJob", keys, args))
 
     # Working
 
@@ -67,7 +66,7 @@ class OfficialQueue:
     ) -> tuple[str | None, dict[str, str], int]:
         """(job id, its hash, milliseconds until the rate limit allows more) of one moveToActive."""
         options = {"token": token, "lockDuration": lock_ms, "limiter": limiter, "name": worker}
-        args = [self.base, now, msgpack.packb(options)]
+        args = [self.base, now, msgpack.encode(options)]
         raw, job_id, rate_ttl, _ = self._run("moveToActive", [*FEED_KEYS, "marker"], args)
         if not raw:
             return None, {}, int(rate_ttl)
@@ -81,7 +80,7 @@ class OfficialQueue:
         now: int,
         target: str,
         value: str,
-        keep: dict[str, int],
+        keep: dict[str, float],
         attempts: int,
         fields: list[str] | None = None,
     ) -> int:
@@ -112,14 +111,15 @@ class OfficialQueue:
             "rdof": False,
         }
         prop = "returnvalue" if target == "completed" else "failedReason"
-        args = [job_id, now, prop, value, target, "", self.base, msgpack.packb(options)]
-        return self._run("moveToFinished", keys, args + ([msgpack.packb(fields)] if fields else []))
+        args = [job_id, now, prop, value, target, "", self.base, msgpack.encode(options)]
+        args += [msgpack.encode(fields)] if fields else []
+        return int(self._run("moveToFinished", keys, args))
 
     def retry_now(self, job_id: str, token: str, *, now: int, lifo: bool, fields: list[str]) -> int:
         keys = ["active", "wait", "paused", f".{job_id}", "meta", "events", "delayed", "prioritized", "pc"]
         push = "RPUSH" if lifo else "LPUSH"
-        args = [self.base, now, push, job_id, token, msgpack.packb(fields)]
-        return self._run("retryJob", [*keys, "marker", "stalled"], args)
+        args = [self.base, now, push, job_id, token, msgpack.encode(fields)]
+        return int(self._run("retryJob", [*keys, "marker", "stalled"], args))
 
     def delay(
         self, job_id: str, token: str, *, now: int, delay_ms: int, spend: bool, fields: list[str]
@@ -136,13 +136,13 @@ class OfficialQueue:
             "stalled",
             "wait",
         ]
-        packed = msgpack.packb(fields) if fields else ""
+        packed = msgpack.encode(fields) if fields else ""
         args = [self.base, now, job_id, token, delay_ms, "0" if spend else "1", packed, "0"]
-        return self._run("moveToDelayed", [*keys, "wait", "limiter", "pc"], args)
+        return int(self._run("moveToDelayed", [*keys, "wait", "limiter", "pc"], args))
 
     def put_back(self, job_id: str, token: str) -> int:
         keys = ["active", "wait", "stalled", "paused", "meta", "limiter", "prioritized", "marker", "events"]
-        return self._run("moveJobFromActiveToWait", keys, [job_id, token, self.base + job_id])
+        return int(self._run("moveJobFromActiveToWait", keys, [job_id, token, self.base + job_id]))
 
     # Steering
 

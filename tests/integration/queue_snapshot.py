@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
@@ -21,8 +21,8 @@ BOUNDS = {"list": (0, -1), "zset": (0, -1, "WITHSCORES"), "stream": ("-", "+")}
 
 def snapshots(redis: Redis, *bases: str) -> list[dict[str, Any]]:
     """Everything under each queue's prefix, by suffix; three round trips, since tests take thousands."""
-    keys = sorted(redis.keys("*"))
-    pipe = redis.pipeline(transaction=False)
+    keys: list[str] = sorted(cast("list[str]", redis.keys("*")))
+    pipe: Any = redis.pipeline(transaction=False)
     for key in keys:
         pipe.type(key)
     types = dict(zip(keys, pipe.execute(), strict=True))

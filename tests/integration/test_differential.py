@@ -43,7 +43,8 @@ START_MS = 1_750_000_000_000
 LOCK_MS = 3_600_000
 WORKER = "w-1"
 
-#: Enough to find each of twenty faults put into the scripts on purpose; a long run sets the variable.
+#: Enough to find 19 of 21 faults put into the scripts on purpose (the others: test_differential_cases.py).
+#: A long run sets the variable.
 EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "40"))
 
 
@@ -126,8 +127,14 @@ def settle_officially(queue: OfficialQueue, held: Held, outcome: Outcome, now: i
         case "retry":
             return queue.retry_now(held.job_id, held.token, now=now, lifo=outcome.lifo, fields=reason)
         case "delay":
-            how = {"delay_ms": outcome.delay, "spend": outcome.spend, "fields": list(outcome.fields)}
-            return queue.delay(held.job_id, held.token, now=now, **how)
+            return queue.delay(
+                held.job_id,
+                held.token,
+                now=now,
+                delay_ms=outcome.delay,
+                spend=outcome.spend,
+                fields=list(outcome.fields),
+            )
         case _:
             return queue.put_back(held.job_id, held.token)
 
@@ -229,12 +236,6 @@ class BothSides(RuleBasedStateMachine):
         for job_id in (i for i, code in problems.items() if code == wire.NOT_ACTIVE):
             self.redis.delete(*(base + job_id for base in self.bases))
 
-        self.check()
-
-    @rule(ms=st.sampled_from([1, 51, 61_000]))
-    def advance(self, ms: int) -> None:
-        self.now += ms
-
     @rule(how=st.sampled_from(["open", "open", "pause", "one at once", "three at once", "rate 1", "rate 3"]))
     def steer(self, how: str) -> None:
         for queue in self.steering:
@@ -262,9 +263,9 @@ class BothSides(RuleBasedStateMachine):
     def disturb(self, what: str) -> None:
         """What others do: sleeping workers, the stalled sweep, other workers, people."""
         # Jobs with an id of their own may come back under it, so trouble with them would mix two jobs.
-        held = next((h.job_id for h in self.held if h.job_id.isdecimal()), None)
+        held = next((h.job_id for h in self.held if h.job_id.isdecimal()), "")
         if what not in ("marker taken", "swept"):
-            if held is None:
+            if not held:
                 return
             if what != "sentenced":
                 self.troubled.add(held)

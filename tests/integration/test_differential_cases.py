@@ -66,20 +66,27 @@ def pair(redis_url: str) -> Iterator[Pair]:
     loop.close()
 
 
-@pytest.mark.parametrize("keep", [Keep(), Keep(count=0), Keep(count=1700), Keep(count=1, age=10)])
+@pytest.mark.parametrize("keep", [Keep(), Keep(count=0), Keep(count=900), Keep(count=1, age=10)])
 @pytest.mark.parametrize("failing", [False, True])
 def test_a_batch_above_every_chunk_is_settled_like_its_jobs(pair: Pair, keep: Keep, failing: bool) -> None:
     for base in pair.bases:  # trimmed once a batch here and once a job there; see the last test
         pair.redis.hset(f"{base}meta", "opts.maxLenEvents", 100_000)
-    pair.add_in_steps(2_300)
-    ids = pair.fetch(2_300)
-    assert len(ids) == 2_300
+    pair.add_in_steps(1_050)
+    ids = pair.fetch(1_050)
+    assert len(ids) == 1_050
     target, prop = ("failed", "reason") if failing else ("completed", "1")
-    bounds = {k: v for k, v in (("count", keep.count), ("age", keep.age)) if v is not None} or {"count": -1}
+    bounds = {k: float(v) for k, v in (("count", keep.count), ("age", keep.age)) if v is not None}
     for job_id in ids:
         fields = ["failedReason", prop, "stacktrace", "[]"] if failing else None
         code = pair.official.finish(
-            job_id, "t:1", now=NOW, target=target, value=prop, keep=bounds, attempts=1, fields=fields
+            job_id,
+            "t:1",
+            now=NOW,
+            target=target,
+            value=prop,
+            keep=bounds or {"count": -1},
+            attempts=1,
+            fields=fields,
         )
         assert code == 0
     settled = [
@@ -132,8 +139,10 @@ def test_a_sentence_of_the_sweep_is_taken_off_when_the_job_has_failed(pair: Pair
         pair.redis.hset(f"{base}1", "defa", "job stalled more than allowable limit")
     (job_id,) = pair.fetch(1)
     fields = ["failedReason", "no", "stacktrace", "[]"]
-    how = {"target": "failed", "value": "no", "keep": {"count": -1}, "attempts": 1, "fields": fields}
-    assert pair.official.finish(job_id, "t:1", now=NOW, **how) == 0
+    code = pair.official.finish(
+        job_id, "t:1", now=NOW, target="failed", value="no", keep={"count": -1}, attempts=1, fields=fields
+    )
+    assert code == 0
     pair.ours.step("t:2", 0, [wire.failed(job_id, "t:1", "no", "[]", Keep(), 1)], now=NOW)
     pair.assert_equal()
 

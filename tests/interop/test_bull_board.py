@@ -42,6 +42,7 @@ async def board(redis_url: str, node: Node) -> AsyncIterator[Board]:
 async def overview(board: Board, status: str = "latest") -> dict[str, Any]:
     answer = await board.get("/api/queues", params={"activeQueue": "image-processing", "status": status})
     assert answer.status_code == 200, answer.text
+    queue: dict[str, Any]
     (queue,) = answer.json()["queues"]
     return queue
 
@@ -49,7 +50,8 @@ async def overview(board: Board, status: str = "latest") -> dict[str, Any]:
 async def job_page(board: Board, job_id: str) -> dict[str, Any]:
     answer = await board.get(f"/api/queues/image-processing/{job_id}")
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    page: dict[str, Any] = answer.json()
+    return page
 
 
 async def test_the_board_shows_our_queue_jobs_logs_and_workers(

@@ -18,7 +18,7 @@ def queue(redis_url: str) -> Queue:
     async def child(job: JobContext, data: dict[str, Any]) -> int:
         if data.get("fails"):
             raise ValueError("the child broke")
-        return data["n"] * 10
+        return int(data["n"]) * 10
 
     @queue.job("parent")
     async def parent(job: JobContext, data: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from node_process import Node, Workers
+from node_process import Node, NodeProcess, Workers
 
 from corral import JobContext, Priority, Queue, Retry
 
@@ -57,7 +57,7 @@ async def _noop(job: JobContext) -> None:
     pass
 
 
-async def _until(client: object, count: int) -> None:
+async def _until(client: NodeProcess, count: int) -> None:
     """A worker's name is set when its blocking connection opens, a moment after it started."""
     async with asyncio.timeout(20):
         while await client.call("workersCount") != count:

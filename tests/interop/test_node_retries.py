@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from node_process import Node, Workers
+from node_process import Node, NodeProcess, Workers
 from redis.asyncio import Redis
 
 from corral import JobContext, Queue, Retry, RetryAfter, Snooze, Unrecoverable
@@ -50,7 +52,8 @@ async def test_attempts_and_exponential_waits_of_the_producer_hold(
             score = await redis.zscore("bull:failing:delayed", job_id)
             assert score is not None
             assert int(score) // 4096 == int(event["delay"])
-            [(stream_id, _)] = await redis.xrevrange("bull:failing:events", count=1)
+            latest: Any = await redis.xrevrange("bull:failing:events", count=1)
+            stream_id = latest[0][0]
             assert abs(int(event["delay"]) - delay - int(stream_id.split("-")[0])) < CLOCKS
 
             job = await client.call("job", job_id)
@@ -76,7 +79,7 @@ async def test_attempts_and_exponential_waits_of_the_producer_hold(
         await client.call("wait", job_id, 5_000)
 
 
-async def _nth_delay(client: object, job_id: str, number: int) -> dict[str, str]:
+async def _nth_delay(client: NodeProcess, job_id: str, number: int) -> dict[str, str]:
     """The job's number-th `delayed` event."""
     await client.until(lambda: client.events_of(job_id).count("delayed") >= number, f"delay {number}")
     return [e for e in client.events if e["event"] == "delayed" and e["jobId"] == job_id][number - 1]
