@@ -14,6 +14,7 @@ from corral.observe.logs import configure_logs
 def up(
     *,
     api_port: int = 3000,
+    dashboard_port: int | None = None,
     host: str = "127.0.0.1",
     data_dir: Path = Path(".corral"),
     processes: int = 1,
@@ -25,6 +26,7 @@ def up(
     Parameters
     ----------
     api_port: port of the HTTP API; 0 takes a free one
+    dashboard_port: kept for the dashboard, which this version does not have yet
     host: address the HTTP API listens on
     data_dir: where the embedded server, images and keys are kept
     processes: worker processes
@@ -32,6 +34,8 @@ def up(
     json: print where the service listens as JSON, and log lines as JSON
     """
     configure_logs(json=json or None)
+    if dashboard_port is not None:
+        errors.print("This version has no dashboard yet; --dashboard-port has no effect.")
 
     async def run() -> int:
         stack = Stack(data_dir=data_dir, host=host, api_port=api_port, processes=processes, sandbox=sandbox)
