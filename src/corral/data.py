@@ -83,7 +83,7 @@ def decode_json(raw: bytes) -> Any:
 def _schema_of_model(data_type: type) -> dict[str, Any]:
     if issubclass(data_type, pydantic.BaseModel):
         return {}
-    raise NotImplementedError
+    raise NotImplementedError  # msgspec's word for a type that this hook does not know
 
 
 def _read_model(data_type: type, value: Any) -> Any:

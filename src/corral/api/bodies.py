@@ -92,7 +92,6 @@ _job = msgspec.json.Decoder(JobRequest)
 _bulk = msgspec.json.Decoder(BulkRequest)
 _bulk_parts = msgspec.json.Decoder(_BulkParts)
 _bulk_job = msgspec.json.Decoder(BulkJob)
-_anything = msgspec.json.Decoder()
 
 _JOB_FIELDS = JobRequest.__struct_encode_fields__
 _BULK_FIELDS = BulkRequest.__struct_encode_fields__ + BulkJob.__struct_encode_fields__
@@ -132,12 +131,6 @@ def bulk_request(body: bytes) -> Sequence[BulkJob]:
         raise Refused(problems.invalid("No job was added", tuple(wrong[:MAX_ERRORS]))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(problems.malformed(error, body)) from None
-
-
-def any_json(body: bytes) -> object:
-    """Decode any JSON value."""
-    check_utf8(body)
-    return _decoded(_anything, body, "The body is not valid")
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes, what: str) -> Any:
