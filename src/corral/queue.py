@@ -173,7 +173,7 @@ class Queue:
         return decode_json
 
     async def _send(self, bound: _Bound, jobs: NewJobs) -> Added:
-        # Spelled out instead of `with self._redis_errors()`: every job comes through here.
+        # Spelled out instead of `with self.redis_errors()`: every job comes through here.
         try:
             if not bound.layout_checked:
                 check_layout(self.name, await reader.version(bound.client, self.keys()))
@@ -186,8 +186,8 @@ class Queue:
 
     async def get(self, job_id: str) -> Job | None:
         """A job with its state, or None. One round trip. Raises RedisUnavailable."""
-        with self._redis_errors():
-            found = (await reader.find(self._bind().client, [self.keys()], job_id))[0]
+        with self.redis_errors():
+            found = (await reader.find(self.client(), [self.keys()], job_id))[0]
         return None if found is None else self._job(*found)
 
     def _job(self, record: JobRecord, state: str) -> Job:
@@ -197,17 +197,17 @@ class Queue:
 
     async def counts(self) -> dict[str, int]:
         """Jobs by state. One round trip."""
-        with self._redis_errors():
-            return (await reader.counts(self._bind().client, [self.keys()]))[0]
+        with self.redis_errors():
+            return (await reader.counts(self.client(), [self.keys()]))[0]
 
     async def logs(self, job_id: str, start: int = 0, end: int = -1) -> list[str]:
         """Log rows of a job, oldest first. One round trip."""
-        with self._redis_errors():
-            return await reader.logs(self._bind().client, self.keys(), job_id, start, end)
+        with self.redis_errors():
+            return await reader.logs(self.client(), self.keys(), job_id, start, end)
 
     async def outcome(self, job_id: str) -> Outcome:
         """Wait for a job's end; `Job.result` is the comfortable face of this."""
-        with self._redis_errors():
+        with self.redis_errors():
             return await self._bind().results.outcome(job_id)
 
     # Signals
@@ -217,10 +217,8 @@ class Queue:
 
         A signal that nobody waits for yet is kept for 7 days. Signals are not bound to a queue.
         """
-        with self._redis_errors():
-            return await send_signal(
-                self._bind().client, self.keys().prefix, signal, encode(payload).decode()
-            )
+        with self.redis_errors():
+            return await send_signal(self.client(), self.keys().prefix, signal, encode(payload).decode())
 
     # Connecting
 
@@ -244,8 +242,13 @@ class Queue:
         self._current = bound
         return bound
 
+    def client(self) -> aioredis.Redis:
+        """The running loop's client, for what is built on a queue (its schedules, groups, administration)."""
+        return self._bind().client
+
     @contextlib.contextmanager
-    def _redis_errors(self) -> Iterator[None]:
+    def redis_errors(self) -> Iterator[None]:
+        """Turns what redis-py raises into RedisUnavailable."""
         try:
             yield
         except (RedisError, OSError) as error:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import structlog
@@ -17,7 +15,7 @@ from corral.bullmq import consumer as wire
 from corral.bullmq.codec import append_stacktrace, decode_options, whole
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import signal_key
-from corral.context import WAIT_FIELD, JobContext, Suspended, ThreadJobContext, Wait
+from corral.context import WAIT_FIELD, JobContext, Suspended, Wait
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import (
@@ -31,6 +29,7 @@ from corral.errors import (
     Unrecoverable,
 )
 from corral.queue import Queue
+from corral.worker.invoke import Invoker
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan
 from corral.worker.slots import Slot
 
@@ -42,9 +41,6 @@ UNKNOWN_NAME_SECONDS = 30.0
 #: Held so long in all, it goes to the dead letters.
 UNKNOWN_NAME_LIMIT_SECONDS = 24 * 3600.0
 UNKNOWN_FIELD = "corral:unknown"
-
-#: Said of a timeout, since it is the truth about threads.
-THREAD_GOES_ON = "It runs in a thread, which cannot be stopped: what it does goes on."
 
 #: A job whose process died so often goes to the dead letters.
 MAX_KILLS = 2
@@ -68,7 +64,7 @@ class Executor:
         self._consumer = consumer
         self._held = held
         self._finish = finish
-        self._threads = threads
+        self._invoker = Invoker(threads)
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
@@ -138,7 +134,7 @@ class Executor:
                     else definition.handler(context)
                 )
             else:
-                result = await self._run_in_thread(slot, definition, context, data)
+                result = await self._invoker.outside(slot, definition, context, data)
             value = "null" if result is None else _encode_result(result)
             return wire.completed(job_id, token, value, plan.completed)
         except Suspended as wait:
@@ -167,22 +163,6 @@ class Executor:
             if inner is not None:
                 return self._suspend(inner, job_id, token)
             return self._settle_error(error, plan, attempt, job, job_id, token)
-
-    async def _run_in_thread(
-        self, slot: Slot, definition: JobDefinition, context: JobContext, data: Any
-    ) -> Any:
-        thread_context = ThreadJobContext(context, self._loop)
-        arguments = (thread_context, data) if definition.takes_data else (thread_context,)
-        variables = contextvars.copy_context()
-        call = partial(variables.run, _call, definition.handler, *arguments)
-        try:
-            return await self._loop.run_in_executor(self._threads, call)
-        except asyncio.CancelledError:
-            if isinstance(slot.stopped_by, AttemptTimeout):
-                slot.stopped_by = AttemptTimeout(
-                    f"The attempt of job {context.id} took longer than its time limit. {THREAD_GOES_ON}"
-                )
-            raise
 
     def _settle_error(
         self, error: BaseException, plan: Plan, attempt: int, job: Fetched, job_id: str, token: str
@@ -267,13 +247,6 @@ async def _forget_cancellations(task: asyncio.Task[None]) -> None:
         task.uncancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.sleep(0)
-
-
-def _call(handler: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return handler(*arguments)
-    except StopIteration as error:  # a future refuses it, and the job would never end
-        raise RuntimeError("The handler raised StopIteration.") from error
 
 
 def _encode_result(result: Any) -> str:
