@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
+from corral.bullmq import consumer as wire
 from corral.bullmq.connection import Address, blocking_client, pooled_client
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import QueueKeys
@@ -68,17 +69,26 @@ async def _called(make: Any, *args: Any) -> Any:
 class Answer:
     problems: dict[str, int]
     fetched: list[tuple[str, str, dict[str, Any], int]]
+    #: What each fetched job is held by.
+    tokens: list[str]
     rate_ttl: int
 
 
 class CorralQueue:
     def __init__(
-        self, loop: Loop, keys: QueueKeys, worker: str, lock_ms: int, limit: RateLimit | None
+        self, loop: Loop, keys: QueueKeys, worker: str, lock_ms: int, limit: RateLimit | None, feed: str = ""
     ) -> None:
+        """With a `feed`, jobs that never ran get no lock when they are fetched."""
         self._loop = loop
         self._producer = loop.run(_called(Producer, loop.client, keys))
         self._consumer = Consumer(
-            loop.client, loop.blocking, keys, worker=worker, lock_seconds=lock_ms / 1000, rate_limit=limit
+            loop.client,
+            loop.blocking,
+            keys,
+            worker=worker,
+            lock_seconds=lock_ms / 1000,
+            rate_limit=limit,
+            feed=feed,
         )
 
     def add(self, name: str, batch: list[Spec], *, now: int) -> list[str]:
@@ -106,9 +116,13 @@ class CorralQueue:
         return self._loop.run(send())
 
     def step(self, token: str, slots: int, settled: list[Settlement], *, now: int) -> Answer:
-        step = self._loop.run(self._consumer.step(token, slots, settled, now_ms=now))
+        record = self._consumer.next_record()
+        step = self._loop.run(self._consumer.step(token, slots, settled, record=record, now_ms=now))
         jobs = [Fetched(*values) for values in cast("list[list[bytes]]", step.jobs)]
-        return Answer(dict(step.problems), [_fetched(job) for job in jobs], step.rate_ttl_ms)
+        tokens = [
+            step.stamp if record and len(values) == wire.STAMPED_VALUES else token for values in step.jobs
+        ]
+        return Answer(dict(step.problems), [_fetched(job) for job in jobs], tokens, step.rate_ttl_ms)
 
 
 def _fetched(job: Fetched) -> tuple[str, str, dict[str, Any], int]:

@@ -125,6 +125,37 @@ async def test_a_handler_that_blocks_the_loop_keeps_its_lock(
     assert runs == [1]
 
 
+async def test_a_job_gets_its_lock_when_it_has_run_for_a_moment(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORRAL_LOCK_SECONDS", "30")
+    monkeypatch.setenv("CORRAL_STALLED_SECONDS", "30")
+    queue = make_queue()
+    keys = queue.keys()
+    seen: list[bool] = []
+    gate = asyncio.Event()
+
+    @queue.job("build")
+    async def build(job: JobContext, data: str) -> None:
+        lock = f"{keys.job(job.id)}:lock"
+        seen.append(bool(await redis.exists(lock)))
+        if data == "long":
+            await eventually(lambda: redis.exists(lock))
+            assert await redis.pttl(lock) > 20_000
+            await job.checkpoint({"held": True})
+            await gate.wait()
+
+    start_worker(queue)
+    short = await queue.add("build", "short")
+    await short.result(timeout=15)
+    job = await queue.add("build", "long")
+    await eventually(lambda: redis.hexists(keys.job(job.id), "corral:checkpoint"))
+    gate.set()
+    await job.result(timeout=15)
+    assert seen == [False, False]
+    assert not [key async for key in redis.scan_iter(f"{keys.base}*:lock")]
+
+
 # Fenced
 
 ENDS: dict[str, Callable[[], Any]] = {
@@ -138,7 +169,7 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-@pytest.mark.parametrize("loss", ["stolen", "expired"])
+@pytest.mark.parametrize("loss", ["stolen", "expired", "fetched elsewhere", "swept"])
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("attempts", [1, 3])
 async def test_a_worker_that_lost_its_lock_cannot_write_the_end(
@@ -146,17 +177,25 @@ async def test_a_worker_that_lost_its_lock_cannot_write_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("CORRAL_LOCK_SECONDS", "30")
-    monkeypatch.setenv("CORRAL_STALLED_SECONDS", "30")
+    # Where sweeps come sooner than locks run out, a job is locked when it is fetched; else later, if at all.
+    has_lock = loss in ("stolen", "expired")
+    monkeypatch.setenv("CORRAL_STALLED_SECONDS", "20" if has_lock else "30")
     queue = make_queue(retry=Retry(attempts=attempts, backoff="fixed", delay=0))
     keys = queue.keys()
 
     @queue.job("build")
     async def build(job: JobContext) -> Any:
         lock = f"{keys.job(job.id)}:lock"
+        assert await redis.exists(lock) == has_lock
         if loss == "stolen":
             await redis.set(lock, "another's:1")
-        else:
+        elif loss == "expired":
             await redis.delete(lock)
+        elif loss == "fetched elsewhere":
+            await redis.hset(keys.job(job.id), mapping={"processedOn": "1750000000000", "ats": 2})
+        else:
+            await redis.lmove(keys.active, keys.wait, "RIGHT", "RIGHT")
+            running.worker.stop()  # it would fetch the job again
         return ENDS[end]()
 
     running = await start_worker(queue).ready()
@@ -165,8 +204,10 @@ async def test_a_worker_that_lost_its_lock_cannot_write_the_end(
     await eventually(lambda: feed.state.lost == 1)
     stored = await redis.hgetall(keys.job(job.id))
     assert not {"finishedOn", "returnvalue", "failedReason", "atm", "stacktrace"} & stored.keys()
-    assert await redis.lrange(keys.active, 0, -1) == [job.id]  # where its new owner has it
-    assert await redis.exists(keys.completed, keys.failed, keys.delayed, keys.wait) == 0
+    place = keys.wait if loss == "swept" else keys.active  # where its new owner has it
+    assert await redis.lrange(place, 0, -1) == [job.id]
+    others = {keys.completed, keys.failed, keys.delayed, keys.wait, keys.active} - {place}
+    assert await redis.exists(*others) == 0
     if loss == "stolen":
         assert await redis.get(f"{keys.job(job.id)}:lock") == "another's:1"
     events = [e["event"] for _, e in await redis.xrange(keys.events)]

@@ -179,14 +179,14 @@ async def test_a_fetch_that_is_lost_while_others_are_recovered_is_not_forgotten(
     (feed,) = running.feeds
     recovered: list[list[str]] = []
 
-    async def recover(tokens: list[str]) -> list[str]:
-        recovered.append(tokens.copy())
+    async def recover(records: list[str]) -> list[str]:
+        recovered.append(records.copy())
         if len(recovered) == 1:
-            feed._lost_tokens.append("second")  # by the other call
+            feed._lost_records.append("second")  # by the other call
         return []
 
     monkeypatch.setattr(feed._consumer, "recover", recover)
-    feed._lost_tokens.append("first")
+    feed._lost_records.append("first")
     feed._look_again()
     await eventually(lambda: len(recovered) == 2)
     assert recovered == [["first"], ["second"]]

@@ -45,7 +45,7 @@ async def test_what_runs_may_end_and_nothing_new_is_taken(queue: Queue, start_wo
     gate.set()
     async with asyncio.timeout(15):
         await running.task
-    assert started == [0, 1, 2]
+    assert sorted(started) == [0, 1, 2]  # two fetches are under way at once
     for job in jobs[:3]:
         await job.refresh()
         assert (job.status, job.result_value) == ("completed", job.data)

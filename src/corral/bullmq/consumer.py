@@ -22,6 +22,13 @@ COMPLETED, FAILED, RETRY, DELAY, PUT_BACK = 1, 2, 3, 4, 5
 #: Answers of step.lua for a job it did not settle.
 JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN = -1, -2, -3, 1, -6
 
+#: Records of what was fetched last, used in turn. A worker has two calls under way, and asks for what a lost
+#: answer held before it fetches again.
+RECORDS = 4
+
+#: How many values step.lua gives of a job that has no lock yet.
+STAMPED_VALUES = 5
+
 #: How long a signal's waiting side is remembered past its time-out.
 SIGNAL_MARGIN_MS = 3_600_000
 
@@ -88,6 +95,11 @@ class Step:
     now_ms: int
     stopped: bool
 
+    @property
+    def stamp(self) -> str:
+        """What a job that this call fetched without a lock is held by."""
+        return f"@{self.now_ms}"
+
 
 class Consumer:
     """One worker's view of one queue."""
@@ -101,12 +113,17 @@ class Consumer:
         worker: str,
         lock_seconds: float,
         rate_limit: RateLimit | None,
+        feed: str = "",
     ) -> None:
+        """`feed` is unique among all that fetch from this queue; without it, every job is locked at once."""
         self.keys = keys
         self._client = client
         self._blocking = blocking
         self._worker = worker
         self._lock_ms = round(lock_seconds * 1000)
+        self._lock_text = str(self._lock_ms)
+        self._records = [keys.fetched(feed, n) for n in range(RECORDS)] if feed else [""]
+        self._calls = 0
         self._limit = (rate_limit.jobs, round(rate_limit.per * 1000)) if rate_limit else (0, 0)
         self._step = ours("step")
         self._step_keys = [
@@ -124,10 +141,34 @@ class Consumer:
             keys.failed,
         ]
 
-    async def step(self, token: str, slots: int, settled: list[Settlement], *, now_ms: int = 0) -> Step:
-        """Settle jobs and fetch up to `slots`. One round trip. `now_ms` 0: the server's clock."""
+    @property
+    def defers_locks(self) -> bool:
+        return self._records != [""]
+
+    def next_record(self) -> str:
+        """Where the next fetch is written down; `recover` reads it if its answer gets lost."""
+        self._calls += 1
+        return self._records[self._calls % len(self._records)]
+
+    async def step(
+        self, token: str, slots: int, settled: list[Settlement], *, record: str = "", now_ms: int = 0
+    ) -> Step:
+        """Settle jobs and fetch up to `slots`. One round trip. `now_ms` 0: the server's clock.
+
+        With a `record`, jobs that never ran are held by their stamp (`Step.stamp`), else all by `token`.
+        """
         argument = _pack(
-            (self.keys.base, now_ms, token, self._lock_ms, self._worker, slots, *self._limit, settled)
+            (
+                self.keys.base,
+                now_ms,
+                token,
+                self._lock_text,
+                self._worker,
+                slots,
+                *self._limit,
+                settled,
+                record,
+            )
         )
         problems, jobs, rate_ttl, due, now, stopped = await self._step(
             self._client, self._step_keys, argument
@@ -227,14 +268,14 @@ class Consumer:
         )
         return [job_id.decode() for job_id in ids]
 
-    async def recover(self, tokens: list[str]) -> list[str]:
-        """Put back jobs fetched by calls whose answer was lost. One round trip, O(active)."""
+    async def recover(self, records: list[str]) -> list[str]:
+        """Put back jobs fetched by calls whose answer was lost. One round trip."""
         keys = self.keys
         ids = await ours("recover")(
             self._client,
             [keys.active, keys.wait, keys.prioritized, keys.stalled, keys.meta, keys.marker, keys.events],
             keys.base,
-            _pack(tokens),
+            _pack(records),
         )
         return [job_id.decode() for job_id in ids]
 
@@ -255,12 +296,17 @@ class Consumer:
         """Write a field of a job this worker holds. One round trip. False: the lock is no longer ours."""
         stored = await ours("store")(
             self._client,
-            [self.keys.job(job_id), f"{self.keys.job(job_id)}:lock"],
+            [self.keys.job(job_id), f"{self.keys.job(job_id)}:lock", self.keys.active],
             token,
             field,
             value,
+            job_id,
         )
         return bool(stored)
+
+    async def release_lock(self, job_id: str, token: str) -> None:
+        """Delete the lock of a job if it is still this one. One round trip."""
+        await official("releaseLock")(self._client, [f"{self.keys.job(job_id)}:lock"], token, "0")
 
     async def signal_payload(self, signal: str) -> bytes | None:
         """The payload of a signal that came. One round trip."""
@@ -268,19 +314,17 @@ class Consumer:
         return None if payload is None else bytes(payload)
 
 
-def extend_locks(
-    client: redis.Redis, keys: QueueKeys, locks: dict[str, str], lock_seconds: float
-) -> list[str]:
-    """Renew locks (job id to token). One round trip. Returns the ids whose lock is no longer ours.
+def keep_locks(client: redis.Redis, keys: QueueKeys, locks: dict[str, str], lock_seconds: float) -> list[str]:
+    """Renew locks (job id to token), or write them for the first time. One round trip.
 
-    Blocking: it runs in a thread of its own, so that a busy event loop costs no lock.
+    Returns the ids that are no longer ours. Blocking: it runs in a thread of its own, so that a busy event
+    loop costs no lock.
     """
-    ids = official("extendLocks").run_sync(
+    ids = ours("keep_locks").run_sync(
         client,
-        [keys.stalled],
+        [keys.active, keys.stalled],
         keys.base,
-        _pack(list(locks.values())),
-        _pack(list(locks)),
         round(lock_seconds * 1000),
+        _pack(list(locks.items())),
     )
     return [job_id.decode() for job_id in ids]

@@ -71,6 +71,10 @@ class QueueKeys:
         digest = hashlib.blake2b(idempotency_key.encode(), digest_size=16).hexdigest()
         return f"corral:{self.prefix}:{self.name}:once:{digest}"
 
+    def fetched(self, feed: str, number: int) -> str:
+        """What a feed fetched last, in case the answer gets lost."""
+        return f"corral:{self.prefix}:{self.name}:fetched:{feed}:{number}"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"

@@ -84,7 +84,7 @@ class Feed:
         self._limited = False  # it has jobs, and the rate limit keeps them
         self._calls = 0
         self._sequence = 0
-        self._lost_tokens: list[str] = []
+        self._lost_records: list[str] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._draining = False
@@ -121,7 +121,7 @@ class Feed:
         settled, self._finished = self._finished, []
         if settled:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await self._consumer.step("", 0, settled)
+                await self._consumer.step("", 0, self.locks.with_marks(settled))
         self.locks.held.clear()
 
     async def _keep_going(self, part: Callable[[], Awaitable[None]]) -> None:
@@ -192,16 +192,18 @@ class Feed:
             settled, self._finished = self._finished, []
         self._sequence += 1
         token = f"{self._worker}:{self._sequence}"
+        sent = self.locks.with_marks(settled)
+        record = self._consumer.next_record() if want else ""
         hints = self._hints
         self._reserved += want
         self._calls += 1
         try:
-            if self._lost_tokens:
+            if self._lost_records:
                 await self._recover()
-            step = await self._consumer.step(token, want, settled)
+            step = await self._consumer.step(token, want, sent, record=record)
         except (RedisError, OSError, TimeoutError) as error:
-            if want:
-                self._lost_tokens.append(token)
+            if record:
+                self._lost_records.append(record)
             self._finished = settled + self._finished
             await self.outage.wait(error)
             return
@@ -215,7 +217,7 @@ class Feed:
             self._more = True
         self._take(step, token, want, hinted=hints != self._hints)
         if settled:
-            await self._settled(settled, step)
+            await self._settled(settled, sent, step)
         if self._calls == 0 or self._more:
             self._wake.set()
 
@@ -239,9 +241,10 @@ class Feed:
             self._idle.note(step, found_all=len(jobs) == want)
         if not jobs:
             return
-        held = self.locks.held
+        held, stamp = self.locks.held, step.stamp
+        first = wire.STAMPED_VALUES if self._consumer.defers_locks else 0
         for values in jobs:
-            held[values[0].decode()] = token  # type: ignore[union-attr]  # the id is always there
+            held[values[0].decode()] = stamp if len(values) == first else token  # type: ignore[union-attr]  # the id is always there
         self._occupied += len(jobs)
         self.state.fetched += len(jobs)
         if self._stopping:
@@ -250,8 +253,12 @@ class Feed:
         else:
             self._slots.submit(jobs)
 
-    async def _settled(self, settled: list[Settlement], step: Step) -> None:
+    async def _settled(self, settled: list[Settlement], sent: list[Settlement], step: Step) -> None:
         held = self.locks.held
+        for job_id, token in self.locks.strays(sent):
+            # Written while the call was under way; else it would run out by itself.
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await self._consumer.release_lock(job_id, token)
         self.state.settled += len(settled)
         problems = dict(step.problems) if step.problems else None
         if problems:
@@ -320,8 +327,8 @@ class Feed:
     # Living without Redis
 
     async def _recover(self) -> None:
-        tokens = self._lost_tokens.copy()  # the other call may lose one meanwhile
-        ids = await self._consumer.recover(tokens)
-        self._lost_tokens = [token for token in self._lost_tokens if token not in tokens]
+        records = self._lost_records.copy()  # the other call may lose one meanwhile
+        ids = await self._consumer.recover(records)
+        self._lost_records = [record for record in self._lost_records if record not in records]
         if ids:
             log.info("jobs_recovered", queue=self.queue.name, jobs=len(ids))

@@ -167,6 +167,10 @@ class Worker:
     def _make_feed(
         self, queue: Queue, client: Any, block: Any, threads: ThreadPoolExecutor, settings: Settings
     ) -> Feed:
+        # The pid alone is not unique: a container's is 1 on every host.
+        name = f"{self.name}:{os.urandom(6).hex()}"
+        # A sweep that comes sooner than a lock runs out could take a job before its lock is written.
+        may_defer = settings.stalled_seconds >= settings.lock_seconds
         consumer = Consumer(
             client,
             block,
@@ -174,13 +178,13 @@ class Worker:
             worker=self.name,
             lock_seconds=settings.lock_seconds,
             rate_limit=queue.rate_limit,
+            feed=name if may_defer else "",
         )
         feed = Feed(
             queue,
             consumer,
             slots=min(self.concurrency, queue.concurrency or self.concurrency),
-            # The pid alone is not unique: a container's is 1 on every host.
-            worker=f"{self.name}:{os.urandom(6).hex()}",
+            worker=name,
             threads=threads,
             stalled_seconds=settings.stalled_seconds,
         )

@@ -1,9 +1,9 @@
 --[[
-  Puts back jobs that a fetch took whose answer never arrived: nobody runs them, yet they hold locks.
-  Without this they would wait for their lock to expire and count as stalled.
+  Puts back jobs that a fetch took whose answer never arrived: nobody runs them, yet they are active.
+  Without this they would wait for the sweep and count as stalled.
 
   KEYS  1 active  2 wait  3 prioritized  4 stalled  5 meta  6 marker  7 events
-  ARGV  1 base  2 msgpack list of the lock tokens of those fetches
+  ARGV  1 base  2 msgpack list of the records that step.lua kept of those fetches
 
   Returns the ids that went back.
 ]]
@@ -12,23 +12,26 @@ local active, wait, prioritized, stalled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local meta, marker, events = KEYS[5], KEYS[6], KEYS[7]
 local base = ARGV[1]
 
-local lost = {}
-for _, token in ipairs(cmsgpack.unpack(ARGV[2])) do
-  lost[token] = true
+-- Is it still the run of that fetch? By its lock, or by its stamp where it has none.
+local function is_lost(id, token, stamp)
+  local job = base .. id
+  local held = call("GET", job .. ":lock")
+  local fields = call("HMGET", job, "processedOn", "ats")
+  return (held == token or not held and fields[1] == stamp and fields[2] == "1")
+    and call("LREM", active, "-1", id) == 1
 end
 
-local ids = call("LRANGE", active, 0, -1)
 local recovered = {}
-for from = 1, #ids, 1000 do
-  local keys = {}
-  for i = from, math.min(from + 999, #ids) do
-    keys[#keys + 1] = base .. ids[i] .. ":lock"
-  end
-  local tokens = call("MGET", unpack(keys))
-  for i, token in ipairs(tokens) do
-    if token and lost[token] then
-      recovered[#recovered + 1] = ids[from + i - 1]
+for _, record in ipairs(cmsgpack.unpack(ARGV[2])) do
+  local fetched = call("GET", record)
+  if fetched then
+    local token, stamp, ids = unpack(cjson.decode(fetched))
+    for _, id in ipairs(ids) do
+      if is_lost(id, token, stamp) then
+        recovered[#recovered + 1] = id
+      end
     end
+    call("DEL", record)
   end
 end
 
@@ -37,7 +40,6 @@ for _, id in ipairs(recovered) do
   local job = base .. id
   call("DEL", job .. ":lock")
   call("SREM", stalled, id)
-  call("LREM", active, -1, id)
   call("HINCRBY", job, "ats", -1)
   local priority = tonumber(call("HGET", job, "priority")) or 0
   if priority > 0 then

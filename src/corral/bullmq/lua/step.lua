@@ -5,16 +5,24 @@
   moveJobFromActiveToWait and moveToActive would, one call a job. Jobs with a parent, children or a
   deduplication id do not finish here: they are reported back and take the official scripts.
 
+  Locks. A job that never ran before is told by its stamp: the moment of its fetch (`processedOn`) with one
+  run (`ats`). Only if it runs for longer does keep_locks.lua write its lock, so a short job costs none.
+  Nobody takes it meanwhile: BullMQ's sweep looks twice, one interval apart, before it calls a job stalled.
+  Every other job is locked when it is fetched, as BullMQ does.
+
   KEYS  1 wait  2 active  3 prioritized  4 events  5 stalled  6 limiter  7 delayed  8 meta  9 pc
         10 marker  11 completed  12 failed
-  ARGV  1 msgpack [base, now_ms, token, lock_ms, worker, slots, limit_max, limit_ms, settled]
+  ARGV  1 msgpack [base, now_ms, token, lock_ms, worker, slots, limit_max, limit_ms, settled, record]
           base       key prefix of the queue, with its trailing colon
           now_ms     0: the server's clock, so that a worker's wrong clock shifts nothing
           token      lock token of the jobs fetched by this call
+          lock_ms    as text
+          record     key that keeps what this call fetched, for recover.lua; "": lock every job at once
           worker     name, kept as `pb`
           slots      fetch at most this many; 0: only settle
           limit_max  the worker's rate limit (0: none) in each window of limit_ms
-          settled    list of [id, token, kind, ...]
+          settled    list of [id, token, kind, ...]; token is that of the fetch, "@" with the stamp for a job
+                     that has none, or "!" with the stamp if keep_locks.lua wrote its lock
              kind 1 completed  [value, keep_count, keep_age_s]
              kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts]
              kind 3 retry now  [reason, stacktrace, lifo]
@@ -33,7 +41,9 @@ local limiter, delayed, meta, priority_counter = KEYS[6], KEYS[7], KEYS[8], KEYS
 local marker = KEYS[10]
 local TARGET = { KEYS[11], KEYS[12] }
 
-local base, now, token, lock_ms, worker, slots, limit_max, limit_ms, settled = unpack(cmsgpack.unpack(ARGV[1]))
+local base, now, token, lock_ms, worker, slots, limit_max, limit_ms, settled, record =
+  unpack(cmsgpack.unpack(ARGV[1]))
+
 
 if now == 0 then
   local time = call("TIME")
@@ -55,7 +65,7 @@ end
 
 local function mark_ready(stopped)
   if not stopped then
-    call("ZADD", marker, 0, "0")
+    call("ZADD", marker, "0", "0")
   end
 end
 
@@ -206,42 +216,120 @@ local function look(id, kind, has_children)
   return fields
 end
 
--- One look at all locks and at all children keys of the batch, instead of two a job.
 local owned = {}
+local owned_ids = {}
 local some_delayed, promoted = false, false
 
-if #settled > 0 then
-  for from = 1, #settled, CHUNK do
-    local to = math.min(from + CHUNK - 1, #settled)
-    local lock_keys, children_keys, unlocked, unlocked_ids = {}, {}, {}, {}
-    for i = from, to do
-      local job = base .. settled[i][1]
-      lock_keys[i - from + 1] = job .. ":lock"
-      children_keys[i - from + 1] = job .. ":dependencies"
-    end
-    local tokens = call("MGET", unpack(lock_keys))
-    local has_children = call("EXISTS", unpack(children_keys)) > 0
-    for i = from, to do
-      local id, held = settled[i][1], tokens[i - from + 1]
-      local fields
-      if held == settled[i][2] then
-        fields = look(id, settled[i][3], has_children)
-      else
-        local gone = call("EXISTS", base .. id) == 0
-        problem(id, gone and -1 or (held and -6 or -2))
-      end
+local function own(i, fields)
+  owned[i] = fields
+  owned_ids[#owned_ids + 1] = settled[i][1]
+end
+
+local function refuse(id, held)
+  problem(id, call("EXISTS", base .. id) == 0 and -1 or (held and -6 or -2))
+end
+
+-- One look at all locks and at all children keys of the batch, instead of two a job.
+local function look_at_locked(places)
+  local lock_keys, children_keys, unlocked = {}, {}, {}
+  for k, i in ipairs(places) do
+    local job = base .. settled[i][1]
+    lock_keys[k] = job .. ":lock"
+    children_keys[k] = job .. ":dependencies"
+  end
+  local tokens = call("MGET", unpack(lock_keys))
+  local has_children = call("EXISTS", unpack(children_keys)) > 0
+  for k, i in ipairs(places) do
+    local id, held = settled[i][1], tokens[k]
+    if held ~= settled[i][2] then
+      refuse(id, held)
+    else
+      local fields = look(id, settled[i][3], has_children)
       if fields then
-        owned[i] = fields
-        unlocked[#unlocked + 1] = lock_keys[i - from + 1]
-        unlocked_ids[#unlocked_ids + 1] = id
+        own(i, fields)
+        unlocked[#unlocked + 1] = lock_keys[k]
       end
-    end
-    if #unlocked > 0 then
-      call("DEL", unpack(unlocked))
-      call("SREM", stalled, unpack(unlocked_ids))
     end
   end
+  if #unlocked > 0 then
+    call("DEL", unpack(unlocked))
+  end
+end
+
+-- A stamped job had no past when it was fetched. All that it can have got since are children.
+local function look_at_stamped(places)
+  local children_keys = {}
+  for k, i in ipairs(places) do
+    children_keys[k] = base .. settled[i][1] .. ":dependencies"
+  end
+  local some_children = call("EXISTS", unpack(children_keys)) > 0
+  for k, i in ipairs(places) do
+    local id, stamp, kind = settled[i][1], settled[i][2], settled[i][3]
+    local job = base .. id
+    local fields = call("HMGET", job, "processedOn", "ats")
+    if fields[1] ~= string.sub(stamp, 2) or fields[2] ~= "1" then
+      refuse(id, true)
+    elseif some_children and kind == 1 and call("EXISTS", children_keys[k]) > 0 then
+      call("SET", job .. ":lock", "@" .. string.sub(stamp, 2), "PX", lock_ms) -- the official script asks for it
+      problem(id, 1)
+    else
+      if string.byte(stamp) == 33 then -- "!"
+        call("DEL", job .. ":lock")
+      end
+      own(i, kind <= 2 and PLAIN or { false, false, false, false, call("HGET", job, "priority") })
+    end
+  end
+end
+
+-- Collects places and looks at CHUNK of them at once.
+local function in_chunks(look_at)
+  local places = {}
+  return function(i)
+    if i then
+      places[#places + 1] = i
+    end
+    if #places == CHUNK or (not i and #places > 0) then
+      look_at(places)
+      places = {}
+    end
+  end
+end
+
+if #settled > 0 then
+  local locked, stamped = in_chunks(look_at_locked), in_chunks(look_at_stamped)
+  for i = 1, #settled do
+    local mark = string.byte(settled[i][2])
+    if mark == 64 or mark == 33 then -- "@" or "!"
+      stamped(i)
+    else
+      locked(i)
+    end
+  end
+  locked(nil)
+  stamped(nil)
+  for from = 1, #owned_ids, CHUNK do
+    call("SREM", stalled, unpack(owned_ids, from, math.min(from + CHUNK - 1, #owned_ids)))
+  end
   call("XTRIM", events, "MAXLEN", "~", max_events)
+end
+
+-- Jobs mostly end in the order they started in, so the batch is mostly the tail of the list. Under a
+-- concurrency limit each job leaves by itself, since what is decided between them counts the list.
+local all_left = false
+if #owned_ids > 1 and #owned_ids <= CHUNK and not concurrency then
+  local leaving = {}
+  for _, id in ipairs(owned_ids) do
+    leaving[id] = true
+  end
+  local tail = call("LRANGE", active, string.format("%d", -#owned_ids), "-1")
+  all_left = #tail == #owned_ids
+  for _, id in ipairs(tail) do
+    all_left = all_left and leaving[id] or false
+    leaving[id] = nil -- an id is in the list once
+  end
+  if all_left then
+    call("LTRIM", active, "0", string.format("%d", -#owned_ids - 1))
+  end
 end
 
 for i = 1, #settled do
@@ -254,7 +342,7 @@ for i = 1, #settled do
       promoted = true
       promote_due()
     end
-    if call("LREM", active, -1, id) < 1 then
+    if not all_left and call("LREM", active, "-1", id) < 1 then
       problem(id, -3)
     elseif kind == 1 then
       if entry[5] ~= 0 then
@@ -346,8 +434,10 @@ local window = limit_ms > 0 and limit_ms or tonumber(attributes[5])
 local function start(id)
   local job = base .. id
   local values
+  local stamped = false
   if call("HLEN", job) == ADDED_FIELDS then
     values = call("HMGET", job, unpack(FIRST_FIELDS))
+    stamped = record ~= ""
   else
     values = call("HMGET", job, unpack(FIELDS))
     if not values[1] then
@@ -359,7 +449,9 @@ local function start(id)
       call("PEXPIRE", limiter, math.floor(math.abs(window)))
     end
   end
-  call("SET", job .. ":lock", token, "PX", lock_ms)
+  if not stamped then
+    call("SET", job .. ":lock", token, "PX", lock_ms)
+  end
   call("XADD", events, "*", "event", "active", "jobId", id, "prev", "waiting")
   call("HSET", job, "processedOn", now_text, "pb", worker, "ats", values[6] and (tonumber(values[6]) or 0) + 1 or "1")
   table.insert(values, 1, id)
@@ -438,7 +530,17 @@ if slots > 0 then
     open = slots - #fetched
   end
   if #fetched > 0 then
-    call("ZADD", marker, 0, "0")
+    -- For the next worker; BullMQ writes it even when nothing is left, and wakes one for nothing.
+    if call("LLEN", wait) > 0 or call("ZCARD", prioritized) > 0 then
+      call("ZADD", marker, "0", "0")
+    end
+    if record ~= "" then
+      local ids = {}
+      for i, values in ipairs(fetched) do
+        ids[i] = values[1]
+      end
+      call("SET", record, cjson.encode({ token, now_text, ids }), "PX", "600000")
+    end
   end
 end
 

@@ -1,13 +1,19 @@
 --[[
-  Writes a field of a job, if the caller still holds its lock.
+  Writes a field of a job, if the caller still holds it.
 
-  KEYS  1 the job  2 its lock
-  ARGV  1 token  2 field  3 value
+  KEYS  1 the job  2 its lock  3 active
+  ARGV  1 token, as in step.lua, without "!"  2 field  3 value  4 the job's id
 
-  Returns 1 if it was written, 0 if the lock is another's or gone.
+  Returns 1 if it was written, 0 if the job is another's or gone.
 ]]
-if redis.call("GET", KEYS[2]) ~= ARGV[1] then
-  return 0
+local call = redis.call
+local held = call("GET", KEYS[2])
+if held ~= ARGV[1] then
+  local run = call("HMGET", KEYS[1], "processedOn", "ats")
+  local same = not held and ARGV[1] == "@" .. (run[1] or "") and run[2] == "1"
+  if not (same and call("LPOS", KEYS[3], ARGV[4], "RANK", "-1")) then
+    return 0
+  end
 end
-redis.call("HSET", KEYS[1], ARGV[2], ARGV[3])
+call("HSET", KEYS[1], ARGV[2], ARGV[3])
 return 1
