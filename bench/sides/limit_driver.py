@@ -21,7 +21,7 @@ from corral.bullmq.scripts import ours
 from corral.policy import Keep
 
 CALLS = 2
-LOCK_MS = 30_000
+LOCK_MS = "30000"
 KEEP_ALL = Keep()
 
 
@@ -38,8 +38,9 @@ def main(url: str, concurrency: int) -> None:
     head: tuple[str | int, ...] = ("EVALSHA", script.sha, len(names), *names)
     slots = concurrency // CALLS
 
-    def call(token: str, settled: list[Any]) -> bytes:
-        argument = pack((keys.base, 0, token, LOCK_MS, "driver", slots, 0, 0, settled))
+    def call(turn: int, settled: list[Any]) -> bytes:
+        record = keys.fetched("driver", turn)
+        argument = pack((keys.base, 0, f"driver:{turn}", LOCK_MS, "driver", slots, 0, 0, settled, record))
         command: tuple[Any, ...] = (*head, argument)
         return bytes(hiredis.pack_command(command))
 
@@ -49,9 +50,8 @@ def main(url: str, concurrency: int) -> None:
     reader = hiredis.Reader()
     print('{"ready": true}', flush=True)
     sys.stdin.readline()
-    tokens = [f"driver:{n}" for n in range(CALLS)]
-    for token in tokens:
-        connection.sendall(call(token, []))
+    for turn in range(CALLS):
+        connection.sendall(call(turn, []))
     turn = 0
     while True:
         answer = reader.gets()
@@ -60,12 +60,12 @@ def main(url: str, concurrency: int) -> None:
             continue
         if isinstance(answer, Exception):
             raise answer
-        token = tokens[turn]
-        turn = (turn + 1) % CALLS
-        jobs = answer[1]
+        jobs, stamp = answer[1], "@" + answer[4].decode()
         if not jobs:
             time.sleep(0.002)  # the last jobs are settled by the other call
-        connection.sendall(call(token, [completed(job[0].decode(), token, "null", KEEP_ALL) for job in jobs]))
+        settled = [completed(job[0].decode(), stamp, "null", KEEP_ALL) for job in jobs]
+        connection.sendall(call(turn, settled))
+        turn = (turn + 1) % CALLS
 
 
 if __name__ == "__main__":
