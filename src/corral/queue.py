@@ -119,11 +119,20 @@ class Queue:
         Raises InvalidData, InvalidOptions, UnknownJobName, JobTooLarge, IdempotencyConflict,
         RedisUnavailable.
         """
-        return await self.add_json(name, encode(data), **options)
+        raw = encode(data)
+        if options:
+            return await self.add_json(name, raw, **options)
+        if (
+            not self.jobs and len(raw) <= self.max_data_bytes
+        ):  # no type to hold it against: what we wrote is JSON
+            return await self._add_plain(name, raw, raw.decode())
+        return await self._add_plain(name, raw, check_data(self, raw, self._decoder(name)))
 
     async def add_json(self, name: str, raw: bytes, **options: Unpack[AddOptions]) -> Job:
         """`add` for data that is JSON bytes already: checked, and stored as it came."""
         text = check_data(self, raw, self._decoder(name))
+        if not options:
+            return await self._add_plain(name, raw, text)
         bound = self._bind()
         jobs = bound.templates.make(name, options)
         added = await self._send(bound, jobs._replace(data=[text]))
@@ -137,6 +146,17 @@ class Queue:
                 "Use a new key for a new request."
             )
         return Job(self, added.ids[0], name, existing, existed=True)
+
+    async def _add_plain(self, name: str, raw: bytes, text: str) -> Job:
+        """The commonest add: no options. Every call and every object here is paid by each job."""
+        bound = self._bind()
+        jobs = bound.templates.make(name, {})
+        try:
+            if not bound.layout_checked:
+                await self._check_layout(bound)
+            return Job(self, await bound.producer.add_one(jobs, text), name, raw)
+        except (RedisError, OSError) as error:
+            raise self._unavailable(error) from error
 
     async def add_many(self, name: str, items: Sequence[Any], **options: Unpack[ManyOptions]) -> list[Job]:
         """Add a job for each item, all with the same options. All data is checked before any is added.
@@ -176,11 +196,16 @@ class Queue:
         # Spelled out instead of `with self.redis_errors()`: every job comes through here.
         try:
             if not bound.layout_checked:
-                check_layout(self.name, await reader.version(bound.client, self.keys()))
-                bound.layout_checked = True
+                await self._check_layout(bound)
             return await bound.producer.add(jobs)
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
+
+    async def _check_layout(self, bound: _Bound) -> None:
+        async with bound.checking_layout:  # a first burst of adds asks once
+            if not bound.layout_checked:
+                check_layout(self.name, await reader.version(bound.client, self.keys()))
+                bound.layout_checked = True
 
     # Looking up
 
@@ -279,7 +304,7 @@ class Queue:
 class _Bound:
     """What a queue holds in one event loop."""
 
-    __slots__ = ("client", "layout_checked", "loop", "producer", "results", "templates")
+    __slots__ = ("checking_layout", "client", "layout_checked", "loop", "producer", "results", "templates")
 
     def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop, client: aioredis.Redis) -> None:
         keys = queue.keys()
@@ -289,6 +314,7 @@ class _Bound:
         self.results = Results(client, keys)
         self.templates = Templates(queue, keys)
         self.layout_checked = False
+        self.checking_layout = asyncio.Lock()
 
 
 def check_layout(queue: str, version: str | None) -> None:

@@ -19,6 +19,10 @@ from corral.bullmq.scripts import ours
 #: Jobs in one call. A call of this size holds the server for about 8 ms.
 MAX_BATCH_JOBS = 1_000
 
+#: A call that holds so many takes no further group: the answers of one call are read while the server works
+#: on the next, which is faster than one large call.
+ENOUGH_JOBS = 250
+
 #: Payload of one call; a larger job travels alone.
 MAX_BATCH_BYTES = 4 * 1_048_576
 
@@ -51,10 +55,36 @@ class Added(NamedTuple):
     existing_data: bytes | None = None
 
 
-class _Group(NamedTuple):
-    jobs: NewJobs
-    size: int
-    done: asyncio.Future[Added]
+class _Group:
+    """Jobs of one kind that travel together: of one caller, or of several that each wait for theirs."""
+
+    __slots__ = ("callers", "data", "jobs", "size", "whole")
+
+    def __init__(
+        self, jobs: NewJobs, data: list[str], size: int, whole: asyncio.Future[Added] | None
+    ) -> None:
+        self.jobs = jobs
+        self.data = data
+        self.size = size
+        #: The one caller.
+        self.whole = whole
+        #: Else, a caller for each job.
+        self.callers: list[asyncio.Future[str]] = []
+
+    def answer(self, answer: int | list[bytes]) -> None:
+        # Who waited may have stopped waiting; the jobs are in all the same.
+        if self.whole is None:
+            assert isinstance(answer, int)  # noqa: S101  # without an id or a key nothing can have been there
+            for number, caller in enumerate(self.callers, answer):
+                if not caller.done():
+                    caller.set_result(str(number))
+        elif not self.whole.done():
+            self.whole.set_result(_added(answer, len(self.data)))
+
+    def fail(self, reason: Exception) -> None:
+        for caller in [self.whole] if self.whole is not None else self.callers:
+            if not caller.done():
+                caller.set_exception(reason)
 
 
 class Producer:
@@ -71,6 +101,7 @@ class Producer:
         self._pack = msgspec.msgpack.Encoder().encode
         self._loop = asyncio.get_running_loop()
         self._pending: deque[_Group] = deque()
+        self._last: _Group | None = None  # where the next single job may join
         self._scheduled = False
         self._in_flight: set[asyncio.Task[None]] = set()
 
@@ -85,13 +116,34 @@ class Producer:
             ids += (await self._enqueue(jobs._replace(data=part), sum(map(len, part)))).ids
         return Added(ids)
 
+    def add_one(self, jobs: NewJobs, text: str) -> asyncio.Future[str]:
+        """Add one job without an id or a key; the future gives its id. Neighbours of one kind join."""
+        group = self._last
+        if (
+            group is None
+            or group.jobs is not jobs
+            or len(group.data) >= ENOUGH_JOBS
+            or group.size > MAX_BATCH_BYTES // 4
+        ):
+            group = self._last = _Group(jobs, [], 0, None)
+            self._append(group)
+        done: asyncio.Future[str] = self._loop.create_future()
+        group.data.append(text)
+        group.callers.append(done)
+        group.size += len(text)
+        return done
+
     def _enqueue(self, jobs: NewJobs, size: int) -> asyncio.Future[Added]:
         done: asyncio.Future[Added] = self._loop.create_future()
-        self._pending.append(_Group(jobs, size, done))
+        self._last = None  # what comes later stays behind
+        self._append(_Group(jobs, jobs.data, size, done))
+        return done
+
+    def _append(self, group: _Group) -> None:
+        self._pending.append(group)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
-        return done
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -99,11 +151,13 @@ class Producer:
         while pending and len(self._in_flight) < MAX_IN_FLIGHT:
             batch: list[_Group] = []
             jobs = size = 0
-            while pending:
+            while pending and jobs < ENOUGH_JOBS:
                 group = pending[0]
-                count = len(group.jobs.data)
+                count = len(group.data)
                 if batch and (jobs + count > MAX_BATCH_JOBS or size + group.size > MAX_BATCH_BYTES):
                     break
+                if group is self._last:
+                    self._last = None
                 batch.append(pending.popleft())
                 jobs += count
                 size += group.size
@@ -119,7 +173,13 @@ class Producer:
     async def _send(self, batch: list[_Group]) -> None:
         options: dict[str, int] = {}
         groups = [
-            (*jobs[:2], options.setdefault(jobs.options, len(options) + 1), *jobs[3:]) for jobs, _, _ in batch
+            (
+                *group.jobs[:2],
+                options.setdefault(group.jobs.options, len(options) + 1),
+                *group.jobs[3:-1],
+                group.data,
+            )
+            for group in batch
         ]
         try:
             argument = self._pack((self._base, 0, list(options), groups))
@@ -127,14 +187,12 @@ class Producer:
         except BaseException as error:
             reason = error if isinstance(error, Exception) else ConnectionError("the add was cut off")
             for group in batch:
-                if not group.done.done():
-                    group.done.set_exception(reason)
+                group.fail(reason)
             if not isinstance(error, Exception):
                 raise
             return
         for group, answer in zip(batch, answers, strict=True):
-            if not group.done.done():  # its caller may have stopped waiting; the jobs are in all the same
-                group.done.set_result(_added(answer, len(group.jobs.data)))
+            group.answer(answer)
 
 
 def _parts(data: list[str]) -> list[list[str]]:
