@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from corral.bullmq.codec import JobRecord
 from corral.data import decode_json
 from corral.errors import InvalidData, JobFailed, JobNotFound, ResultTimeout
+from corral.sync import SyncJob
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -97,6 +98,11 @@ class Job:
     @property
     def processed_by(self) -> str | None:
         return self._record.processed_by if self._record else None
+
+    @property
+    def sync(self) -> SyncJob:
+        """The calls below, blocking, for code without an event loop."""
+        return SyncJob(self)
 
     async def refresh(self) -> Job:
         """Read the job again. One round trip. Raises JobNotFound."""

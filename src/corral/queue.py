@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
-from corral.bullmq.connection import Address, forget_closed_loops, shared_client
+from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.producer import Added, NewJobs, Producer
 from corral.bullmq.signals import send_signal
@@ -37,6 +37,7 @@ from corral.job import Job
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.results import Outcome, Results
 from corral.settings import Settings
+from corral.sync import SyncQueue
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -245,6 +246,11 @@ class Queue:
         with self.redis_errors():
             return await send_signal(self.client(), self.keys().prefix, signal, encode(payload).decode())
 
+    @property
+    def sync(self) -> SyncQueue:
+        """The same, blocking, for code without an event loop."""
+        return SyncQueue(self)
+
     # Connecting
 
     def address(self) -> Address:
@@ -260,10 +266,11 @@ class Queue:
         current = self._current
         if current is not None and current.loop is loop:
             return current
-        bound = self._bound.get(loop)
-        if bound is None:
-            forget_closed_loops(self._bound)
-            bound = self._bound[loop] = _Bound(self, loop, shared_client(self.address()))
+        with binding:
+            bound = self._bound.get(loop)
+            if bound is None:
+                forget_closed_loops(self._bound)
+                bound = self._bound[loop] = _Bound(self, loop, shared_client(self.address()))
         self._current = bound
         return bound
 

@@ -12,6 +12,8 @@ BZPOPMIN); their caller watches the clock instead.
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -150,18 +152,24 @@ def _without_none(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+#: Held while something is tied to a loop for the first time: threads with loops of their own share a queue.
+binding = threading.RLock()
+# A child that was forked while another thread held it would wait for ever.
+os.register_at_fork(before=binding.acquire, after_in_parent=binding.release, after_in_child=binding.release)
+
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Address, aioredis.Redis]] = WeakKeyDictionary()
 
 
 def shared_client(address: Address) -> aioredis.Redis:
     """The running loop's client for this server: all queues of a process share one pool."""
     loop = asyncio.get_running_loop()
-    if loop not in _shared:
-        forget_closed_loops(_shared)
-    clients = _shared.setdefault(loop, {})
-    if address not in clients:
-        clients[address] = pooled_client(address)
-    return clients[address]
+    with binding:
+        if loop not in _shared:
+            forget_closed_loops(_shared)
+        clients = _shared.setdefault(loop, {})
+        if address not in clients:
+            clients[address] = pooled_client(address)
+        return clients[address]
 
 
 def forget_closed_loops(by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]) -> None:
