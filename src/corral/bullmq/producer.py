@@ -45,10 +45,11 @@ class NewJobs(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What became of an add. `existing_data` is set when the job was there before, and holds its data."""
+    """What became of an add. When the job was there before, the other two are set: its data and its name."""
 
     ids: list[str]
     existing_data: bytes | None = None
+    existing_name: str | None = None
 
 
 class _Group(NamedTuple):
@@ -134,7 +135,7 @@ class Producer:
             return
         for group, answer in zip(batch, answers, strict=True):
             if not group.done.done():  # its caller may have stopped waiting; the jobs are in all the same
-                group.done.set_result(_added(answer, len(group.jobs.data)))
+                group.done.set_result(read_answer(answer, len(group.jobs.data)))
 
 
 def _parts(data: list[str]) -> list[list[str]]:
@@ -150,7 +151,10 @@ def _parts(data: list[str]) -> list[list[str]]:
     return parts
 
 
-def _added(answer: int | list[bytes], count: int) -> Added:
+def read_answer(answer: int | list[bytes], count: int) -> Added:
+    """One entry of what add.lua returns, for a group of `count` jobs."""
     if isinstance(answer, int):
         return Added([str(answer + k) for k in range(count)])
-    return Added([answer[0].decode()], answer[1] if len(answer) > 1 else None)
+    if len(answer) == 1:
+        return Added([answer[0].decode()])
+    return Added([answer[0].decode()], answer[1], answer[2].decode(errors="replace"))

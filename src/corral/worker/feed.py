@@ -242,6 +242,7 @@ class Feed:
         held = self.locks.held
         for values in jobs:
             held[values[0].decode()] = token  # type: ignore[union-attr]  # the id is always there
+        self._executor.fetched_ms = step.now_ms
         self._occupied += len(jobs)
         self.state.fetched += len(jobs)
         if self._stopping:

@@ -16,7 +16,9 @@
           limit_max  the worker's rate limit (0: none) in each window of limit_ms
           settled    list of [id, token, kind, ...]
              kind 1 completed  [value, keep_count, keep_age_s]
-             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts]
+             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed]
+                               killed: it killed its workers; forget how often (`stc`), so that a retry by
+                               hand has the whole stall budget again
              kind 3 retry now  [reason, stacktrace, lifo]
              kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
              kind 5 put back   []
@@ -188,7 +190,7 @@ local PLAIN = { false, false, false, false } -- name, parentKey, deid, atm; the 
 
 -- The fields that settling needs, or nil after noting the problem. A job that is not plain keeps its lock
 -- for the official script that will settle it.
-local function look(id, kind, has_children)
+local function look(id, kind, has_children, killed)
   local job = base .. id
   if kind <= 2 and not has_children and call("HLEN", job) == STARTED_FIELDS then
     return PLAIN
@@ -200,6 +202,9 @@ local function look(id, kind, has_children)
   end
   if kind <= 2 and (fields[2] or fields[3])
       or kind == 1 and call("EXISTS", job .. ":dependencies", job .. ":unsuccessful") > 0 then
+    if killed then
+      call("HDEL", job, "stc") -- the official script that comes next does not know of it
+    end
     problem(id, 1)
     return nil
   end
@@ -225,7 +230,8 @@ if #settled > 0 then
       local id, held = settled[i][1], tokens[i - from + 1]
       local fields
       if held == settled[i][2] then
-        fields = look(id, settled[i][3], has_children)
+        local kind = settled[i][3]
+        fields = look(id, kind, has_children, kind == 2 and settled[i][9])
       else
         local gone = call("EXISTS", base .. id) == 0
         problem(id, gone and -1 or (held and -6 or -2))
@@ -268,7 +274,11 @@ for i = 1, #settled do
       if entry[6] ~= 0 then
         call("HSET", job, "atm", attempts_made, "failedReason", entry[4], "stacktrace", entry[5],
           "finishedOn", now_text)
-        call("HDEL", job, "defa")
+        if entry[9] then
+          call("HDEL", job, "defa", "stc")
+        else
+          call("HDEL", job, "defa")
+        end
       end
       add_finished(2, id, entry[6], entry[7])
       call("XADD", events, "*", "event", "failed", "jobId", id, "failedReason", entry[4], "prev", "active")
