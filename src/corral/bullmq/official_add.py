@@ -2,8 +2,8 @@
 
 addStandardJob, addDelayedJob and addPrioritizedJob add one job a call and say only which job is there in the
 end. What is added in one turn of the event loop, and what is added while a call is under way, travels as one
-transaction, in order. The queue's counter, read at its head, tells new jobs from kept ones: each script
-counts on by one. A kept job's name and data are read in a second round trip, which only they cost.
+transaction, in order. The queue's counter, read before each script, tells a new job from a kept one: it
+would have the next number. A kept job's name and data are read in a second round trip, which only they cost.
 
 The timestamp is the producer's clock, as with every BullMQ client: the scripts take no other.
 """
@@ -120,31 +120,29 @@ class OfficialProducer:
     async def _try(self, batch: list[_Call]) -> tuple[list[_Call], list[tuple[_Call, str]]]:
         """Send a batch. Returns what the server had no script for, and what met a kept job, with its id."""
         pipe = self._client.pipeline(transaction=True)
-        pipe.get(self._keys.id)
         for call in batch:
-            if call.job_id:  # the script would say the same whether it adds this id or finds it
-                pipe.exists(self._keys.job(call.job_id))
+            # What the script answers is the same whether it adds a custom id or finds it there.
+            pipe.exists(self._keys.job(call.job_id)) if call.job_id else pipe.get(self._keys.id)
             keys = self._script_keys[call.script]
             pipe.evalsha(
                 official(call.script).sha, len(keys), *keys, self._arguments(call), call.data, call.options
             )
         replies: list[Any] = await pipe.execute(raise_on_error=False)
-        answers = iter(replies)
-        counter = int(_checked(next(answers)) or 0)
         unknown: list[_Call] = []
         kept: list[tuple[_Call, str]] = []
-        for call in batch:
-            was_there = bool(_checked(next(answers))) if call.job_id else False
-            answer = next(answers)
+        for call, before, answer in zip(batch, replies[::2], replies[1::2], strict=True):
             if isinstance(answer, NoScriptError):
                 unknown.append(call)
                 continue
             if isinstance(answer, Exception):
                 _fail(call, answer)
                 continue
-            counter += 1
             stored = answer.decode() if isinstance(answer, bytes) else str(answer)
-            if was_there or stored != (call.job_id or str(counter)):
+            if call.job_id:
+                is_new = stored == call.job_id and not before
+            else:
+                is_new = stored == str(int(before or 0) + 1)
+            if not is_new:
                 kept.append((call, stored))
             else:
                 _answer(call, Stored(stored))
@@ -171,12 +169,6 @@ def _call(job: NewJobs, dedup_id: str, now: int, done: asyncio.Future[Stored]) -
     script = "addDelayedJob" if job.delay_ms else "addPrioritizedJob" if job.priority else "addStandardJob"
     options = _pack(msgspec.json.decode(job.options))
     return _Call(job.id, job.name, script, options, dedup_id, job.timestamp_ms or now, job.data[0], done)
-
-
-def _checked(reply: Any) -> Any:
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
 
 
 def _answer(call: _Call, stored: Stored) -> None:
