@@ -64,8 +64,9 @@ def data_of(job_id: str, plain: str) -> int:
 
 async def test_a_backoff_of_the_queues_is_a_custom_strategy_to_node(redis_url: str, node: Node) -> None:
     queue = Queue("custom", redis_url=redis_url, retry=Retry(attempts=3, wait=lambda attempt, error: 1))
-    job = await queue.add("x", {"failures": 0})
+    job = await queue.add("x", {"failures": 2})
     client = await node("client.mjs", redis_url, "custom")
     assert (await client.call("job", job.id))["opts"]["backoff"] == {"type": "corral", "delay": 1000}
-    await node("worker.mjs", redis_url, "custom")
+    await node("worker.mjs", redis_url, "custom", "1", "5")
     assert (await job.result(timeout=20))["by"] == "node"
+    assert (await job.refresh()).attempts_made == 3

@@ -62,6 +62,10 @@ def test_what_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:
         Dedup(**fields)
 
 
+def test_the_key_is_bullmqs() -> None:
+    assert KEYS.dedup("a:b") == "bull:orders:de:a:b"
+
+
 def test_a_plain_id_is_no_deduplication() -> None:
     with pytest.raises(InvalidOptions, match=r"Dedup\.simple"):
         made(dedup="a")

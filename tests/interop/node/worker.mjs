@@ -1,16 +1,17 @@
-// A stock BullMQ worker: node worker.mjs <redis url> <queue> [concurrency]
+// A stock BullMQ worker: node worker.mjs <redis url> <queue> [concurrency] [ms of its custom back-off]
 // It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs.
 import { Worker } from 'bullmq';
 import { connection, emit, serve } from './lines.mjs';
 
-const [url, name, concurrency] = process.argv.slice(2);
+const [url, name, concurrency, backoff] = process.argv.slice(2);
+const settings = backoff ? { backoffStrategy: () => Number(backoff) } : {};
 const worker = new Worker(
   name,
   async (job) => {
     if (job.attemptsMade < (job.data?.failures ?? 0)) throw new Error(`run ${job.attemptsMade + 1} fails`);
     return { echo: job.data, by: 'node' };
   },
-  { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker' },
+  { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker', settings },
 );
 await worker.waitUntilReady();
 worker.on('completed', (job) => emit({ event: 'completed', jobId: job.id }));

@@ -94,6 +94,18 @@ async def test_adds_of_one_moment_keep_the_first(queue: Queue) -> None:
     assert {job.data for job in jobs} == {0}
 
 
+async def test_adds_of_one_moment_travel_in_one_transaction(queue: Queue, redis: Redis) -> None:
+    async def transactions() -> int:
+        return int((await redis.info("commandstats"))["cmdstat_exec"]["calls"])
+
+    await queue.add("build", dedup=Dedup.simple("first"))
+    before = await transactions()
+    await asyncio.gather(*(queue.add("build", dedup=Dedup.simple(f"id-{n}")) for n in range(100)))
+    assert await transactions() - before == 1
+    await queue.add_many("build", list(range(100)), dedup=Dedup.simple("many"))
+    assert await transactions() - before == 2
+
+
 async def test_plain_adds_between_them_confuse_nothing(queue: Queue) -> None:
     """New and kept are told apart by the queue's counter, which all adds share."""
 
