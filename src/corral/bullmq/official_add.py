@@ -158,10 +158,13 @@ class OfficialProducer:
         )  # fmt: skip
 
     async def _read_kept(self, kept: list[tuple[_Call, str]]) -> None:
+        ids = list(dict.fromkeys(job_id for _, job_id in kept))
         pipe = self._client.pipeline(transaction=False)
-        for _, job_id in kept:
+        for job_id in ids:
             pipe.hmget(self._keys.job(job_id), "name", "data")
-        for (call, job_id), (name, data) in zip(kept, await pipe.execute(), strict=True):
+        jobs = dict(zip(ids, await pipe.execute(), strict=True))
+        for call, job_id in kept:
+            name, data = jobs[job_id]
             _answer(call, Stored(job_id, True, name.decode(errors="replace") if name else None, data))
 
 
