@@ -1,8 +1,12 @@
 """Corral: background jobs for Python on Redis, wire-compatible with BullMQ."""
 
+from corral.batch import NewJob
 from corral.context import JobContext, ThreadJobContext
+from corral.dedup import Dedup
 from corral.errors import (
     CorralError,
+    IdempotencyConflict,
+    JobExpired,
     JobFailed,
     ResultTimeout,
     RetryAfter,
@@ -20,10 +24,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CorralError",
+    "Dedup",
+    "IdempotencyConflict",
     "Job",
     "JobContext",
+    "JobExpired",
     "JobFailed",
     "Keep",
+    "NewJob",
     "Priority",
     "Queue",
     "RateLimit",

@@ -6,11 +6,12 @@ import difflib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
 from corral.bullmq.keys import QueueKeys, check_job_id
 from corral.bullmq.producer import NewJobs
+from corral.dedup import Dedup
 from corral.errors import InvalidData, InvalidOptions, JobTooLarge
 from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
 
@@ -27,10 +28,24 @@ MAX_DELAY_SECONDS = 100 * 365 * 86_400.0
 CACHE = 256
 
 #: Options that differ from job to job.
-_PERSONAL = frozenset(("at", "delay", "job_id", "idempotency_key"))
+_PERSONAL = frozenset(("at", "delay", "job_id", "idempotency_key", "dedup"))
 
 
-class ManyOptions(TypedDict, total=False):
+class JobDefaults(TypedDict, total=False):
+    """Options that a queue can give all its jobs, beside those it has parameters for."""
+
+    #: Run before jobs that were added earlier.
+    lifo: bool
+    #: True removes the job when it has completed; a number or a Keep keeps so many, for so long; False keeps
+    #: all. Default is the queue's retention. The job that finishes trims the whole set by its own (BullMQ).
+    remove_on_complete: bool | int | Keep | None
+    #: The same for jobs that fail for good.
+    remove_on_fail: bool | int | Keep | None
+    #: Log rows kept for the job, the newest.
+    keep_logs: int | None
+
+
+class ManyOptions(JobDefaults, total=False):
     """Options that many jobs can share."""
 
     #: Seconds until the job may start.
@@ -39,16 +54,16 @@ class ManyOptions(TypedDict, total=False):
     at: datetime | None
     #: Lower runs first; default is the queue's.
     priority: Priority | int | None
-    #: Run before jobs that were added earlier.
-    lifo: bool
     #: Attempts and waits; default is the queue's.
     retry: Retry | None
     #: Seconds an attempt may take; default is the queue's.
     timeout: float | None
-    #: True removes the job when it completes, a number keeps that many, False keeps all.
-    remove_on_complete: bool | int | None
-    #: The same for jobs that fail for good.
-    remove_on_fail: bool | int | None
+    #: Seconds, from when the job is due, within which it must have started; else it goes to the dead letters.
+    ttl: float | None
+    #: Bytes that the data may have; default is the queue's.
+    max_data_bytes: int | None
+    #: Of jobs that share its id, one is kept; the job that is there in the end is returned.
+    dedup: Dedup | None
 
 
 class AddOptions(ManyOptions, total=False):
@@ -56,7 +71,8 @@ class AddOptions(ManyOptions, total=False):
 
     #: A job of this id that exists already is returned as it is.
     job_id: str | None
-    #: For 24 hours the same key gives the same job; other data under it raises IdempotencyConflict.
+    #: For 24 hours the same key gives the same job, whatever `job_id` comes with it; other data or another
+    #: name under it raises IdempotencyConflict.
     idempotency_key: str | None
 
 
@@ -99,20 +115,32 @@ class Templates:
             raise InvalidOptions("A job needs a name.")
         _check_text(name=name, job_id=options.get("job_id"), idempotency_key=options.get("idempotency_key"))
         _check_names(options)
+        dedup = options.get("dedup")
+        options = cast("AddOptions", {**self._queue.defaults, **_said(options)})
         job_id, once = options.get("job_id"), options.get("idempotency_key")
         if job_id is not None:
             check_job_id(job_id)
-        if job_id is not None and once is not None:
-            raise InvalidOptions("Give a job `job_id` or `idempotency_key`, not both.")
-        timeout = options.get("timeout")
-        check_bounds(timeout=timeout)
-        delay_ms = _delay_ms(options.get("delay"), options.get("at"))
+        timeout, ttl = options.get("timeout"), options.get("ttl")
+        keep_logs, size_limit = options.get("keep_logs"), options.get("max_data_bytes")
+        check_bounds(timeout=timeout, ttl=ttl, keep_logs=keep_logs, max_data_bytes=size_limit)
+        delay, at = options.get("delay"), options.get("at")
+        if dedup is not None:
+            if not isinstance(dedup, Dedup):
+                raise InvalidOptions(f"dedup={dedup!r}: write Dedup.simple(id), .throttle(id, seconds), …")
+            if once is not None:
+                raise InvalidOptions(
+                    "Give a job `dedup` or `idempotency_key`, not both: each picks the job to keep."
+                )
+            if delay is None and at is None:
+                delay = dedup.default_delay
+        delay_ms = _delay_ms(delay, at)
         priority = options.get("priority")
         priority = self._queue.priority if priority is None else priority
         check_bounds(priority=priority)
         retry = options.get("retry") or self._queue.retry
         if not isinstance(retry, Retry):
             raise InvalidOptions(f"retry={retry!r}: write Retry(attempts=…, delays=…).")
+        _check_retry(retry, self._queue.retry)
         lifo = options.get("lifo", False)
         text = encode_options(
             retry=retry,
@@ -123,6 +151,10 @@ class Templates:
             job_id=job_id or "",
             completed=_keep(options.get("remove_on_complete")),
             failed=_keep(options.get("remove_on_fail")),
+            keep_logs=keep_logs,
+            ttl=ttl,
+            size_limit=size_limit,
+            dedup=dedup,
         )
         return NewJobs(
             id=job_id or "",
@@ -138,11 +170,12 @@ class Templates:
         )
 
 
-def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any]) -> str:
+def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any], limit: int | None = None) -> str:
     """The data as text, once its size and type are right. Raises JobTooLarge, InvalidData."""
-    if len(raw) > queue.max_data_bytes:
+    if len(raw) > (limit or queue.max_data_bytes):
+        taker = f"queue {queue.name!r}" if limit is None else "this add"
         raise JobTooLarge(
-            f"The data has {len(raw):,} bytes; queue {queue.name!r} takes {queue.max_data_bytes:,}. "
+            f"The data has {len(raw):,} bytes; {taker} takes {limit or queue.max_data_bytes:,}. "
             "Store it elsewhere and pass a reference."
         )
     decode(raw)
@@ -153,9 +186,21 @@ def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any]) -> str:
 
 
 def check_bounds(
-    *, timeout: float | None = None, concurrency: int | None = None, priority: int | None = None
+    *,
+    timeout: float | None = None,
+    concurrency: int | None = None,
+    priority: int | None = None,
+    ttl: float | None = None,
+    keep_logs: int | None = None,
+    max_data_bytes: int | None = None,
 ) -> None:
     """Raise InvalidOptions for a number that makes no sense."""
+    if ttl is not None and not 0 < ttl <= MAX_DELAY_SECONDS:
+        raise InvalidOptions(f"ttl={ttl}: seconds above zero, or None for no limit.")
+    if keep_logs is not None and keep_logs < 1:
+        raise InvalidOptions(f"keep_logs={keep_logs}: at least one row.")
+    if max_data_bytes is not None and max_data_bytes < 1:
+        raise InvalidOptions(f"max_data_bytes={max_data_bytes}: at least one byte.")
     if timeout is not None and not 0 < timeout <= MAX_DELAY_SECONDS:
         raise InvalidOptions(f"timeout={timeout}: seconds above zero, or None for no limit.")
     if concurrency is not None and concurrency < 1:
@@ -180,6 +225,31 @@ def _check_names(options: AddOptions) -> None:
             raise InvalidOptions(f"{name!r} is not an option of a job.{hint}")
 
 
+def _said(options: AddOptions) -> dict[str, Any]:
+    """None is what an option holds that nobody set: the queue's default then stands."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def check_defaults(defaults: JobDefaults) -> JobDefaults:
+    """A copy of a queue's defaults. Raises InvalidOptions."""
+    for name in defaults:
+        if name not in JobDefaults.__optional_keys__:
+            known = ", ".join(sorted(JobDefaults.__optional_keys__))
+            raise InvalidOptions(f"{name!r} is no default that `defaults` takes; those are: {known}.")
+    check_bounds(keep_logs=defaults.get("keep_logs"))
+    for removal in (defaults.get("remove_on_complete"), defaults.get("remove_on_fail")):
+        _keep(removal)
+    return JobDefaults(**defaults)
+
+
+def _check_retry(retry: Retry, queue: Retry) -> None:
+    """Functions and classes do not travel: only the queue that a worker declares can have them."""
+    for name in ("wait", "permanent", "retryable"):
+        given = getattr(retry, name)
+        if given and given != getattr(queue, name):
+            raise InvalidOptions(f"Retry({name}=…) cannot travel with a job: declare it on the queue.")
+
+
 def _delay_ms(delay: float | None, at: datetime | None) -> int:
     if at is not None:
         if delay is not None:
@@ -194,15 +264,15 @@ def _delay_ms(delay: float | None, at: datetime | None) -> int:
     return round(delay * 1000)
 
 
-def _keep(value: bool | int | None) -> Keep | None:
-    if value is None:
-        return None
+def _keep(value: bool | int | Keep | None) -> Keep | None:
+    if value is None or isinstance(value, Keep):
+        return value
     if value is True:
         return REMOVE
     if value is False:
         return KEEP_ALL
     if not isinstance(value, int) or value < 0:
         raise InvalidOptions(
-            f"remove_on_complete/remove_on_fail={value!r}: True, False, or a number to keep."
+            f"remove_on_complete/remove_on_fail={value!r}: True, False, a number to keep, or a Keep."
         )
     return Keep(count=value)

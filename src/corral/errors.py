@@ -75,7 +75,7 @@ class UnknownJobName(InvalidInput):
 
 
 class IdempotencyConflict(InvalidInput):
-    """This idempotency key was used before with other data. Use a new key for a new request."""
+    """This idempotency key was used with other data or another name. Use a new key for a new request."""
 
 
 # Waiting for a job
@@ -137,6 +137,10 @@ class UndecodableData(Unrecoverable):
 
 class KilledItsWorker(Unrecoverable):
     """The job's process died while it ran, more often than the limit allows."""
+
+
+class JobExpired(Unrecoverable):
+    """The job was not started within its time to live. Retry it if it is still wanted."""
 
 
 class UnknownNameExpired(Unrecoverable):

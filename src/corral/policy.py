@@ -11,9 +11,16 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from inspect import iscoroutinefunction
 from typing import Literal
 
 from corral.errors import InvalidOptions
+
+#: Which errors: classes, subclasses included.
+ErrorClasses = Sequence[type[BaseException]]
+
+#: Seconds to wait after failed run number `attempt` (1 is the first), or None for the dead letters.
+WaitFunction = Callable[[int, BaseException], float | None]
 
 #: BullMQ holds a priority in 21 bits; 0 means "none" and runs before every numbered one.
 MAX_PRIORITY = 2**21 - 1
@@ -38,6 +45,15 @@ class Retry:
     max_delay: seconds; no wait is longer.
     jitter: 0 to 1; the share of each wait that is random, so that jobs which failed together do not
         come back together. 0.1 turns 60 s into 54 to 60 s. (BullMQ's formula.)
+    wait: a function `(attempt, error) -> seconds`, or None for the dead letters; wins over all waits above,
+        `max_delay` and `jitter` included. It runs in the worker's event loop, so it must not block and cannot
+        be async. One that raises or returns nonsense counts as not given, for that attempt.
+    permanent: errors of these classes go to the dead letters at once.
+    retryable: if given, only errors of these classes are tried again, and `RetryAfter`. An attempt that ran
+        into its timeout is a TimeoutError.
+
+    The last three are the queue's: functions and classes do not travel. A job that brings attempts and waits
+    of its own obeys the queue's `permanent` and `retryable` too, and its own waits instead of `wait`.
     """
 
     attempts: int = 3
@@ -46,6 +62,9 @@ class Retry:
     delay: float = 1.0
     max_delay: float = 24 * 3600.0
     jitter: float = 0.0
+    wait: WaitFunction | None = None
+    permanent: ErrorClasses = ()
+    retryable: ErrorClasses = ()
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -56,7 +75,13 @@ class Retry:
             raise InvalidOptions("Retry: a wait cannot be negative or endless.")
         if self.backoff not in ("fixed", "exponential"):
             raise InvalidOptions(f"Retry(backoff={self.backoff!r}): choose 'fixed' or 'exponential'.")
+        if self.wait is not None and (not callable(self.wait) or iscoroutinefunction(self.wait)):
+            raise InvalidOptions(
+                "Retry(wait=…): a plain function (attempt, error) -> seconds or None, not async."
+            )
         object.__setattr__(self, "delays", tuple(float(d) for d in self.delays))
+        for name in ("permanent", "retryable"):
+            object.__setattr__(self, name, _classes(name, getattr(self, name)))
 
     def wait_after(self, attempt: int, *, rand: Callable[[], float] = random.random) -> float:
         """Seconds to wait after failed run number `attempt` (1 is the first)."""
@@ -71,6 +96,13 @@ class Retry:
         if self.jitter:
             wait = wait * (1 - self.jitter) + wait * self.jitter * rand()
         return wait
+
+
+def _classes(name: str, given: ErrorClasses | type[BaseException]) -> tuple[type[BaseException], ...]:
+    classes = (given,) if isinstance(given, type) else tuple(given)
+    if not all(isinstance(each, type) and issubclass(each, BaseException) for each in classes):
+        raise InvalidOptions(f"Retry({name}={given!r}): error classes, as in {name}=(ValueError,).")
+    return classes
 
 
 @dataclass(frozen=True, slots=True)

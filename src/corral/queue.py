@@ -16,18 +16,27 @@ from weakref import WeakKeyDictionary
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
-from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
+from corral.adding import (
+    AddOptions,
+    JobDefaults,
+    ManyOptions,
+    Templates,
+    check_bounds,
+    check_data,
+    check_defaults,
+)
+from corral.batch import NewJob, add_batch, add_officially, existing_job
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client
 from corral.bullmq.keys import QueueKeys, check_queue_name
+from corral.bullmq.official_add import OfficialProducer, holder, release
 from corral.bullmq.producer import Added, NewJobs, Producer
 from corral.bullmq.signals import send_signal
 from corral.data import decode_json, encode
 from corral.definition import JobDefinition, define
 from corral.errors import (
     ConfigurationError,
-    IdempotencyConflict,
     InvalidOptions,
     LayoutUnsupported,
     RedisUnavailable,
@@ -60,6 +69,9 @@ class Queue:
     concurrency: jobs that run at once in one worker process.
     retention: how long finished jobs are kept.
     max_data_bytes: a job with more is refused.
+    ttl: seconds, from when a job is due, within which it must have started; then it goes to the dead letters.
+        What the worker's queue declares counts, unless a job brings its own. None: no limit.
+    defaults: further options for jobs that do not bring them; see JobDefaults.
     """
 
     def __init__(
@@ -75,9 +87,11 @@ class Queue:
         concurrency: int | None = None,
         retention: Retention = Retention(),  # noqa: B008  # frozen
         max_data_bytes: int = MAX_DATA_BYTES,
+        ttl: float | None = None,
+        defaults: JobDefaults | None = None,
     ) -> None:
         check_queue_name(name)
-        check_bounds(timeout=timeout, concurrency=concurrency, priority=priority)
+        check_bounds(timeout=timeout, concurrency=concurrency, priority=priority, ttl=ttl)
         self.name = name
         self.retry = retry
         self.timeout = timeout
@@ -86,6 +100,8 @@ class Queue:
         self.concurrency = concurrency
         self.retention = retention
         self.max_data_bytes = max_data_bytes
+        self.ttl = ttl
+        self.defaults = check_defaults(defaults or {})
         self.jobs: dict[str, JobDefinition] = {}
         self._redis_url = redis_url
         self._prefix = prefix
@@ -127,26 +143,21 @@ class Queue:
             not self.jobs and len(raw) <= self.max_data_bytes
         ):  # no type to hold it against: what we wrote is JSON
             return await self._add_plain(name, raw, raw.decode())
-        return await self._add_plain(name, raw, check_data(self, raw, self._decoder(name)))
+        return await self._add_plain(name, raw, check_data(self, raw, self.decoder(name)))
 
     async def add_json(self, name: str, raw: bytes, **options: Unpack[AddOptions]) -> Job:
         """`add` for data that is JSON bytes already: checked, and stored as it came."""
-        text = check_data(self, raw, self._decoder(name))
+        if options.get("dedup"):
+            return (await add_officially(self, name, [raw], options))[0]
+        text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
         if not options:
             return await self._add_plain(name, raw, text)
         bound = self._bind()
         jobs = bound.templates.make(name, options)
         added = await self._send(bound, jobs._replace(data=[text]))
-        existing = added.existing_data
-        if existing is None:
+        if added.existing_data is None:
             return Job(self, added.ids[0], name, raw)
-        once = options.get("idempotency_key")
-        if once is not None and decode_json(existing) != decode_json(raw):
-            raise IdempotencyConflict(
-                f"Idempotency key {once!r} was used in queue {self.name!r} with other data. "
-                "Use a new key for a new request."
-            )
-        return Job(self, added.ids[0], name, existing, existed=True)
+        return existing_job(self, added, name, raw, options.get("idempotency_key"))
 
     async def _add_plain(self, name: str, raw: bytes, text: str) -> Job:
         """The commonest add: no options. Every call and every object here is paid by each job."""
@@ -154,7 +165,7 @@ class Queue:
         jobs = bound.templates.make(name, {})
         try:
             if not bound.layout_checked:
-                await self._check_layout(bound)
+                await self.ready()
             return Job(self, await bound.producer.add_one(jobs, text), name, raw)
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
@@ -174,8 +185,10 @@ class Queue:
             raise InvalidOptions(
                 "Many jobs cannot share a `job_id` or `idempotency_key`: add them one by one."
             )
-        decode = self._decoder(name)
-        texts = [check_data(self, raw, decode) for raw in raws]
+        if options.get("dedup"):
+            return await add_officially(self, name, raws, cast("AddOptions", options))
+        decode, limit = self.decoder(name), options.get("max_data_bytes")
+        texts = [check_data(self, raw, decode, limit) for raw in raws]
         if not texts:
             return []
         bound = self._bind()
@@ -183,7 +196,18 @@ class Queue:
         added = await self._send(bound, jobs._replace(data=texts))
         return [Job(self, job_id, name, raw) for job_id, raw in zip(added.ids, raws, strict=True)]
 
-    def _decoder(self, name: str) -> Callable[[bytes], Any]:
+    async def add_batch(self, jobs: Sequence[NewJob]) -> list[Job]:
+        """Add jobs that each have a name, data and options of their own, in order.
+
+        All are checked before any is added. Up to 1,000 of them, with up to 4 MB of data, arrive in one call,
+        all or none; more in several. Those with `dedup` follow in a call of their own.
+        Raises what `add` raises, and says which job it is about. One whose idempotency key stands for other
+        work is not added, and IdempotencyConflict raised, when the others of its call are in.
+        """
+        return await add_batch(self, jobs)
+
+    def decoder(self, name: str) -> Callable[[bytes], Any]:
+        """Reads and checks the data of a job of this name. Raises UnknownJobName."""
         definition = self.jobs.get(name)
         if definition is not None:
             return definition.decode_data
@@ -197,16 +221,37 @@ class Queue:
         # Spelled out instead of `with self.redis_errors()`: every job comes through here.
         try:
             if not bound.layout_checked:
-                await self._check_layout(bound)
+                await self.ready()
             return await bound.producer.add(jobs)
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
-    async def _check_layout(self, bound: _Bound) -> None:
-        async with bound.checking_layout:  # a first burst of adds asks once
-            if not bound.layout_checked:
-                check_layout(self.name, await reader.version(bound.client, self.keys()))
-                bound.layout_checked = True
+    def templates(self) -> Templates:
+        """Turns options of an add into what travels."""
+        return self._bind().templates
+
+    async def ready(self) -> _Bound:
+        """What the queue holds in the running loop, its layout checked. Raises what redis-py raises."""
+        bound = self._bind()
+        if not bound.layout_checked:
+            async with bound.checking_layout:  # a first burst of adds asks once
+                if not bound.layout_checked:
+                    check_layout(self.name, await reader.version(bound.client, self.keys()))
+                    bound.layout_checked = True
+        return bound
+
+    async def dedup_job_id(self, dedup_id: str) -> str | None:
+        """The id of the job that holds a deduplication id. One round trip. Raises RedisUnavailable."""
+        with self.redis_errors():
+            return await holder(self.client(), self.keys(), dedup_id)
+
+    async def release_dedup(self, dedup_id: str) -> bool:
+        """Let go of a deduplication id: the next job with it is added. The job that held it goes on.
+
+        Two round trips. False if no job held it, or another took it meanwhile. Raises RedisUnavailable.
+        """
+        with self.redis_errors():
+            return await release(self.client(), self.keys(), dedup_id)
 
     # Looking up
 
@@ -311,13 +356,16 @@ class Queue:
 class _Bound:
     """What a queue holds in one event loop."""
 
-    __slots__ = ("checking_layout", "client", "layout_checked", "loop", "producer", "results", "templates")
+    __slots__ = (
+        "checking_layout", "client", "layout_checked", "loop", "official", "producer", "results", "templates",
+    )  # fmt: skip
 
     def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop, client: aioredis.Redis) -> None:
         keys = queue.keys()
         self.loop = loop
         self.client = client
         self.producer = Producer(client, keys)
+        self.official = OfficialProducer(client, keys)
         self.results = Results(client, keys)
         self.templates = Templates(queue, keys)
         self.layout_checked = False

@@ -47,8 +47,11 @@ class OfficialQueue:
 
     # Adding
 
-    def add(self, name: str, data: str, opts: dict[str, Any], *, job_id: str, now: int) -> str:
-        arguments = msgpack.encode([self.base, job_id, name, now, None, None, None, None, None])
+    def add(
+        self, name: str, data: str, opts: dict[str, Any], *, job_id: str, now: int, dedup: str | None = None
+    ) -> str:
+        dedup_key = dedup and f"{self.base}de:{dedup}"
+        arguments = msgpack.encode([self.base, job_id, name, now, None, None, None, None, dedup_key])
         args = [arguments, data, msgpack.encode(opts), now]
         if opts.get("delay"):
             keys = ["marker", "meta", "id", "delayed", "completed", "events"]

@@ -50,9 +50,7 @@ def written(**changes: Any) -> dict[str, Any]:
 # Reading what Node writes
 
 
-@pytest.mark.parametrize(
-    "raw", [None, b"", b"{}", b'{"attempts":0}', b'{"attempts":0,"priority":3,"delay":5}']
-)
+@pytest.mark.parametrize("raw", [None, b"", b"{}", b'{"attempts":0}', b'{"attempts":0,"priority":3}'])
 def test_a_job_that_says_nothing_leaves_all_to_its_queue(raw: bytes | None) -> None:
     assert decode_options(raw) == NO_OPTIONS
 

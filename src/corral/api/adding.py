@@ -6,7 +6,6 @@ caller wrote `$.data.userId` or `$.jobs[3].data.userId`.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -18,6 +17,7 @@ from corral.adding import AddOptions
 from corral.api import bodies, problems
 from corral.api.bodies import BulkJob
 from corral.api.problems import FieldError, Refused
+from corral.batch import NewJob
 from corral.bullmq.keys import check_job_id
 from corral.data import decode_json
 from corral.errors import InvalidData, InvalidOptions, UnknownJobName
@@ -74,7 +74,7 @@ class AddData:
     """The mission's routes: the body is the data of one kind of job.
 
     The id is made here and is unlike any other, so that GET /job-status/{jobId} needs no queue, and nobody
-    comes upon another person's verification by counting. With an Idempotency-Key the queue numbers the job.
+    comes upon another person's verification by counting. A repeated Idempotency-Key gives the first one's.
     """
 
     __slots__ = ("_message", "_name", "_prefix", "_queue")
@@ -87,11 +87,9 @@ class AddData:
 
     async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted:
         bodies.check_utf8(body)
-        given: AddOptions
-        if idempotency_key is None:
-            given = {"job_id": f"{self._prefix}-{secrets.token_hex(10)}"}
-        else:
-            given = {"idempotency_key": idempotency_key}  # the queue gives the id: it takes one of both
+        given: AddOptions = {"job_id": f"{self._prefix}-{secrets.token_hex(10)}"}
+        if idempotency_key is not None:
+            given["idempotency_key"] = idempotency_key
         try:
             job = await self._queue.add_json(self._name, body, **given)
         except InvalidData as error:
@@ -126,15 +124,15 @@ class AddBulk:
         name = requests[0].name
         if idempotency_key is None and all(r.opts is None and r.name == name for r in requests):
             return await self.queue.add_many_json(name, [bytes(r.data) for r in requests])
-        return await asyncio.gather(
-            *(self._add_one(index, r, idempotency_key) for index, r in enumerate(requests))
+        return await self.queue.add_batch(
+            [self._new_job(index, r, idempotency_key) for index, r in enumerate(requests)]
         )
 
-    async def _add_one(self, index: int, request: BulkJob, idempotency_key: str | None) -> Job:
+    def _new_job(self, index: int, request: BulkJob, idempotency_key: str | None) -> NewJob:
         given: AddOptions = {} if request.opts is None else bodies.options(request.opts, self.queue.retry)
         if idempotency_key is not None:
             given["idempotency_key"] = f"{idempotency_key}:{index}"
-        return await self.queue.add_json(request.name, bytes(request.data), **given)
+        return NewJob(request.name, request.data, **given)
 
 
 def check(queue: Queue, requests: Sequence[BulkJob]) -> tuple[FieldError, ...]:

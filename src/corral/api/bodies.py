@@ -188,6 +188,8 @@ def retry(spec: Options, policy: Retry) -> Retry:
                 changes[name] = value
         if "delays" not in changes and ("backoff" in changes or "delay" in changes):
             changes["delays"] = ()  # explicit delays would win over the back-off that was asked for
+        if changes.keys() & {"delays", "backoff", "delay"}:
+            changes["wait"] = None  # and so would the queue's function
     if spec.attempts is not None:
         changes["attempts"] = spec.attempts
     return replace(policy, **changes)

@@ -2,7 +2,7 @@
 
 Milliseconds and BullMQ's short names exist only here. Reading is liberal: options of any version,
 long or short names, unknown fields kept out of the way. Writing uses what stock clients understand;
-what only Corral knows rides in fields they ignore (`backoff.delays`, `backoff.maxDelay`, `timeout`).
+what only Corral knows rides in fields they ignore (`backoff.delays`, `backoff.maxDelay`, `timeout`, `ttl`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,20 @@ from typing import Any
 
 import msgspec
 
+from corral.dedup import Dedup
 from corral.policy import Keep, Retry
 
 #: BullMQ keeps the last rows of a stack trace list; ten attempts tell the story.
 STACKTRACE_LIMIT = 10
 
+#: In the back-off of a job whose queue declares a function for it. A Node worker passes it over and waits by
+#: the rest: a type of our own would raise in it, and leave the job active.
+QUEUE_WAITS = "queueWaits"
+
 #: The largest whole number of JavaScript; what is above it is nonsense, and Lua would not hold it exactly.
 LARGEST = 2**53 - 1
+
+_DEFAULT_MAX_DELAY = Retry().max_delay
 
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.decode
@@ -36,6 +43,11 @@ class JobOptions:
     failed: Keep | None = None
     keep_logs: int | None = None
     lifo: bool = False
+    ttl: float | None = None
+    #: Seconds that the job was to wait at first, from when it was added.
+    delay: float = 0.0
+    #: `retry` counts for its attempts alone; the waits are the queue's.
+    queue_waits: bool = False
 
 
 NO_OPTIONS = JobOptions()
@@ -53,6 +65,10 @@ def encode_options(
     job_id: str,
     completed: Keep | None,
     failed: Keep | None,
+    keep_logs: int | None = None,
+    ttl: float | None = None,
+    size_limit: int | None = None,
+    dedup: Dedup | None = None,
 ) -> str:
     """The `opts` field of a job, in BullMQ's words."""
     opts: dict[str, Any] = {"attempts": retry.attempts if retry else 0}
@@ -72,7 +88,28 @@ def encode_options(
         opts["removeOnComplete"] = _encode_keep(completed)
     if failed is not None:
         opts["removeOnFail"] = _encode_keep(failed)
+    if keep_logs is not None:
+        opts["kl"] = keep_logs
+    if ttl is not None:
+        opts["ttl"] = round(ttl * 1000)
+    if size_limit is not None:
+        opts["sizeLimit"] = size_limit
+    if dedup is not None:
+        opts["de"] = _encode_dedup(dedup)
     return _encode_json(opts).decode()
+
+
+def _encode_dedup(dedup: Dedup) -> dict[str, Any]:
+    de: dict[str, Any] = {"id": dedup.id}
+    if dedup.ttl is not None:
+        de["ttl"] = round(dedup.ttl * 1000)
+    if dedup.extend:
+        de["extend"] = True
+    if dedup.replace:
+        de["replace"] = True
+    if dedup.keep_last_if_active:
+        de["keepLastIfActive"] = True
+    return de
 
 
 def _encode_backoff(retry: Retry) -> dict[str, Any]:
@@ -84,8 +121,10 @@ def _encode_backoff(retry: Retry) -> dict[str, Any]:
         backoff = {"type": retry.backoff, "delay": round(retry.delay * 1000)}
     if retry.jitter:
         backoff["jitter"] = retry.jitter
-    if retry.max_delay != Retry.__dataclass_fields__["max_delay"].default:
+    if retry.max_delay != _DEFAULT_MAX_DELAY:
         backoff["maxDelay"] = round(retry.max_delay * 1000)
+    if retry.wait is not None:
+        backoff[QUEUE_WAITS] = True
     return backoff
 
 
@@ -106,6 +145,7 @@ def decode_options(raw: bytes | None) -> JobOptions:
         return NO_OPTIONS
     if not isinstance(opts, dict):
         return NO_OPTIONS
+    backoff = opts.get("backoff")
     return JobOptions(
         retry=_decode_retry(opts),
         timeout=_seconds(opts.get("timeout")),
@@ -113,6 +153,9 @@ def decode_options(raw: bytes | None) -> JobOptions:
         failed=_decode_keep(opts.get("removeOnFail")),
         keep_logs=_count(opts.get("kl", opts.get("keepLogs"))),
         lifo=opts.get("lifo") is True,
+        ttl=_seconds(opts.get("ttl")),
+        delay=_seconds(opts.get("delay")) or 0.0,
+        queue_waits=isinstance(backoff, dict) and backoff.get(QUEUE_WAITS) is True,
     )
 
 
@@ -136,7 +179,7 @@ def _decode_retry(opts: Mapping[str, Any]) -> Retry | None:
         backoff="fixed" if backoff.get("type") == "fixed" else "exponential",
         delay=_seconds(backoff.get("delay")) or 0.0,
         jitter=float(jitter) if isinstance(jitter, (int, float)) and 0 <= jitter <= 1 else 0.0,
-        **({} if limit is None else {"max_delay": limit}),
+        max_delay=_DEFAULT_MAX_DELAY if limit is None else limit,
     )
 
 

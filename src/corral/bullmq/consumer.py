@@ -61,8 +61,11 @@ def completed(job_id: str, token: str, value: str, keep: Keep) -> Settlement:
     return [job_id, token, COMPLETED, value, *_keep(keep)]
 
 
-def failed(job_id: str, token: str, reason: str, stacktrace: str, keep: Keep, attempts: int) -> Settlement:
-    return [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts]
+def failed(
+    job_id: str, token: str, reason: str, stacktrace: str, keep: Keep, attempts: int, *, killed: bool = False
+) -> Settlement:
+    """To the dead letters. `killed`: for having killed its workers, which a retry by hand starts afresh."""
+    return [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts, *((True,) if killed else ())]
 
 
 def retry_now(job_id: str, token: str, reason: str, stacktrace: str, *, lifo: bool) -> Settlement:

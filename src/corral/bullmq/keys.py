@@ -66,6 +66,10 @@ class QueueKeys:
     def metrics(self, outcome: str) -> str:
         return f"{self.base}metrics:{outcome}"
 
+    def dedup(self, dedup_id: str) -> str:
+        """Which job holds a deduplication id."""
+        return f"{self.base}de:{dedup_id}"
+
     def once(self, idempotency_key: str) -> str:
         """Where an idempotency key is remembered. Hashed: a caller's key may be long, or personal."""
         digest = hashlib.blake2b(idempotency_key.encode(), digest_size=16).hexdigest()

@@ -49,10 +49,11 @@ class NewJobs(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What became of an add. `existing_data` is set when the job was there before, and holds its data."""
+    """What became of an add. When the job was there before, the other two are set: its data and its name."""
 
     ids: list[str]
     existing_data: bytes | None = None
+    existing_name: str | None = None
 
 
 class _Group:
@@ -79,7 +80,7 @@ class _Group:
                 if not caller.done():
                     caller.set_result(str(number))
         elif not self.whole.done():
-            self.whole.set_result(_added(answer, len(self.data)))
+            self.whole.set_result(read_answer(answer, len(self.data)))
 
     def fail(self, reason: Exception) -> None:
         for caller in [self.whole] if self.whole is not None else self.callers:
@@ -208,7 +209,10 @@ def _parts(data: list[str]) -> list[list[str]]:
     return parts
 
 
-def _added(answer: int | list[bytes], count: int) -> Added:
+def read_answer(answer: int | list[bytes], count: int) -> Added:
+    """One entry of what add.lua returns, for a group of `count` jobs."""
     if isinstance(answer, int):
         return Added([str(answer + k) for k in range(count)])
-    return Added([answer[0].decode()], answer[1] if len(answer) > 1 else None)
+    if len(answer) == 1:
+        return Added([answer[0].decode()])
+    return Added([answer[0].decode()], answer[1], answer[2].decode(errors="replace"))

@@ -30,7 +30,7 @@ from corral.errors import (
 )
 from corral.queue import Queue
 from corral.worker.invoke import Invoker
-from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan
+from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan, refuse_expired
 from corral.worker.slots import Slot
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,9 @@ UNKNOWN_FIELD = "corral:unknown"
 
 #: A job whose process died so often goes to the dead letters.
 MAX_KILLS = 2
+
+#: With this BullMQ's stalled check sentences a job that stalled too often for its own count.
+STALLED = "job stalled more than allowable limit"
 
 #: Options texts remembered; a queue's jobs mostly share one.
 PLAN_CACHE = 1_000
@@ -68,6 +71,8 @@ class Executor:
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
+        #: The server's clock at the last fetch, epoch ms: a worker's own may be wrong, and would expire all.
+        self.fetched_ms = 0
 
     async def run(self, slot: Slot, values: list[bytes | None]) -> None:
         """Run one job to its settlement. Never raises."""
@@ -104,6 +109,8 @@ class Executor:
             definition = self._names.get(job.name) or self._definition(job.name)
             if job.deferred_failure is not None or job.stalled_count is not None:
                 _refuse_killers(job)
+            if plan.ttl is not None and not whole(job.attempts_started):
+                refuse_expired(plan, float(job.timestamp or self.fetched_ms), self.fetched_ms)
             if definition is None:
                 return self._hold(job, job_id, token)
             try:
@@ -178,7 +185,10 @@ class Executor:
                     "job_failed", queue=queue, job=job_id, attempt=attempt, error=type(error).__name__
                 )
                 rows = append_stacktrace(job.stacktrace, trace)
-                return wire.failed(job_id, token, reason, rows, plan.failed, plan.retry.attempts)
+                killed = isinstance(error, KilledItsWorker)
+                return wire.failed(
+                    job_id, token, reason, rows, plan.failed, plan.retry.attempts, killed=killed
+                )
             case Again(wait, reason, trace):
                 log.info("job_retries", queue=queue, job=job_id, attempt=attempt, seconds=wait,
                          error=type(error).__name__)  # fmt: skip
@@ -213,14 +223,15 @@ class Executor:
                 f"No worker knew the name {name!r} for {UNKNOWN_NAME_LIMIT_SECONDS / 3600:.0f} h. "
                 "Deploy a handler and retry the job."
             )
-        fields = [UNKNOWN_FIELD, f"{since:.3f}"]
+        # A look by a worker that does not know the name is no start: the job's time to live goes on.
+        fields = [UNKNOWN_FIELD, f"{since:.3f}", "ats", str(whole(job.attempts_started))]
         return wire.delay(job_id, token, round(UNKNOWN_NAME_SECONDS * 1000), spend=False, fields=fields)
 
     def _plan(self, options: bytes | None) -> Plan:
         if len(self._plans) >= PLAN_CACHE:
             self._plans.clear()
         queue = self._queue
-        made = plan(decode_options(options), queue.retry, queue.timeout, queue.retention)
+        made = plan(decode_options(options), queue.retry, queue.timeout, queue.retention, queue.ttl)
         self._plans[options] = made
         return made
 
@@ -269,4 +280,5 @@ def _refuse_killers(job: Fetched) -> None:
             "Look for memory use, a crash in native code, or a blocked event loop; then retry it."
         )
     if job.deferred_failure is not None:
-        raise Unrecoverable(job.deferred_failure.decode(errors="replace"))
+        reason = job.deferred_failure.decode(errors="replace")
+        raise (KilledItsWorker if reason == STALLED else Unrecoverable)(reason)

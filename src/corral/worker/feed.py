@@ -245,6 +245,7 @@ class Feed:
         first = wire.STAMPED_VALUES if self._consumer.defers_locks else 0
         for values in jobs:
             held[values[0].decode()] = stamp if len(values) == first else token  # type: ignore[union-attr]  # the id is always there
+        self._executor.fetched_ms = step.now_ms
         self._occupied += len(jobs)
         self.state.fetched += len(jobs)
         if self._stopping:

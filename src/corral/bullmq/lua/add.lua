@@ -13,10 +13,13 @@
           groups   list of [id, name, option, delay_ms, priority, lifo, timestamp_ms, once_key, once_ms, data]
                    data is a list: the jobs of a group differ in nothing else.
                    id "": the next numbers; timestamp 0: now; once_key "": no idempotency key.
-                   A group with an id or a once_key has one job.
+                   A group with an id or a once_key has one job. A once_key whose job is there wins over
+                   an id; a job that is there by its id is remembered under a new once_key only if it has
+                   the same name and the same data.
 
   Returns a list with an entry a group: the number of its first job (the others follow on), or
-  [id, data] when the job was there already (by id or once_key), with the data it was added with, or [id].
+  [id, data, name] when the job was there already (by id or once_key), with the data and the name it was
+  added with, or [id].
 ]]
 local call = redis.call
 local wait, prioritized, delayed, active = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -63,9 +66,9 @@ for i, group in ipairs(groups) do
   local known
   if once_key ~= "" then
     known = call("GET", once_key)
-    local known_data = known and call("HGET", base .. known, "data")
-    if known_data then
-      answer[i] = { known, known_data }
+    local there = known and call("HMGET", base .. known, "data", "name")
+    if there and there[1] then
+      answer[i] = { known, there[1], there[2] or "" }
     else
       known = nil -- its job was removed: the key is free again
     end
@@ -76,7 +79,10 @@ for i, group in ipairs(groups) do
     local there = custom_id ~= "" and call("HMGET", base .. custom_id, "name", "data")
     if there and (there[1] or there[2]) then
       call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "duplicated", "jobId", custom_id)
-      answer[i] = { custom_id, there[2] or "" }
+      if once_key ~= "" and there[1] == name and there[2] == data[1] then
+        call("SET", once_key, custom_id, "PX", once_ms)
+      end
+      answer[i] = { custom_id, there[2] or "", there[1] or "" }
     else
       -- As text once a group: Redis would format the numbers anew for each job.
       local time_text = string.format("%.0f", timestamp == 0 and now or timestamp)

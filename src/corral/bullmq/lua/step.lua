@@ -24,7 +24,9 @@
           settled    list of [id, token, kind, ...]; token is that of the fetch, "@" with the stamp for a job
                      that has none, or "!" with the stamp if keep_locks.lua wrote its lock
              kind 1 completed  [value, keep_count, keep_age_s]
-             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts]
+             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed]
+                               killed: it killed its workers; forget how often (`stc`), so that a retry by
+                               hand has the whole stall budget again
              kind 3 retry now  [reason, stacktrace, lifo]
              kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
              kind 5 put back   []
@@ -198,7 +200,7 @@ local PLAIN = { false, false, false, false } -- name, parentKey, deid, atm; the 
 
 -- The fields that settling needs, or nil after noting the problem. A job that is not plain keeps its lock
 -- for the official script that will settle it.
-local function look(id, kind, has_children)
+local function look(id, kind, has_children, killed)
   local job = base .. id
   if kind <= 2 and not has_children and call("HLEN", job) == STARTED_FIELDS then
     return PLAIN
@@ -210,6 +212,9 @@ local function look(id, kind, has_children)
   end
   if kind <= 2 and (fields[2] or fields[3])
       or kind == 1 and call("EXISTS", job .. ":dependencies", job .. ":unsuccessful") > 0 then
+    if killed then
+      call("HDEL", job, "stc") -- the official script that comes next does not know of it
+    end
     problem(id, 1)
     return nil
   end
@@ -244,7 +249,8 @@ local function look_at_locked(places)
     if held ~= settled[i][2] then
       refuse(id, held)
     else
-      local fields = look(id, settled[i][3], has_children)
+      local kind = settled[i][3]
+      local fields = look(id, kind, has_children, kind == 2 and settled[i][9])
       if fields then
         own(i, fields)
         unlocked[#unlocked + 1] = lock_keys[k]
@@ -356,7 +362,11 @@ for i = 1, #settled do
       if entry[6] ~= 0 then
         call("HSET", job, "atm", attempts_made, "failedReason", entry[4], "stacktrace", entry[5],
           "finishedOn", now_text)
-        call("HDEL", job, "defa")
+        if entry[9] then
+          call("HDEL", job, "defa", "stc")
+        else
+          call("HDEL", job, "defa")
+        end
       end
       add_finished(2, id, entry[6], entry[7])
       call("XADD", events, "*", "event", "failed", "jobId", id, "failedReason", entry[4], "prev", "active")
