@@ -2,7 +2,9 @@
 
 from corral.context import JobContext, ThreadJobContext
 from corral.errors import (
+    ChildFailed,
     CorralError,
+    FlowConflict,
     JobFailed,
     ResultTimeout,
     RetryAfter,
@@ -10,6 +12,8 @@ from corral.errors import (
     Snooze,
     Unrecoverable,
 )
+from corral.family import ChildKey, OnFailure
+from corral.flow import Flow
 from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
@@ -19,11 +23,16 @@ from corral.worker.worker import Worker
 __version__ = "0.1.0"
 
 __all__ = [
+    "ChildFailed",
+    "ChildKey",
     "CorralError",
+    "Flow",
+    "FlowConflict",
     "Job",
     "JobContext",
     "JobFailed",
     "Keep",
+    "OnFailure",
     "Priority",
     "Queue",
     "RateLimit",

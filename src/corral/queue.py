@@ -35,6 +35,7 @@ from corral.errors import (
 )
 from corral.job import Job
 from corral.policy import Priority, RateLimit, Retention, Retry
+from corral.relations import Relations
 from corral.results import Outcome, Results
 from corral.settings import Settings
 
@@ -47,7 +48,7 @@ MAX_DATA_BYTES = 1_048_576
 KNOWN_LAYOUTS = ("3", "4", "5", "6")
 
 
-class Queue:
+class Queue(Relations):
     """A named queue and what it promises about its jobs.
 
     name: 1 to 100 characters, no colon.
@@ -176,11 +177,23 @@ class Queue:
         # Spelled out instead of `with self.redis_errors()`: every job comes through here.
         try:
             if not bound.layout_checked:
-                check_layout(self.name, await reader.version(bound.client, self.keys()))
-                bound.layout_checked = True
+                await self._check_layout(bound)
             return await bound.producer.add(jobs)
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
+
+    async def _check_layout(self, bound: _Bound) -> None:
+        check_layout(self.name, await reader.version(bound.client, self.keys()))
+        bound.layout_checked = True
+
+    async def prepare(self, name: str, raw: bytes, options: AddOptions) -> NewJobs:
+        """A checked job, not added: for what adds jobs in other ways (flows). Raises like `add`."""
+        text = check_data(self, raw, self._decoder(name))
+        bound = self._bind()
+        if not bound.layout_checked:
+            with self.redis_errors():
+                await self._check_layout(bound)
+        return bound.templates.make(name, options)._replace(data=[text])
 
     # Looking up
 

@@ -103,7 +103,7 @@ class Consumer:
         rate_limit: RateLimit | None,
     ) -> None:
         self.keys = keys
-        self._client = client
+        self.client = self._client = client
         self._blocking = blocking
         self._worker = worker
         self._lock_ms = round(lock_seconds * 1000)

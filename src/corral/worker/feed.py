@@ -28,6 +28,7 @@ from corral.worker.execute import Executor
 from corral.worker.idle import Idle
 from corral.worker.locks import LockTable
 from corral.worker.outage import Outage
+from corral.worker.parents import watch_parents
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.slots import Slots
 
@@ -101,6 +102,7 @@ class Feed:
             self._idle.watch,
             lambda: watch_deadlines(self._slots),
             lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
+            lambda: watch_parents(self.queue),
         )
         helpers = [self._loop.create_task(self._keep_going(part)) for part in parts]
         try:
@@ -277,7 +279,9 @@ class Feed:
         if code in (-4, -9):
             # BullMQ refuses to complete a job whose children are not through.
             reason = (
-                "The job has children that are not finished." if code == -4 else "A child of the job failed."
+                "The job has children that are not finished: call job.wait_for_children() before returning."
+                if code == -4
+                else "A child of the job failed."
             )
             failed = wire.failed(entry[0], entry[1], reason, "[]", self.queue.retention.failed, 1)
             await self._settle_officially(failed, now_ms)
