@@ -301,3 +301,18 @@ async def test_a_flow_is_one_round_trip(reports: Queue, pages: Queue, redis: Red
     stats = await redis.info("commandstats")
     assert stats["cmdstat_exec"]["calls"] == 1
     assert "cmdstat_watch" not in stats
+
+
+@pytest.mark.parametrize("parents_first", [True, False])
+async def test_a_drain_runs_parents_in_other_queues_too(
+    reports: Queue, pages: Queue, parents_first: bool
+) -> None:
+    """The parents' queue is empty when the drain begins: its feed has ended when the children have."""
+    middle = Flow(reports, "build", children=[Flow(pages, "render", 1)])
+    job = await Flow(reports, "build", children=[middle, Flow(pages, "render", 2, delay=3600)]).add()
+    other = await Flow(reports, "build", children=[Flow(pages, "render", 3)]).add()
+    await drain(*((reports, pages) if parents_first else (pages, reports)))
+    assert (await other.refresh()).status == "completed"
+    assert middle.job is not None
+    assert (await middle.job.refresh()).status == "completed"
+    assert (await job.refresh()).status == "waiting-children"  # its delayed child is not the drain's

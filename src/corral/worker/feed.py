@@ -48,6 +48,8 @@ class FeedState:
     fetched: int = 0
     settled: int = 0
     lost: int = 0
+    #: Jobs with a parent, children or a deduplication id among the settled.
+    relatives: int = 0
     #: Errors of our own code; each one is in the log with its trace.
     faults: int = 0
 
@@ -260,6 +262,7 @@ class Feed:
             by_id = {entry[0]: entry for entry in settled}
             for job_id, code in problems.items():
                 if code == wire.NOT_PLAIN:
+                    self.state.relatives += 1
                     await self._settle_officially(by_id[job_id], step.now_ms)
                     self._look_again()  # its parent may be ready now
                 else:
