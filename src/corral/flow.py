@@ -34,6 +34,15 @@ MAX_FLOW_JOBS = 5_000
 MAX_FLOW_BYTES = 32 * 1_048_576
 
 
+#: Options that the official add scripts carry. What needs a script of ours has no place in a flow.
+_CARRIED = frozenset(
+    (
+        "at", "delay", "job_id", "lifo", "priority", "remove_on_complete", "remove_on_fail", "retry",
+        "timeout",
+    )
+)  # fmt: skip
+
+
 class FlowOptions(ManyOptions, total=False):
     """Options of a node: those of `Queue.add` but for `idempotency_key`, whose part a `job_id` plays here."""
 
@@ -140,10 +149,12 @@ def _tree(nodes: Sequence[Flow], ready: Sequence[NewJobs]) -> list[FlowJob]:
 
 
 def check_node(options: FlowOptions) -> None:
-    """Raise InvalidOptions for an option of `Queue.add` that has no meaning in a flow."""
-    for name in ("idempotency_key", "deduplication"):
-        if name in options:
-            raise InvalidOptions(f"A job of a flow has no {name!r}: give it a `job_id` of your own.")
+    """Raise InvalidOptions for an option of `Queue.add` that a job of a flow cannot have."""
+    for name in options:
+        if name in AddOptions.__optional_keys__ and name not in _CARRIED:
+            raise InvalidOptions(
+                f"A job of a flow takes no {name!r}. Against adding twice, give it a `job_id` of your own."
+            )
 
 
 def check_same_server(one: Queue, other: Queue) -> None:

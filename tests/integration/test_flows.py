@@ -10,7 +10,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Flow, FlowConflict, Job, JobContext, OnFailure, Queue, Retry
-from corral.errors import InvalidData, JobTooLarge, RedisUnavailable, UnknownJobName
+from corral.errors import InvalidData, InvalidOptions, JobTooLarge, RedisUnavailable, UnknownJobName
 from eventually import eventually
 
 ONCE = Retry(attempts=1)
@@ -178,6 +178,11 @@ async def test_wrong_data_of_one_node_adds_none(
     with pytest.raises(error):
         await Flow(reports, "build", children=children).add()
     assert await redis.dbsize() == 0
+
+
+async def test_a_misspelt_option_is_named(reports: Queue, pages: Queue, redis: Redis) -> None:
+    with pytest.raises(InvalidOptions, match="priority"):
+        await Flow(reports, "build", children=[Flow(pages, "render", 1, prioritee=1)]).add()
 
 
 async def test_a_flow_that_is_too_large_adds_none(

@@ -152,6 +152,25 @@ async def test_only_a_job_that_waits_for_children_can_be_released(reports: Queue
             await reports.release_parent(job_id)
 
 
+async def test_an_id_without_a_job_is_taken_away(reports: Queue, pages: Queue, redis: Redis) -> None:
+    parent, _ = await family(reports, pages, 1)
+    await redis.delete(f"bull:reports:{parent.id}", f"bull:reports:{parent.id}:dependencies")
+    assert await found(reports) == [(parent.id, StuckReason.NOTHING_PENDING, [])]
+    with pytest.raises(JobNotFound):
+        await reports.release_parent(parent.id)
+    assert await found(reports) == []
+
+
+async def test_a_dead_child_among_many_is_found_when_the_others_are_through(
+    reports: Queue, pages: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stuck, "LOOK_CHILDREN", 2)
+    parent, children = await family(reports, pages, *range(30))
+    await vanish(redis, children[7])
+    await drain(pages)
+    assert await found(reports) == [(parent.id, StuckReason.CHILD_GONE, [children[7].id])]
+
+
 @pytest.mark.parametrize(
     ("options", "state"), [({"priority": 3}, "prioritized"), ({"delay": 3600.0}, "delayed"), ({}, "waiting")]
 )

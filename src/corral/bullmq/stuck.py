@@ -11,8 +11,9 @@ from corral.bullmq.families import child_key
 from corral.bullmq.keys import QueueKeys
 from corral.family import ChildKey, StuckParent, StuckReason, fault_of
 
-#: Pending children of one parent that are looked at.
-LOOK_CHILDREN = 1_000
+#: Pending children of one parent that are looked at, by chance. Enough: those that can finish do so, until
+#: only the ones at fault are left.
+LOOK_CHILDREN = 100
 
 #: Children at fault that a stuck parent names.
 NAME_CHILDREN = 10
@@ -34,9 +35,8 @@ async def stuck_among(
     """Which of these parents wait in vain. Two round trips, at most LOOK_CHILDREN children of each."""
     pipe = client.pipeline(transaction=False)
     for job_id, _ in parents:
-        pipe.sscan(keys.children(job_id).pending, 0, count=LOOK_CHILDREN)
-    scans = await pipe.execute()
-    looked = [found[:LOOK_CHILDREN] for _, found in scans]
+        pipe.srandmember(keys.children(job_id).pending, LOOK_CHILDREN)
+    looked: list[list[bytes]] = await pipe.execute()
     # One moment for all of it: a child that ends meanwhile would seem to be gone.
     pipe = client.pipeline(transaction=True)
     for (job_id, _), children in zip(parents, looked, strict=True):
@@ -45,9 +45,8 @@ async def stuck_among(
         for raw in children:
             child = child_key(keys.prefix, raw)
             base = raw[: len(raw) - len(child.id.encode())]
-            pipe.sismember(keys.children(job_id).pending, raw)
-            pipe.hget(raw, "parentKey")
-            pipe.exists(raw)
+            pipe.smismember(keys.children(job_id).pending, [raw])
+            pipe.hmget(raw, "timestamp", "parentKey")
             pipe.zscore(base + b"failed", child.id)
             pipe.zscore(base + b"completed", child.id)
     replies = iter(await pipe.execute(raise_on_error=False))
@@ -56,14 +55,15 @@ async def stuck_among(
         waits, left = next(replies), next(replies)
         faults: list[tuple[StuckReason, ChildKey]] = []
         for raw in children:
-            pending_still, parent, exists, failed, completed = (next(replies) for _ in range(5))
+            pending_still, fields, failed, completed = (next(replies) for _ in range(4))
+            added, parent = (None, None) if isinstance(fields, Exception) else fields
             fault = fault_of(
-                exists=bool(exists) and not isinstance(parent, Exception),
+                exists=added is not None,
                 belongs=parent == keys.job(job_id).encode(),
                 has_failed=isinstance(failed, float),
                 has_completed=isinstance(completed, float),
             )
-            if pending_still == 1 and fault is not None:
+            if pending_still == [1] and fault is not None:
                 faults.append((fault, child_key(keys.prefix, raw)))
         if waits is None:
             continue

@@ -10,7 +10,8 @@
         7 prioritized  8 delayed  9 active  10 meta  11 marker  12 pc  13 events
   ARGV  1 id  2 prefix, with its colon  3 now_ms  4 hold, or ""
 
-  Returns 1 released, 0 children are pending, -1 no such job, -3 it does not wait for children.
+  Returns 1 released, 0 children are pending, -1 no such job (an id that was left behind is taken away),
+  -3 it does not wait for children.
 ]]
 local call = redis.call
 local parent, pending, processed, ignored, waiting_children = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -20,6 +21,7 @@ if hold ~= "" then
   call("SREM", pending, hold)
 end
 if call("EXISTS", parent) == 0 then
+  call("ZREM", waiting_children, id)
   return -1
 end
 if not call("ZSCORE", waiting_children, id) then
