@@ -18,6 +18,7 @@ from corral import (
     Retry,
     ThreadJobContext,
 )
+from corral.bullmq import families
 from corral.errors import ConfigurationError, InvalidData
 from eventually import eventually
 
@@ -377,3 +378,131 @@ async def test_a_worker_that_lost_the_job_adds_no_child(
     await started.ready()
     await eventually(lambda: started.feeds[0].state.fetched == 1 and started.feeds[0].running == 0)
     assert (await pages.counts())["waiting"] == 0
+
+
+async def test_a_redis_that_is_away_when_the_job_wants_to_wait(
+    reports: Queue,
+    pages: Queue,
+    gate: asyncio.Event,
+    start_worker: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The job goes back unspent; its handler comes to the wait again."""
+    move, failures = families.wait_for_children, [ConnectionError("away")]
+
+    async def wait(*args: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return await move(*args)
+
+    monkeypatch.setattr(families, "wait_for_children", wait)
+    runs: list[int] = []
+
+    @reports.job("build")
+    async def build(job: JobContext) -> list[int]:
+        runs.append(job.attempt)
+        await job.add_child(pages, "render", 1)
+        await job.wait_for_children()
+        return list((await job.children_values()).values())
+
+    job = await reports.add("build")
+    start_worker(reports, pages)
+    await has(job, "waiting-children")
+    assert runs == [1, 1]
+    gate.set()
+    assert await job.result(timeout=20) == [10]
+
+
+async def test_a_child_that_fails_its_parent_while_the_handler_is_left(
+    reports: Queue,
+    pages: Queue,
+    gate: asyncio.Event,
+    start_worker: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    move = families.wait_for_children
+
+    async def late(client: Any, keys: Any, job_id: str, *rest: Any) -> int:
+        gate.set()
+        await eventually(lambda: _none_pending(reports, job_id))
+        return await move(client, keys, job_id, *rest)
+
+    monkeypatch.setattr(families, "wait_for_children", late)
+
+    @reports.job("build")
+    async def build(job: JobContext) -> None:
+        await job.add_child(pages, "render", -1)
+        await job.wait_for_children()
+
+    job = await reports.add("build")
+    start_worker(reports, pages)
+    await has(job, "failed")
+    assert job.attempts_made == 1
+
+
+async def test_a_job_that_was_lost_on_its_way_to_the_wait(
+    reports: Queue, pages: Queue, start_worker: StartWorker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move, codes = families.wait_for_children, []
+
+    async def fenced(client: Any, keys: Any, job_id: str, *rest: Any) -> int:
+        await redis.set(f"bull:reports:{job_id}:lock", "another:1")
+        codes.append(await move(client, keys, job_id, *rest))
+        return codes[-1]
+
+    monkeypatch.setattr(families, "wait_for_children", fenced)
+
+    @reports.job("build")
+    async def build(job: JobContext) -> None:
+        await job.add_child(pages, "render", 1)
+        await job.wait_for_children()
+
+    job = await reports.add("build")
+    started = start_worker(reports)
+    await started.ready()
+    await eventually(lambda: codes and started.feeds[0].running == 0)
+    assert codes == [-6]
+    assert (await job.refresh()).status == "active"  # the other worker's
+
+
+async def test_a_worker_that_dies_beside_a_waiting_parent_changes_nothing(
+    reports: Queue, pages: Queue, gate: asyncio.Event, start_worker: StartWorker
+) -> None:
+    @reports.job("build")
+    async def build(job: JobContext) -> list[int]:
+        await job.add_child(pages, "render", 1)
+        await job.wait_for_children()
+        return list((await job.children_values()).values())
+
+    job = await reports.add("build")
+    first = start_worker(reports)
+    await has(job, "waiting-children")
+    await first.stop()
+    gate.set()
+    start_worker(reports, pages)
+    assert await job.result(timeout=20) == [10]
+
+
+async def test_a_waiting_parent_that_also_waits_for_a_signal(
+    reports: Queue, pages: Queue, gate: asyncio.Event, start_worker: StartWorker
+) -> None:
+    gate.set()
+
+    @reports.job("build")
+    async def build(job: JobContext) -> list[Any]:
+        await job.add_child(pages, "render", 1)
+        await job.wait_for_children()
+        approved = job.checkpoints.get("approved")
+        if approved is None:
+            approved = await job.wait_for("approval", timeout=600)
+            await job.checkpoint({"approved": approved})
+        await job.add_child(pages, "render", 2)
+        await job.wait_for_children()
+        return [approved, sorted((await job.children_values()).values())]
+
+    job = await reports.add("build")
+    start_worker(reports, pages)
+    await has(job, "delayed")
+    assert await reports.signal("approval", "yes")
+    assert await job.result(timeout=20) == ["yes", [10, 20]]
+    assert (await job.refresh()).attempts_made == 1
