@@ -10,6 +10,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Flow, FlowConflict, Job, JobContext, OnFailure, Queue, Retry
+from corral.bullmq import flow_add
 from corral.errors import InvalidData, InvalidOptions, JobTooLarge, RedisUnavailable, UnknownJobName
 from eventually import eventually
 
@@ -321,3 +322,40 @@ async def test_a_drain_runs_parents_in_other_queues_too(
     assert middle.job is not None
     assert (await middle.job.refresh()).status == "completed"
     assert (await job.refresh()).status == "waiting-children"  # its delayed child is not the drain's
+
+
+async def test_a_job_that_changes_while_a_flow_is_added(
+    reports: Queue, pages: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another flow takes the leaf between the look and the add: WATCH sends this one back to look again."""
+    await pages.add("render", 1, job_id="page-1", delay=3600)
+    look, looks = flow_add.look, []
+
+    async def slow(client: Any, jobs: Any) -> Any:
+        found = await look(client, jobs)
+        looks.append(found)
+        if len(looks) == 1:
+            await Flow(reports, "build", children=[Flow(pages, "render", 1, job_id="page-1")]).add()
+        return found
+
+    monkeypatch.setattr(flow_add, "look", slow)
+    with pytest.raises(FlowConflict, match="child of another"):
+        await Flow(reports, "build", children=[Flow(pages, "render", 1, job_id="page-1")]).add()
+    assert len(looks) == 3  # this one, the other, this one again
+    assert (await reports.counts())["waiting-children"] == 1
+
+
+async def test_a_job_that_never_keeps_still(
+    reports: Queue, pages: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pages.add("render", 1, job_id="page-1", delay=3600)
+    look = flow_add.look
+
+    async def restless(client: Any, jobs: Any) -> Any:
+        await redis.hincrby("bull:pages:page-1", "ats", 1)
+        return await look(client, jobs)
+
+    monkeypatch.setattr(flow_add, "look", restless)
+    with pytest.raises(FlowConflict, match="Try again"):
+        await Flow(reports, "build", children=[Flow(pages, "render", 1, job_id="page-1")]).add()
+    assert (await reports.counts())["waiting-children"] == 0
