@@ -4,7 +4,9 @@ from corral.batch import NewJob
 from corral.context import JobContext, ThreadJobContext
 from corral.dedup import Dedup
 from corral.errors import (
+    ChildFailed,
     CorralError,
+    FlowConflict,
     IdempotencyConflict,
     JobExpired,
     JobFailed,
@@ -14,6 +16,8 @@ from corral.errors import (
     Snooze,
     Unrecoverable,
 )
+from corral.family import ChildKey, OnFailure
+from corral.flow import Flow
 from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
@@ -23,8 +27,12 @@ from corral.worker.worker import Worker
 __version__ = "0.1.0"
 
 __all__ = [
+    "ChildFailed",
+    "ChildKey",
     "CorralError",
     "Dedup",
+    "Flow",
+    "FlowConflict",
     "IdempotencyConflict",
     "Job",
     "JobContext",
@@ -32,6 +40,7 @@ __all__ = [
     "JobFailed",
     "Keep",
     "NewJob",
+    "OnFailure",
     "Priority",
     "Queue",
     "RateLimit",

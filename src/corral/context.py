@@ -16,6 +16,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer
+from corral.children import Children, ThreadChildren
 from corral.data import encode
 from corral.errors import InvalidInput, LockLost, RedisUnavailable, SignalTimeout
 
@@ -48,7 +49,7 @@ class Wait:
     until: float
 
 
-class JobContext:
+class JobContext(Children):
     """The running job. `deadline` is when this attempt times out, in epoch seconds, or None.
 
     What talks to Redis raises RedisUnavailable when it does not answer.
@@ -81,6 +82,7 @@ class JobContext:
         self._wait = wait
         self._keep_logs = keep_logs
         self._storing: asyncio.Lock | None = None
+        self._same: dict[bytes, int] | None = None
         self.id = job_id
         self.name = name
         self.queue = consumer.keys.name
@@ -161,7 +163,7 @@ class JobContext:
         return f"JobContext({self.id!r}, queue={self.queue!r}, name={self.name!r}, attempt={self.attempt})"
 
 
-class ThreadJobContext:
+class ThreadJobContext(ThreadChildren):
     """`JobContext` for a handler in a thread: the same, blocking."""
 
     def __init__(self, context: JobContext, loop: asyncio.AbstractEventLoop) -> None:

@@ -78,6 +78,10 @@ class IdempotencyConflict(InvalidInput):
     """This idempotency key was used with other data or another name. Use a new key for a new request."""
 
 
+class FlowConflict(InvalidInput):
+    """A job of the flow exists already and cannot become part of it. Give the node another `job_id`."""
+
+
 # Waiting for a job
 
 
@@ -118,6 +122,10 @@ class Snooze(CorralError):
 
 class SignalTimeout(CorralError, TimeoutError):
     """The signal that the job waited for did not come in time."""
+
+
+class ChildFailed(Unrecoverable):
+    """A child failed for good, and its policy fails its parent. Retry the child, then the parent."""
 
 
 # What the worker says of a job

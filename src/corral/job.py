@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from corral.bullmq.codec import JobRecord
 from corral.data import decode_json
 from corral.errors import InvalidData, JobFailed, JobNotFound, ResultTimeout
+from corral.family import ChildCounts, ChildrenPage
 from corral.sync import SyncJob
 
 if TYPE_CHECKING:
@@ -138,6 +139,14 @@ class Job:
     async def logs(self, start: int = 0, end: int = -1) -> list[str]:
         """Log rows, oldest first. One round trip."""
         return await self._queue.logs(self.id, start, end)
+
+    async def children(self, cursor: str | None = None, count: int = 100) -> ChildrenPage:
+        """A page of the job's children, see `Queue.children`. One round trip."""
+        return await self._queue.children(self.id, cursor, count)
+
+    async def children_counts(self) -> ChildCounts:
+        """How many children it has in each state. One round trip."""
+        return await self._queue.children_counts(self.id)
 
     def __repr__(self) -> str:
         return f"Job({self.id!r}, queue={self.queue!r}, name={self.name!r}, status={self.status!r})"

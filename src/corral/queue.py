@@ -44,6 +44,7 @@ from corral.errors import (
 )
 from corral.job import Job
 from corral.policy import Priority, RateLimit, Retention, Retry
+from corral.relations import Relations
 from corral.results import Outcome, Results
 from corral.settings import Settings
 from corral.sync import SyncQueue
@@ -57,7 +58,7 @@ MAX_DATA_BYTES = 1_048_576
 KNOWN_LAYOUTS = ("3", "4", "5", "6")
 
 
-class Queue:
+class Queue(Relations):
     """A named queue and what it promises about its jobs.
 
     name: 1 to 100 characters, no colon.
@@ -239,6 +240,13 @@ class Queue:
                     check_layout(self.name, await reader.version(bound.client, self.keys()))
                     bound.layout_checked = True
         return bound
+
+    async def prepare(self, name: str, raw: bytes, options: AddOptions) -> NewJobs:
+        """A checked job, not added: for what adds jobs in other ways (flows). Raises like `add`."""
+        text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
+        with self.redis_errors():
+            bound = await self.ready()
+        return bound.templates.make(name, options)._replace(data=[text])
 
     async def dedup_job_id(self, dedup_id: str) -> str | None:
         """The id of the job that holds a deduplication id. One round trip. Raises RedisUnavailable."""

@@ -20,15 +20,18 @@ CHILDREN = Path(__file__).parent / "children"
 
 
 class Workers:
-    """Processes that run children/ledger_jobs.py."""
+    """Processes that run a file of children/."""
 
-    def __init__(self, server: RedisProcess, health_dir: Path, **env: str) -> None:
+    def __init__(
+        self, server: RedisProcess, health_dir: Path, target: str = "ledger_jobs:queue", **env: str
+    ) -> None:
+        self._target = target
         self._health_dir = health_dir
         self._env = environment(REDIS_URL=server.url, LEDGER_URL=f"{server.url}/1", **env)
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "corral.worker.process", "ledger_jobs:queue", "--quiet"]
+        command = [sys.executable, "-m", "corral.worker.process", self._target, "--quiet"]
         command += ["--health-dir", str(self._health_dir)]
         process = subprocess.Popen(command, cwd=CHILDREN, env=self._env)
         self.running.append(process)
@@ -62,8 +65,10 @@ class Workers:
 
 
 @contextmanager
-def workers(server: RedisProcess, health_dir: Path, **env: str) -> Iterator[Workers]:
-    group = Workers(server, health_dir, **env)
+def workers(
+    server: RedisProcess, health_dir: Path, target: str = "ledger_jobs:queue", **env: str
+) -> Iterator[Workers]:
+    group = Workers(server, health_dir, target, **env)
     try:
         yield group
     finally:

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from node_process import Node, Workers
 
-from corral import JobContext, Queue, Retry
+from corral import Flow, JobContext, Queue, Retry
 
 Board = httpx2.AsyncClient
 
@@ -137,3 +137,15 @@ async def test_pause_and_promote_on_the_board(board: Board, workers: Workers, qu
     assert (await overview(board))["isPaused"] is True
     assert (await board.put("/api/queues/image-processing/resume")).status_code == 200
     assert await job.result(timeout=20) == {"run": 1}
+
+
+async def test_the_board_draws_our_flow(board: Board, queue: Queue) -> None:
+    flow = Flow(queue, "process", {}, children=[Flow(queue, "process", {"n": n}) for n in (1, 2)])
+    job = await flow.add()
+    leaf = flow.children[0].job
+    assert leaf is not None
+    answer = await board.get(f"/api/queues/image-processing/{leaf.id}/flow")
+    assert answer.status_code == 200, answer.text
+    root = answer.json()["flowRoot"]
+    assert root["id"] == job.id
+    assert {child["id"] for child in root["children"]} == {leaf.job.id for leaf in flow.children if leaf.job}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import NamedTuple
 
 from corral.errors import InvalidOptions
 
@@ -79,9 +80,37 @@ class QueueKeys:
         """What a feed fetched last, in case the answer gets lost."""
         return f"corral:{self.prefix}:{self.name}:fetched:{feed}:{number}"
 
+    def children(self, job_id: str) -> ChildrenKeys:
+        """Where a parent's children are noted."""
+        job = self.base + job_id
+        return ChildrenKeys(f"{job}:dependencies", f"{job}:processed", f"{job}:failed", f"{job}:unsuccessful")
+
+    @property
+    def stuck_check(self) -> str:
+        """Who holds it looks for stuck parents; the others leave it to him."""
+        return f"corral:{self.prefix}:{self.name}:stuck-check"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"
+
+
+class ChildrenKeys(NamedTuple):
+    """Keys of one parent. A child is in one of them: the last three say how it ended."""
+
+    pending: str
+    completed: str
+    ignored: str
+    failed: str
+
+
+def split_job_key(prefix: str, key: str) -> tuple[str, str]:
+    """(queue, id) of a job's key. A key of another prefix is cut at its last colon, as BullMQ does."""
+    if key.startswith(prefix + ":"):
+        queue, _, job_id = key[len(prefix) + 1 :].partition(":")
+        return queue, job_id
+    base, _, job_id = key.rpartition(":")
+    return base.rpartition(":")[2], job_id
 
 
 def signal_key(prefix: str, signal: str) -> str:

@@ -15,11 +15,13 @@ from corral.bullmq import consumer as wire
 from corral.bullmq.codec import append_stacktrace, decode_options, whole
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import signal_key
+from corral.children import WaitingForChildren
 from corral.context import WAIT_FIELD, JobContext, Suspended, Wait
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import (
     AttemptTimeout,
+    ChildFailed,
     CorralError,
     InvalidData,
     KilledItsWorker,
@@ -31,6 +33,7 @@ from corral.errors import (
 from corral.queue import Queue
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan, refuse_expired
+from corral.worker.parents import leave_for_children
 from corral.worker.slots import Slot
 
 log = structlog.get_logger(__name__)
@@ -146,6 +149,8 @@ class Executor:
             return wire.completed(job_id, token, value, plan.completed)
         except Suspended as wait:
             return self._suspend(wait, job_id, token)
+        except WaitingForChildren:
+            return await self._leave_for_children(slot, plan, attempt, job, job_id, token)
         except asyncio.CancelledError:
             reason = slot.stopped_by
             if reason is None:
@@ -167,6 +172,8 @@ class Executor:
             raise
         except BaseException as error:  # sys.exit() in a handler ends its attempt, not the worker
             inner = _suspended_in(error)
+            if isinstance(inner, WaitingForChildren):
+                return await self._leave_for_children(slot, plan, attempt, job, job_id, token)
             if inner is not None:
                 return self._suspend(inner, job_id, token)
             return self._settle_error(error, plan, attempt, job, job_id, token)
@@ -210,6 +217,15 @@ class Executor:
             signal=signal_key(self._consumer.keys.prefix, wait.signal),
         )
 
+    async def _leave_for_children(
+        self, slot: Slot, plan: Plan, attempt: int, job: Fetched, job_id: str, token: str
+    ) -> Settlement | None:
+        slot.deadline = None  # the attempt goes on when the children have finished
+        left = await leave_for_children(self._consumer, job_id, token)
+        if isinstance(left, ChildFailed):
+            return self._settle_error(left, plan, attempt, job, job_id, token)
+        return left
+
     def _hold(self, job: Fetched, job_id: str, token: str) -> Settlement:
         """Keep a job that no handler here knows; after the limit, give it to the dead letters."""
         now = time.time()
@@ -242,14 +258,14 @@ class Executor:
         return definition
 
 
-def _suspended_in(error: BaseException) -> Suspended | None:
-    """The durable wait that a handler left from inside a task group."""
+def _suspended_in(error: BaseException) -> Suspended | WaitingForChildren | None:
+    """The wait that a handler left from inside a task group."""
     while isinstance(error, BaseExceptionGroup):
-        waits = error.subgroup(Suspended)
+        waits = error.subgroup((Suspended, WaitingForChildren))
         if waits is None:
             return None
         error = waits.exceptions[0]
-    return error if isinstance(error, Suspended) else None
+    return error if isinstance(error, (Suspended, WaitingForChildren)) else None
 
 
 async def _forget_cancellations(task: asyncio.Task[None]) -> None:

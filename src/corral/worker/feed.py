@@ -28,6 +28,7 @@ from corral.worker.execute import Executor
 from corral.worker.idle import Idle
 from corral.worker.locks import LockTable
 from corral.worker.outage import Outage
+from corral.worker.parents import watch_parents
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.slots import Slots
 
@@ -47,6 +48,8 @@ class FeedState:
     fetched: int = 0
     settled: int = 0
     lost: int = 0
+    #: Jobs with a parent, children or a deduplication id among the settled.
+    relatives: int = 0
     #: Errors of our own code; each one is in the log with its trace.
     faults: int = 0
 
@@ -73,6 +76,7 @@ class Feed:
         self._stalled_seconds = stalled_seconds
         self._loop = asyncio.get_running_loop()
         self.locks = LockTable(consumer.keys, self._locks_lost_in_thread)
+        consumer.on_locked = self.locks.note_written
         self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads)
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
@@ -101,6 +105,7 @@ class Feed:
             self._idle.watch,
             lambda: watch_deadlines(self._slots),
             lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
+            lambda: watch_parents(self.queue),
         )
         helpers = [self._loop.create_task(self._keep_going(part)) for part in parts]
         try:
@@ -266,6 +271,7 @@ class Feed:
             by_id = {entry[0]: entry for entry in settled}
             for job_id, code in problems.items():
                 if code == wire.NOT_PLAIN:
+                    self.state.relatives += 1
                     await self._settle_officially(by_id[job_id], step.now_ms)
                     self._look_again()  # its parent may be ready now
                 else:
@@ -285,7 +291,9 @@ class Feed:
         if code in (-4, -9):
             # BullMQ refuses to complete a job whose children are not through.
             reason = (
-                "The job has children that are not finished." if code == -4 else "A child of the job failed."
+                "The job has children that are not finished: call job.wait_for_children() before returning."
+                if code == -4
+                else "A child of the job failed."
             )
             failed = wire.failed(entry[0], entry[1], reason, "[]", self.queue.retention.failed, 1)
             await self._settle_officially(failed, now_ms)

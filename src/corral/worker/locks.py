@@ -45,6 +45,10 @@ class LockTable:
         self._written: set[str] = set()
         self._seen: dict[str, str] = {}
 
+    def note_written(self, job_id: str) -> None:
+        """In the loop: the lock of this job was written because somebody needed it."""
+        self._written.add(job_id)
+
     def with_marks(self, settled: list[Settlement]) -> list[Settlement]:
         """Settlements as they travel: a stamp whose lock was written says so, and the lock goes with it."""
         if not self._written:

@@ -83,6 +83,7 @@ class Worker:
         threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
         self._keepers = self._make_keepers(settings)
         tasks: list[asyncio.Task[None]] = []
+        parts = []
         with self._signals():
             try:
                 for queue in self.queues:
@@ -90,12 +91,17 @@ class Worker:
                     block = blocking_client(queue.address(), queue.keys().client_name(self.name))
                     blocking.append(block)
                     await self._check_layout(queue, patient=not until_empty)
-                    self._feeds.append(self._make_feed(queue, client, block, threads, settings))
+                    parts.append((queue, client, block, threads, settings))
+                self._feeds = [self._make_feed(*of_queue) for of_queue in parts]
                 for keeper in self._keepers:
                     keeper.start()
                 log.info("worker_started", worker=self.name, queues=[q.name for q in self.queues])
-                tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
-                await self._serve(tasks, settings.grace_seconds)
+                while True:
+                    tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
+                    await self._serve(tasks, settings.grace_seconds)
+                    if not until_empty or not await self._parents_came_free():
+                        break
+                    self._feeds = [self._make_feed(*of_queue) for of_queue in parts]
             finally:
                 for task in tasks:
                     task.cancel()
@@ -108,6 +114,13 @@ class Worker:
                 threads.shutdown(wait=False, cancel_futures=True)
                 self._feeds = []
                 log.info("worker_stopped", worker=self.name)
+
+    async def _parents_came_free(self) -> bool:
+        """Children ended that have parents, and one of the queues, empty before, has jobs again."""
+        if self._stopped or not any(feed.state.relatives for feed in self._feeds):
+            return False
+        counts = [await queue.counts() for queue in self.queues]
+        return any(count["waiting"] or count["prioritized"] for count in counts)
 
     def stop(self) -> None:
         """Stop gracefully; called again, end the grace time."""

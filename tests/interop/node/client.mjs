@@ -24,6 +24,20 @@ async function find(id) {
   return job;
 }
 
+// The root's id, then its children's from left to right, depth first.
+function flatten({ job, children = [] }) {
+  return [job.id, ...children.flatMap(flatten)];
+}
+
+async function picture({ job, children = [] }) {
+  return {
+    queue: job.queueName,
+    id: job.id,
+    state: await job.getState(),
+    children: await Promise.all(children.map(picture)),
+  };
+}
+
 serve(
   {
     add: async (jobName, data, opts) => (await queue.add(jobName, data, opts)).id,
@@ -48,6 +62,11 @@ serve(
     pause: () => queue.pause(),
     resume: () => queue.resume(),
     isPaused: () => queue.isPaused(),
+    idsOfFlow: async (tree) => flatten(await flows.add(tree)),
+    picture: async (id) => picture(await flows.getFlow({ id, queueName: name })),
+    ignoredFailures: async (id) => (await find(id)).getIgnoredChildrenFailures(),
+    childCounts: async (id) => (await find(id)).getDependenciesCount(),
+    removeChildDependency: async (id) => (await find(id)).removeChildDependency(),
   },
   () => Promise.all([queue.close(), flows.close(), events.close()]),
 );

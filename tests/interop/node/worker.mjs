@@ -1,5 +1,6 @@
 // A stock BullMQ worker: node worker.mjs <redis url> <queue> [concurrency]
-// It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs.
+// It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs, and one
+// with {family: true} answers with its children's values and ignored failures.
 import { Worker } from 'bullmq';
 import { connection, emit, serve } from './lines.mjs';
 
@@ -8,6 +9,11 @@ const worker = new Worker(
   name,
   async (job) => {
     if (job.attemptsMade < (job.data?.failures ?? 0)) throw new Error(`run ${job.attemptsMade + 1} fails`);
+    // A parent that tells what it knows of its children: {family: true}.
+    if (job.data?.family) {
+      const [values, ignored] = [await job.getChildrenValues(), await job.getIgnoredChildrenFailures()];
+      return { values: Object.values(values), ignored: Object.values(ignored), by: 'node' };
+    }
     return { echo: job.data, by: 'node' };
   },
   { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker' },

@@ -262,7 +262,8 @@ local function look_at_locked(places)
   end
 end
 
--- A stamped job had no past when it was fetched. All that it can have got since are children.
+-- A stamped job had no past when it was fetched. All that it can have got since are children; its handler
+-- asks for the lock before it adds one, so this looks for those that somebody else added.
 local function look_at_stamped(places)
   local children_keys = {}
   for k, i in ipairs(places) do
@@ -278,10 +279,13 @@ local function look_at_stamped(places)
     elseif some_children and kind == 1 and call("EXISTS", children_keys[k]) > 0 then
       call("SET", job .. ":lock", "@" .. string.sub(stamp, 2), "PX", lock_ms) -- the official script asks for it
       problem(id, 1)
-    else
-      if string.byte(stamp) == 33 then -- "!"
+    elseif string.byte(stamp) == 33 then -- "!": it ran for long, or has a family by now
+      local found = look(id, kind, true)
+      if found then
         call("DEL", job .. ":lock")
+        own(i, found)
       end
+    else
       own(i, kind <= 2 and PLAIN or { false, false, false, false, call("HGET", job, "priority") })
     end
   end

@@ -1,0 +1,123 @@
+"""What a queue can say and do about parents and children of its jobs; `Queue` inherits it.
+
+The children of a job may be in other queues of the same server and prefix.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import redis.asyncio as aioredis
+
+from corral.bullmq import families, flow_read, stuck
+from corral.bullmq.keys import QueueKeys
+from corral.errors import InvalidOptions, JobNotFound
+from corral.family import ChildCounts, ChildrenPage, FlowNode, StuckParent
+
+#: Jobs that `Queue.flow` shows at most.
+MAX_SHOWN = 1_000
+
+#: Waiting parents that one `Queue.stuck_parents` looks at.
+MAX_LOOKED = 2_000
+
+#: Parents looked at in two round trips. With 100 children each they hold the server for about 10 ms.
+LOOK_BATCH = 20
+
+
+class Relations:
+    """Needs `name`, `client`, `keys` and `redis_errors` of a Queue."""
+
+    if TYPE_CHECKING:
+        name: str
+
+        def client(self) -> aioredis.Redis: ...
+        def keys(self) -> QueueKeys: ...
+        def redis_errors(self) -> contextlib.AbstractContextManager[None]: ...
+
+    async def flow(self, job_id: str, depth: int = 10, limit: int = 20) -> FlowNode | None:
+        """A job with its children and their states, or None. One round trip a level.
+
+        depth: levels below the job; limit: children shown of each job (pending ones first), 1,000 jobs in
+        all. `counts` of a node tells what there is besides. Raises RedisUnavailable.
+        """
+        if depth < 0 or limit < 1:
+            raise InvalidOptions(f"flow(depth={depth}, limit={limit}): at least 0 levels and 1 child.")
+        with self.redis_errors():
+            return await flow_read.tree(
+                self.client(), self.keys(), job_id, depth=depth, limit=limit, most=MAX_SHOWN
+            )
+
+    async def children(self, job_id: str, cursor: str | None = None, count: int = 100) -> ChildrenPage:
+        """A page of a job's children: completed, ignored, failed, then pending. One round trip.
+
+        count: about so many; Redis gives small collections whole. A child that ends while you page may
+        come twice or not at all. Raises InvalidOptions for a cursor that no page gave.
+        """
+        if count < 1:
+            raise InvalidOptions(f"count={count}: at least one child.")
+        with self.redis_errors():
+            try:
+                return await families.children_page(self.client(), self.keys(), job_id, cursor, count)
+            except ValueError:
+                raise InvalidOptions(f"cursor={cursor!r}: pass the cursor of the page before.") from None
+
+    async def children_counts(self, job_id: str) -> ChildCounts:
+        """How many children a job has in each state. One round trip."""
+        with self.redis_errors():
+            return await families.counts(self.client(), self.keys(), job_id)
+
+    async def remove_child_dependency(self, job_id: str) -> bool:
+        """Part a job of this queue from its parent, which no longer waits for it. Two round trips.
+
+        The parent runs if nothing else is pending. False: the job has no parent that waits for it.
+        Raises JobNotFound.
+        """
+        with self.redis_errors():
+            code = await families.remove_dependency(self.client(), self.keys(), job_id)
+        if code == -1:
+            raise JobNotFound(f"Job {job_id} is not in queue {self.name!r}.")
+        return code == 0
+
+    async def remove_unprocessed_children(self, job_id: str) -> None:
+        """Remove the pending children of a job, and theirs; those that run stay. One round trip.
+
+        A parent that waits runs if nothing is pending then.
+        """
+        with self.redis_errors():
+            await families.remove_unprocessed(self.client(), self.keys(), job_id)
+
+    async def stuck_parents(self, older_than: float = 60.0, limit: int = 100) -> list[StuckParent]:
+        """Parents that wait for what will not happen, the longest first, with the reason.
+
+        older_than: seconds that they have waited; limit: parents returned. Two round trips for each 20
+        parents; of the 2,000 oldest, with 100 pending children of each by chance.
+        Release them with `release_parent`, or retry the child. Raises RedisUnavailable.
+        """
+        if limit < 1:
+            raise InvalidOptions(f"limit={limit}: at least one parent.")
+        keys = self.keys()
+        before = round((time.time() - older_than) * 1000)
+        found: list[StuckParent] = []
+        with self.redis_errors():
+            for start in range(0, MAX_LOOKED, LOOK_BATCH):
+                batch = await stuck.waiting_parents(self.client(), keys, before, start, LOOK_BATCH)
+                if batch:
+                    found += await stuck.stuck_among(self.client(), keys, batch)
+                if len(found) >= limit or len(batch) < LOOK_BATCH:
+                    break
+        return found[:limit]
+
+    async def release_parent(self, job_id: str) -> bool:
+        """Let a stuck parent go on without the children that cannot tell it anything. One round trip.
+
+        Children that are gone, failed or left count as ignored failures (`job.ignored_failures()`), those
+        that completed unnoticed as completed. False: other children are still pending; the parent runs when
+        they are through. Raises JobNotFound if no such job waits for children.
+        """
+        with self.redis_errors():
+            code = await families.release(self.client(), self.keys(), job_id, round(time.time() * 1000))
+        if code < 0:
+            raise JobNotFound(f"No job {job_id} of queue {self.name!r} waits for children.")
+        return code == 1
