@@ -78,6 +78,14 @@ class IdempotencyConflict(InvalidInput):
     """This idempotency key was used before with other data. Use a new key for a new request."""
 
 
+class ScheduleNotFound(InvalidInput):
+    """The queue has no schedule of this id."""
+
+
+class ScheduleConflict(CorralError):
+    """The schedule could not be written: others change it, or old jobs hold its slots. Try again."""
+
+
 # Waiting for a job
 
 
