@@ -385,6 +385,23 @@ async def test_a_paused_schedule_can_be_changed_and_stays_paused(reports: Queue,
     assert (resumed.cron, resumed.data, resumed.paused) == ("0 5 * * *", {"city": "Bonn"}, False)
 
 
+async def test_a_paused_schedule_that_a_client_without_pauses_adds_again_runs(
+    reports: Queue, redis: Redis
+) -> None:
+    await reports.schedules.upsert("nightly", "build", cron="0 3 * * *", data=OSLO)
+    kept = await redis.hgetall(reports.keys().schedule("nightly"))
+    [run] = await redis.zrange(reports.keys().delayed, 0, -1)
+    await reports.schedules.pause("nightly")
+    await redis.zadd(reports.keys().repeat, {"nightly": int(run.rpartition(":")[2])})
+    await redis.hset(reports.keys().schedule("nightly"), mapping=kept)
+    [listed] = await reports.schedules.list()
+    assert not listed.paused
+    changed = await reports.schedules.upsert("nightly", "build", cron="0 5 * * *", data=OSLO)
+    assert not changed.paused
+    assert len(await pending(reports, redis)) == 1
+    assert await redis.exists(reports.keys().schedules("paused")) == 0
+
+
 async def test_a_paused_schedule_can_be_removed(reports: Queue) -> None:
     await reports.schedules.upsert("nightly", "build", cron="0 3 * * *", data=OSLO)
     await reports.schedules.pause("nightly")

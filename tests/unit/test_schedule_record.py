@@ -66,7 +66,8 @@ def test_nonsense_in_a_hash_counts_as_not_said() -> None:
     ("value", "ms"),
     [
         (5, 5), ("5", 5), (5.9, 5), ("2026-01-15T10:20:30Z", NOW), ("2026-01-15T10:20:30.000Z", NOW),
-        (-1, None), (True, None), (None, None), ("x", None), ("", None), ("inf", None), (2**60, None), ([], None),
+        (-1, None), (True, None), (None, None), ("x", None), ("", None), ("inf", None), (2**60, None),
+        ([], None),
     ],
 )  # fmt: skip
 def test_a_moment_or_a_number_of_any_client(value: Any, ms: int | None) -> None:
@@ -160,6 +161,9 @@ def test_the_options_of_a_run() -> None:
         "delay": 7, "timestamp": NOW, "prevMillis": NOW + 7, "repeatJobKey": "nightly",
     }  # fmt: skip
     assert template_options(options) == {"attempts": 3, "backoff": {"type": "fixed", "delay": 5}}
+    before = {"repeat": {"count": 3, "strategy": "moon", "immediately": True}}
+    after = run_options("nightly", before, Timing(every=5), count=4, next_ms=NOW, now_ms=NOW)
+    assert after["repeat"] == {"every": 5, "count": 4, "strategy": "moon"}
     late = run_options("pulse", {}, Timing(every=5), count=1, next_ms=NOW - 7, now_ms=NOW)
     assert (late["delay"], "prevMillis" in late) == (0, False)
 

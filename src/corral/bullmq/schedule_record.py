@@ -142,10 +142,16 @@ def template_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def run_options(
     schedule_id: str, options: Mapping[str, Any], timing: Timing, *, count: int, next_ms: int, now_ms: int
 ) -> dict[str, Any]:
-    """The options of run number `count`, as BullMQ's workers write and read them."""
+    """The options of run number `count`, as BullMQ's workers write and read them.
+
+    What a foreign client said of the runs before (to a repeat strategy of its own) is passed on.
+    """
+    before = options.get("repeat")
+    said = before if isinstance(before, dict) else {}
+    said = {name: value for name, value in said.items() if name != "immediately"}
     return {
         **template_options(options),
-        "repeat": {**timing.wire(), "count": count},
+        "repeat": {**said, **timing.wire(), "count": count},
         "jobId": run_id(schedule_id, next_ms),
         "delay": max(0, next_ms - now_ms),
         "timestamp": now_ms,
@@ -170,6 +176,8 @@ def next_slot(timing: Timing, after_ms: int) -> int | None:
 
     For `every` that is a bound for telling whether it is over; the slot itself is BullMQ's script's to say.
     """
+    if timing.end is not None and after_ms > timing.end:
+        return None
     if timing.pattern is None:
         slot = after_ms if timing.start is None else max(after_ms, timing.start)
     else:

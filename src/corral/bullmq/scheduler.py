@@ -63,7 +63,7 @@ class Scheduler:
         """
         for _ in range(TRIES):
             seen = await self._reader.look(wanted.id)
-            if seen.paused is not None:
+            if seen.paused is not None and seen.stored is None:
                 if means_the_same(wanted, seen.paused.record):
                     return seen.paused.record
                 text = paused_text(wanted, 1)
@@ -191,8 +191,8 @@ class Scheduler:
         now_ms: int,
     ) -> str | None:
         keys = self._keys
-        following = slot_after(timing, slot, now_ms)
-        if following is None or is_used_up(timing, count):
+        following = None if is_used_up(timing, count) else slot_after(timing, slot, now_ms)
+        if following is None:
             return None
         made = await official("updateJobScheduler")(
             self._client,
