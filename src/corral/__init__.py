@@ -13,6 +13,7 @@ from corral.errors import (
 from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
+from corral.schedules import Schedule
 from corral.settings import Settings
 from corral.worker.worker import Worker
 
@@ -31,6 +32,7 @@ __all__ = [
     "Retention",
     "Retry",
     "RetryAfter",
+    "Schedule",
     "Settings",
     "SignalTimeout",
     "Snooze",

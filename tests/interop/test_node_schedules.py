@@ -146,9 +146,14 @@ async def test_node_and_bull_board_see_our_schedules(redis_url: str, node: Node)
         assert shown["nextRunJobId"] == f"repeat:nightly:{seen['next']}"
         edited = await http.patch("/api/queues/ticking/job-schedulers/nightly", json={"every": 3_600_000})
         assert edited.status_code == 204, edited.text
+        ran = await http.put("/api/queues/ticking/job-schedulers/nightly/run")
+        assert ran.status_code == 200, ran.text
     changed = await ticks.queue.schedules.get("nightly")
     assert changed is not None
     assert (changed.cron, changed.every, changed.data) == (None, 3600.0, {"all": True})
+    mine = await ticks.queue.schedules.run_now("nightly")
+    assert len(await client.call("ids", "waiting")) == 3  # the board's, ours, and that of the new interval
+    assert (await client.call("job", mine.id))["data"] == {"all": True}
 
 
 async def test_each_removes_the_others_and_a_paused_one_is_out_of_sight(redis_url: str, node: Node) -> None:
