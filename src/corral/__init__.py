@@ -21,6 +21,7 @@ from corral.flow import Flow
 from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
+from corral.schedules import Schedule
 from corral.settings import Settings
 from corral.worker.worker import Worker
 
@@ -48,6 +49,7 @@ __all__ = [
     "Retention",
     "Retry",
     "RetryAfter",
+    "Schedule",
     "Settings",
     "SignalTimeout",
     "Snooze",

@@ -82,6 +82,14 @@ class FlowConflict(InvalidInput):
     """A job of the flow exists already and cannot become part of it. Give the node another `job_id`."""
 
 
+class ScheduleNotFound(InvalidInput):
+    """The queue has no schedule of this id."""
+
+
+class ScheduleConflict(CorralError):
+    """The schedule could not be written: others change it, or old jobs hold its slots. Try again."""
+
+
 # Waiting for a job
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
@@ -46,6 +47,8 @@ from corral.job import Job
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
 from corral.results import Outcome, Results
+from corral.schedule_options import ScheduleOptions
+from corral.schedules import Schedules
 from corral.settings import Settings
 from corral.sync import SyncQueue
 
@@ -127,6 +130,15 @@ class Queue(Relations):
             return handler
 
         return register
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Recurring jobs."""
+        return Schedules(self)
+
+    def schedule(self, schedule_id: str, name: str, **options: Unpack[ScheduleOptions]) -> None:
+        """Declare a schedule beside its handler; workers upsert it at their start. Raises InvalidOptions."""
+        self.schedules.declare(schedule_id, name, options)
 
     # Adding
 

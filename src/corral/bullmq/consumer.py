@@ -56,6 +56,7 @@ class Fetched(NamedTuple):
     checkpoint: bytes | None = None
     wait: bytes | None = None
     unknown_since: bytes | None = None
+    scheduler: bytes | None = None
 
 
 # What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.

@@ -90,6 +90,14 @@ class QueueKeys:
         """Who holds it looks for stuck parents; the others leave it to him."""
         return f"corral:{self.prefix}:{self.name}:stuck-check"
 
+    def schedule(self, schedule_id: str) -> str:
+        """The hash of a job scheduler."""
+        return f"{self.repeat}:{schedule_id}"
+
+    def schedules(self, what: str) -> str:
+        """What Corral itself keeps of a queue's schedules: `paused`, `last`, `declared`, `sweep`."""
+        return f"corral:{self.prefix}:{self.name}:schedules:{what}"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"

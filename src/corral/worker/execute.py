@@ -34,6 +34,7 @@ from corral.queue import Queue
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan, refuse_expired
 from corral.worker.parents import leave_for_children
+from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
 
 log = structlog.get_logger(__name__)
@@ -109,6 +110,8 @@ class Executor:
         plan = self._plans.get(job.options) or self._plan(job.options)
         attempt = whole(job.attempts_made) + 1
         try:
+            if job.scheduler is not None:
+                await make_next_run(self._queue, job, job_id)
             definition = self._names.get(job.name) or self._definition(job.name)
             if job.deferred_failure is not None or job.stalled_count is not None:
                 _refuse_killers(job)

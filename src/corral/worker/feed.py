@@ -29,6 +29,7 @@ from corral.worker.idle import Idle
 from corral.worker.locks import LockTable
 from corral.worker.outage import Outage
 from corral.worker.parents import watch_parents
+from corral.worker.recurring import watch_schedules
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.slots import Slots
 
@@ -107,6 +108,8 @@ class Feed:
             lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
             lambda: watch_parents(self.queue),
         )
+        if not until_empty:
+            parts += (lambda: watch_schedules(self.queue, self._stalled_seconds),)
         helpers = [self._loop.create_task(self._keep_going(part)) for part in parts]
         try:
             await asyncio.gather(*(self._keep_going(self._call_loop) for _ in range(CALLS_IN_FLIGHT)))

@@ -56,7 +56,10 @@ serve(
     workersCount: () => queue.getWorkersCount(),
     dedupJobId: (id) => queue.getDeduplicationJobId(id),
     version: () => queue.getVersion(),
-    schedule: async (id, repeat) => (await queue.upsertJobScheduler(id, repeat, { name: 'tick' })).id,
+    schedule: async (id, repeat, template = { name: 'tick' }) =>
+      (await queue.upsertJobScheduler(id, repeat, template)).id,
+    schedulers: () => queue.getJobSchedulers(),
+    unschedule: (id) => queue.removeJobScheduler(id),
     setConcurrency: (limit) => queue.setGlobalConcurrency(limit),
     setRateLimit: (max, ms) => queue.setGlobalRateLimit(max, ms),
     pause: () => queue.pause(),

@@ -436,7 +436,7 @@ end
 -- A job that never ran has only the first ones; the rest costs more than it is worth there.
 local FIRST_FIELDS = { "name", "data", "opts", "timestamp" }
 local FIELDS = { "name", "data", "opts", "timestamp", "atm", "ats", "stc", "defa", "stacktrace",
-  "corral:checkpoint", "corral:wait", "corral:unknown" }
+  "corral:checkpoint", "corral:wait", "corral:unknown", "rjk" }
 
 local fetched = {}
 local rate_ttl = 0

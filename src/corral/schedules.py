@@ -1,0 +1,216 @@
+"""Recurring jobs: `queue.schedules`, and schedules declared beside their handler.
+
+A schedule is a BullMQ job scheduler, so Node producers and workers see it, run it and change it, and theirs
+run here. It has one pending run at a time, a delayed job; the worker that takes a run makes the next one
+before it calls the handler. Redis's clock decides, so any number of workers makes one run a tick.
+
+Limits: runs missed while no worker ran are not caught up, except the one that was pending. A run that takes
+longer than its period does not hold the next one back: that is queued, and starts where a slot is free.
+Pausing is Corral's own: for Node a paused schedule does not exist, and adding it there again starts it.
+"""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Unpack
+
+from corral.bullmq.producer import NewJobs, Producer
+from corral.bullmq.schedule_reader import Listed, ScheduleReader
+from corral.bullmq.scheduler import Scheduler
+from corral.cron import DEFAULT_ZONE, find_zone, next_runs
+from corral.data import decode_json, encode
+from corral.errors import ConfigurationError, ScheduleNotFound
+from corral.job import Job
+from corral.schedule_options import ScheduleOptions, check_schedule, schedule_record
+
+if TYPE_CHECKING:
+    from corral.queue import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A schedule as it was when it was read. Times are aware datetimes, durations seconds."""
+
+    id: str
+    #: Name and data of the jobs that it makes.
+    name: str
+    data: Any
+    cron: str | None
+    every: float | None
+    tz: str
+    offset: float | None
+    start: datetime | None
+    end: datetime | None
+    limit: int | None
+    #: Runs made so far, the pending one included.
+    iterations: int
+    #: None: no run is pending. It is paused, over, or its run has just started.
+    next_run: datetime | None
+    #: The planned time of the last run that started; None: none is known of.
+    last_run: datetime | None
+    paused: bool
+
+    def next_runs(self, count: int, tz: str | None = None) -> builtins.list[datetime]:
+        """A preview of the next `count` runs, in the schedule's own zone or in `tz`. No round trip.
+
+        Empty if it is over. The limit is not looked at. Raises InvalidOptions for an unknown zone.
+        """
+        zone = find_zone(tz or self.tz)
+        first = self.next_run
+        if first is None and not self.paused:
+            return []
+        now = datetime.now(UTC)
+        runs = [] if first is None else [first]
+        if self.cron is not None:
+            after = first or (now if self.start is None else max(now, self.start))
+            runs += next_runs(self.cron, self.tz, after, count - len(runs))
+        elif self.every is not None:
+            before = first.timestamp() if first else now.timestamp()
+            runs += [
+                datetime.fromtimestamp(before + k * self.every, UTC) for k in range(1, count + 1 - len(runs))
+            ]
+        runs = [run for run in runs if self.end is None or run <= self.end]
+        return [run.astimezone(zone) for run in runs[:count]]
+
+
+class Schedules:
+    """The schedules of one queue. Methods raise RedisUnavailable."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        #: Declared in code by `Queue.schedule`; a worker upserts them when it starts.
+        self.declared: dict[str, tuple[str, ScheduleOptions]] = {}
+
+    # Changing
+
+    async def upsert(self, schedule_id: str, name: str, **options: Unpack[ScheduleOptions]) -> Schedule:
+        """Add a schedule, or change the one of this id. Two round trips.
+
+        What is the same already stays as it is; a run that is due stays due unless its time changes; a paused
+        schedule stays paused. Raises InvalidOptions, InvalidData, UnknownJobName, ScheduleConflict.
+        """
+        record = schedule_record(self._queue, schedule_id, name, options)
+        with self._queue.redis_errors():
+            written = await self._wire().upsert(record, immediately=options.get("immediately", False))
+        return _schedule(Listed(written, None))
+
+    async def remove(self, schedule_id: str) -> bool:
+        """Remove a schedule and its pending run; one that is due or runs goes on. False: there was none."""
+        with self._queue.redis_errors():
+            return await self._wire().remove(schedule_id)
+
+    async def pause(self, schedule_id: str) -> bool:
+        """Make no more runs until `resume`; the pending one is removed. False: none of this id runs."""
+        with self._queue.redis_errors():
+            return await self._wire().pause(schedule_id)
+
+    async def resume(self, schedule_id: str) -> bool:
+        """Go on with the next run from now. False: it was not paused. Raises InvalidOptions if it is over."""
+        with self._queue.redis_errors():
+            return await self._wire().resume(schedule_id) is not None
+
+    async def run_now(self, schedule_id: str) -> Job:
+        """One job more, at once, beside the schedule's own; a paused schedule has it too. Three round trips.
+
+        Raises ScheduleNotFound.
+        """
+        with self._queue.redis_errors():
+            found = await self._reader().get(schedule_id)
+            if found is None:
+                raise ScheduleNotFound(f"Queue {self._queue.name!r} has no schedule {schedule_id!r}.")
+            record = found.record
+            options = record.options
+            priority = options.get("priority")
+            job = NewJobs(
+                id="",
+                name=record.name,
+                options=encode(options).decode(),
+                delay_ms=0,
+                priority=priority if isinstance(priority, int) else 0,
+                lifo=options.get("lifo") is True,
+                timestamp_ms=0,
+                once_key="",
+                once_ms=0,
+                data=[record.data],
+            )
+            added = await Producer(self._queue.client(), self._queue.keys()).add(job)
+        return Job(self._queue, added.ids[0], record.name, record.data.encode())
+
+    async def prune(self) -> builtins.list[str]:
+        """Remove what was once declared in code and is not in this process. Returns the ids.
+
+        Call it where all of the queue's schedules are declared.
+        """
+        removed = []
+        with self._queue.redis_errors():
+            for schedule_id in await self.undeclared():
+                await self._wire().remove(schedule_id)
+                await self._reader().forget_declared(schedule_id)
+                removed.append(schedule_id)
+        return removed
+
+    # Reading
+
+    async def get(self, schedule_id: str) -> Schedule | None:
+        """Two round trips."""
+        with self._queue.redis_errors():
+            found = await self._reader().get(schedule_id)
+        return None if found is None else _schedule(found)
+
+    async def list(self) -> builtins.list[Schedule]:
+        """All schedules, whoever added them, the next to run first and those without a next run last."""
+        with self._queue.redis_errors():
+            found = await self._reader().read_all()
+        never = datetime.max.replace(tzinfo=UTC)
+        return sorted(map(_schedule, found), key=lambda schedule: schedule.next_run or never)
+
+    async def undeclared(self) -> builtins.list[str]:
+        """Schedules that were declared in code once, and are not in this process."""
+        with self._queue.redis_errors():
+            known = await self._reader().declared(list(self.declared))
+        return [schedule_id for schedule_id in known if schedule_id not in self.declared]
+
+    # Declaring
+
+    def declare(self, schedule_id: str, name: str, options: ScheduleOptions) -> None:
+        """`Queue.schedule` is the public face of this."""
+        if schedule_id in self.declared:
+            raise ConfigurationError(f"Queue {self._queue.name!r} declares schedule {schedule_id!r} twice.")
+        check_schedule(schedule_id, options)
+        self.declared[schedule_id] = (name, options)
+
+    def _reader(self) -> ScheduleReader:
+        return ScheduleReader(self._queue.client(), self._queue.keys())
+
+    def _wire(self) -> Scheduler:
+        return Scheduler(self._queue.client(), self._queue.keys())
+
+
+def _schedule(listed: Listed) -> Schedule:
+    record, timing = listed.record, listed.record.timing
+    return Schedule(
+        id=record.id,
+        name=record.name,
+        data=decode_json(record.data.encode()),
+        cron=timing.pattern,
+        every=_seconds(timing.every),
+        tz=timing.tz or DEFAULT_ZONE,
+        offset=_seconds(timing.offset),
+        start=_moment(timing.start),
+        end=_moment(timing.end),
+        limit=timing.limit,
+        iterations=record.iterations,
+        next_run=_moment(record.next),
+        last_run=_moment(listed.last),
+        paused=record.paused,
+    )
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
