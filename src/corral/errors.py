@@ -78,6 +78,17 @@ class IdempotencyConflict(InvalidInput):
     """This idempotency key was used before with other data. Use a new key for a new request."""
 
 
+# Administration
+
+
+class WrongState(CorralError):
+    """The job or queue is in a state that does not allow this. Look at it, and ask for what fits."""
+
+
+class BelongsToSchedule(CorralError):
+    """The job is the next run of a schedule and goes with it. Remove or change the schedule."""
+
+
 # Waiting for a job
 
 

@@ -17,6 +17,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
+from corral.admin import Admin
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, forget_closed_loops, shared_client
@@ -219,6 +220,13 @@ class Queue:
         """
         with self.redis_errors():
             return await send_signal(self.client(), self.keys().prefix, signal, encode(payload).decode())
+
+    # Administration
+
+    @property
+    def admin(self) -> Admin:
+        """Pause, clean, retry, change: see Admin."""
+        return Admin(self)
 
     # Connecting
 
