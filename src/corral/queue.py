@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
 from corral.admin import Admin
+from corral.browse import Browse
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, forget_closed_loops, shared_client
@@ -221,7 +222,12 @@ class Queue:
         with self.redis_errors():
             return await send_signal(self.client(), self.keys().prefix, signal, encode(payload).decode())
 
-    # Administration
+    # Reading and administration
+
+    @property
+    def browse(self) -> Browse:
+        """Lists, search, log pages: see Browse."""
+        return Browse(self)
 
     @property
     def admin(self) -> Admin:
