@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
@@ -35,6 +35,7 @@ from corral.errors import (
     RedisUnavailable,
     UnknownJobName,
 )
+from corral.events import Event, EventHub, start_of
 from corral.job import Job
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.results import Outcome, Results
@@ -224,6 +225,14 @@ class Queue:
 
     # Reading and administration
 
+    def events(self, after: str = "$") -> AsyncIterator[Event]:
+        """What happens in the queue, as an async iterator that survives reconnects: see corral.events.
+
+        after: the id of an event, 0 for all that Redis has, $ for what comes from the first step on.
+        Raises InvalidInput, and RedisUnavailable at the first step.
+        """
+        return self._bind().events.listen(start_of(after))
+
     @property
     def browse(self) -> Browse:
         """Lists, search, log pages: see Browse."""
@@ -279,6 +288,7 @@ class Queue:
         bound = self._bound.pop(asyncio.get_running_loop(), None)
         if bound is not None:
             await bound.results.close()
+            await bound.events.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -293,7 +303,7 @@ class Queue:
 class _Bound:
     """What a queue holds in one event loop."""
 
-    __slots__ = ("client", "layout_checked", "loop", "producer", "results", "templates")
+    __slots__ = ("client", "events", "layout_checked", "loop", "producer", "results", "templates")
 
     def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop, client: aioredis.Redis) -> None:
         keys = queue.keys()
@@ -301,6 +311,7 @@ class _Bound:
         self.client = client
         self.producer = Producer(client, keys)
         self.results = Results(client, keys)
+        self.events = EventHub(client, keys)
         self.templates = Templates(queue, keys)
         self.layout_checked = False
 
