@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -92,7 +92,7 @@ class EventHub:
     def __init__(self, client: aioredis.Redis, keys: QueueKeys) -> None:
         self._client = client
         self._keys = keys
-        self._kept: deque[Entry] = deque(maxlen=KEPT)
+        self._kept: deque[tuple[Position, Event]] = deque(maxlen=KEPT)
         self._count = 0  # of all entries ever kept; the last one's number
         self._era = 0
         self._listeners = 0
@@ -100,7 +100,7 @@ class EventHub:
         self._news = asyncio.Event()
         self._closed = False
 
-    async def listen(self, after: Position | None) -> AsyncIterator[Event]:
+    async def listen(self, after: Position | None) -> AsyncGenerator[Event, None]:
         """Events after a position; None: from now on. Raises RedisUnavailable on the first look only."""
         with self._listening():
             position = after
@@ -109,11 +109,11 @@ class EventHub:
             while not self._closed:
                 if era and era == self._era and number >= self._count - len(self._kept):
                     news = list(islice(reversed(self._kept), self._count - number))
-                    for entry in reversed(news):
+                    for place, event in reversed(news):
                         number += 1
-                        if position is None or entry[0] > position:
-                            position = entry[0]
-                            yield make_event(entry)
+                        if position is None or place > position:
+                            position = place
+                            yield event
                     if not news:
                         await self._news.wait()
                     continue
@@ -172,7 +172,7 @@ class EventHub:
                 failures = 0
                 if entries:
                     position = entries[-1][0]
-                    self._kept.extend(entries)
+                    self._kept.extend((entry[0], make_event(entry)) for entry in entries)
                     self._count += len(entries)
                     self._wake()
                 if len(entries) == stream.BATCH and await self._is_overrun(position):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
@@ -225,7 +225,7 @@ class Queue:
 
     # Reading and administration
 
-    def events(self, after: str = "$") -> AsyncIterator[Event]:
+    def events(self, after: str = "$") -> AsyncGenerator[Event, None]:
         """What happens in the queue, as an async iterator that survives reconnects: see corral.events.
 
         after: the id of an event, 0 for all that Redis has, $ for what comes from the first step on.

@@ -85,7 +85,7 @@ async def test_new_events_reach_all_who_listen_over_one_connection(
     for seen in await asyncio.gather(*waiting):
         assert [(event.name, event.job_id) for event in seen] == [("added", job.id), ("waiting", job.id)]
     for listener in listeners:
-        await listener.aclose()  # type: ignore[attr-defined]  # an async generator
+        await listener.aclose()
     await eventually(lambda: _blocked(redis, 0))
 
 
