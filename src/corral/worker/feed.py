@@ -26,6 +26,7 @@ from corral.queue import Queue
 from corral.worker.deadlines import watch_deadlines
 from corral.worker.execute import Executor
 from corral.worker.idle import Idle
+from corral.worker.janitor import keep_house
 from corral.worker.locks import LockTable
 from corral.worker.outage import Outage
 from corral.worker.rescue import sweep_for_ever
@@ -101,6 +102,7 @@ class Feed:
             self._idle.watch,
             lambda: watch_deadlines(self._slots),
             lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
+            lambda: keep_house(self.queue),
         )
         helpers = [self._loop.create_task(self._keep_going(part)) for part in parts]
         try:
