@@ -48,6 +48,10 @@ serve(
     pause: () => queue.pause(),
     resume: () => queue.resume(),
     isPaused: () => queue.isPaused(),
+    data: async (id) => (await find(id)).data,
+    perPriority: (priorities) => queue.getCountsPerPriority(priorities),
+    removeOrphaned: () => queue.removeOrphanedJobs(),
+    obliterate: () => queue.obliterate(),
   },
   () => Promise.all([queue.close(), flows.close(), events.close()]),
 );
