@@ -1,6 +1,6 @@
 """`queue.admin`: what an operator does to a queue and its jobs.
 
-Whatever concerns many jobs goes in steps of 500, each a few milliseconds of Redis, so that a queue of a
+Whatever concerns many jobs goes in steps of 250, each a few milliseconds of Redis, so that a queue of a
 million jobs can be cleaned while it works. Nothing here is atomic over the whole queue. Stock BullMQ clients
 see all of it: it is their layout, and their events are written.
 
@@ -83,16 +83,16 @@ class Admin(JobAdmin):
 
     async def drain(self, *, delayed: bool = False) -> int:
         """Remove what waits, with `delayed` also what is to wait. Running and finished jobs stay, and the
-        next runs of schedules. Returns how many. Two round trips a list, and one for each 500 jobs.
+        next runs of schedules. Returns how many. Two round trips a list, and one for each 250 jobs.
         """
         states = ["wait", "paused", "prioritized", *(["delayed"] if delayed else [])]
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
-            return sum([await wire.drain_list(client, keys, state) for state in states])
+            return sum([await wire.drain(client, keys, state) for state in states])
 
     async def clean(self, state: Cleanable, *, older_than: float = 0, limit: int | None = None) -> int:
         """Remove jobs of a state that finished, or else were last started or added, over `older_than` seconds
-        ago; at most `limit` of them. Returns how many. One round trip for each 500 jobs, three where
+        ago; at most `limit` of them. Returns how many. One round trip for each 250 jobs, three where
         the whole state has to be read (delayed, prioritized, waiting-children).
 
         A parent whose failed child is cleaned no longer waits for it. The next run of a schedule stays.
@@ -160,7 +160,7 @@ class Admin(JobAdmin):
         """Remove the finished jobs that `queue.retention` no longer covers, by age and by number; at most
         `limit` of each outcome. Returns how many by outcome.
 
-        Workers do it every minute; BullMQ only when a job finishes. One round trip for each 500 jobs and
+        Workers do it every minute; BullMQ only when a job finishes. One round trip for each 250 jobs and
         outcome, and as long a rest for Redis after each.
         """
         retention = self._queue.retention

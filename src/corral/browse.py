@@ -30,7 +30,7 @@ STATES = ("failed", "active", "waiting", "delayed", "waiting-children", "complet
 #: Jobs of a page; each is read whole.
 MAX_PAGE = 1_000
 
-#: Jobs that one call of a search looks at unless told otherwise: some tenths of a second.
+#: Jobs that one call of a search looks at unless told otherwise: about a second of this process.
 SCAN = 10_000
 
 

@@ -37,7 +37,7 @@ class JobAdmin:
         """Run all failed (or completed) jobs again, the oldest first, or those of one name; each as `retry`
         does, with its priority. Jobs that fail again meanwhile are not met twice. Returns how many.
 
-        One round trip for each 500 jobs. Raises InvalidInput.
+        One round trip for each 250 jobs. Raises InvalidInput.
         """
         if state not in FINISHED:
             raise InvalidInput(f"retry_all({state!r}): only failed or completed jobs can be retried.")
@@ -47,7 +47,7 @@ class JobAdmin:
         """Let all delayed jobs, or those of one name, wait no longer; each keeps its priority.
 
         Those that were there when it began, retries, snoozed jobs and next runs of schedules among them.
-        Returns how many. One round trip for each 500 jobs.
+        Returns how many. One round trip for each 250 jobs.
         """
         return await self._requeue_all("delayed", name, limit)
 

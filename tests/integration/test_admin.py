@@ -119,6 +119,37 @@ async def test_drain_leaves_the_next_run_of_a_schedule(work: Queue, redis: Redis
     assert await state(work, run) == "delayed"
 
 
+async def test_a_drained_child_lets_go_of_its_parent_and_a_waiting_run_stays(
+    work: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "BATCH", 4)
+    keys = work.keys()
+    run = await _scheduled(work, redis)
+    await redis.zrem(keys.delayed, run)
+    await redis.rpush(keys.wait, run)  # promoted, and not yet started
+    jobs = await work.add_many("good", list(range(10)))
+    parent = await _parent_of(work, redis, jobs[3].id)
+
+    assert await work.admin.drain() == 10
+    assert sorted(await redis.lrange(keys.wait, 0, -1)) == ["parent", run]
+    assert await state(work, parent) == "waiting"
+    assert [await work.get(job.id) for job in jobs] == [None] * 10
+
+
+async def _parent_of(queue: Queue, redis: Redis, child: str) -> str:
+    """A job that waits for that one."""
+    keys = queue.keys()
+    key = keys.job("parent")
+    await redis.hset(
+        key, mapping={"name": "good", "data": "1", "opts": "{}", "timestamp": 1, "delay": 0, "priority": 0}
+    )
+    await redis.zadd(keys.waiting_children, {"parent": 1})
+    await redis.sadd(f"{key}:dependencies", keys.job(child))
+    await redis.hset(keys.job(child), "parentKey", key)
+    await redis.hset(keys.job(child), "parent", f'{{"id":"parent","queueKey":"{keys.base[:-1]}"}}')
+    return "parent"
+
+
 async def _scheduled(queue: Queue, redis: Redis) -> str:
     """What BullMQ keeps of a schedule: its next run and when that is."""
     keys = queue.keys()
@@ -271,16 +302,7 @@ async def _fail(job: JobContext, data: int) -> None:
 async def test_a_parent_no_longer_waits_for_a_failed_child_that_is_removed(work: Queue, redis: Redis) -> None:
     """As BullMQ has it when a failed child without a failure policy is removed."""
     child = await work.add("bad", 1)
-    keys = work.keys()
-    parent = keys.job("parent")
-    await redis.hset(
-        parent,
-        mapping={"name": "good", "data": "1", "opts": "{}", "timestamp": 1, "delay": 0, "priority": 0},
-    )
-    await redis.zadd(keys.waiting_children, {"parent": 1})
-    await redis.sadd(f"{parent}:dependencies", keys.job(child.id))
-    await redis.hset(keys.job(child.id), "parentKey", parent)
-    await redis.hset(keys.job(child.id), "parent", f'{{"id":"parent","queueKey":"{keys.base[:-1]}"}}')
+    await _parent_of(work, redis, child.id)
     await drain(work)
     assert await state(work, child.id) == "failed"
     assert await state(work, "parent") == "waiting-children"

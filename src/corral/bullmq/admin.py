@@ -19,7 +19,7 @@ from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import Argument, Script, official, ours
 
 #: Jobs in one step: some milliseconds of Redis.
-BATCH = 500
+BATCH = 250
 
 #: Jobs of a list that are too young to be cleaned, before the search for older ones behind them ends.
 YOUNGER = 5_000
@@ -42,49 +42,50 @@ async def set_paused(client: aioredis.Redis, keys: QueueKeys, *, paused: bool) -
         emit = "0"
 
 
-async def drain_list(client: aioredis.Redis, keys: QueueKeys, state: str) -> int:
-    """Remove all jobs of `wait`, `paused`, `prioritized` or `delayed` but a schedule's next run.
+async def clean_list(
+    client: aioredis.Redis, keys: QueueKeys, state: str, until_ms: int, limit: int, *, younger: int = YOUNGER
+) -> int:
+    """Remove from the old end of `wait` or `paused` what is not younger: see sweep_list.lua.
 
-    Returns how many. Ends when what was there at the beginning has been looked at.
+    Returns how many. Stops after `younger` that are, for the list is in the order of adding, but for jobs
+    that were put back. A schedule's next run stays. One round trip a step, two more where jobs have a parent or a schedule.
     """
-    key = keys.base + state
-    is_list = state in ("wait", "paused")
-    left = int(await (client.llen(key) if is_list else client.zcard(key)))
-    removed = kept = 0
-    while left > 0:
-        # A list's part is counted from its end, and what was kept lies there.
-        part = await _clean_official(client, keys, state, LARGEST, min(BATCH, left) + kept)
-        removed += part
-        kept += min(BATCH, left) - part if part < min(BATCH, left) else 0
-        left -= BATCH
-    return removed
-
-
-async def clean_list(client: aioredis.Redis, keys: QueueKeys, state: str, until_ms: int, limit: int) -> int:
-    """Remove from the old end of `wait` or `paused` what is not younger. Returns how many.
-
-    Stops after a part in which none is old enough, or YOUNGER that are not: the list is in the order of
-    adding, but for jobs that were put back.
-    """
-    removed = kept = 0
-    while removed < limit and kept < YOUNGER:
-        wanted = min(BATCH, limit - removed)
-        part = await _clean_official(client, keys, state, until_ms, wanted + kept)
-        removed += part
-        kept += max(wanted - part, 0)
-        if part == 0:
+    removed = skipped = 0
+    while removed < limit and skipped < younger:
+        count = min(BATCH, limit - removed)
+        arguments = _pack([keys.base, until_ms, skipped, count])
+        gone, kept, held = await ours("sweep_list")(client, [keys.base + state, keys.events], arguments)
+        codes = await remove(client, keys, [job_id.decode() for job_id in held], children=False)
+        released = sum(code == 1 for code in codes)
+        removed += gone + released
+        skipped += kept + len(codes) - released
+        if gone + kept + len(held) < count:
             break
     return removed
 
 
-async def _clean_official(
-    client: aioredis.Redis, keys: QueueKeys, state: str, until_ms: int, limit: int
-) -> int:
+async def drain(client: aioredis.Redis, keys: QueueKeys, state: str) -> int:
+    """Remove all jobs of `wait`, `paused`, `prioritized` or `delayed` but a schedule's next run.
+
+    Returns how many. Ends when as many as were there at the beginning have been looked at.
+    """
+    key = keys.base + state
+    if state in ("wait", "paused"):
+        there = int(await client.llen(key))
+        return await clean_list(client, keys, state, LARGEST, there, younger=there + 1)
+    left = int(await client.zcard(key))
     script = official("cleanJobsInSet")
-    gone: Any = await script(
-        client, [keys.base + state, keys.events, keys.repeat], keys.base, until_ms, limit, state
-    )
-    return len(gone)
+    removed = kept = 0
+    while left > 0:
+        count = min(BATCH, left)
+        # What an earlier step kept lies first, and is looked at again.
+        gone: Any = await script(
+            client, [key, keys.events, keys.repeat], keys.base, LARGEST, count + kept, state
+        )
+        removed += len(gone)
+        kept += max(0, count - len(gone))
+        left -= count
+    return removed
 
 
 async def clean_set(client: aioredis.Redis, keys: QueueKeys, state: str, until_ms: int, limit: int) -> int:

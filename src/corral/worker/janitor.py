@@ -1,7 +1,7 @@
 """The janitor: finished jobs go when their retention has passed, also where no job finishes any more.
 
 BullMQ looks at the retention when another job of the queue finishes, and then holds Redis for as long as it
-takes. Here every worker wakes once in INTERVAL_SECONDS and the first of all workers does it, in steps of 500
+takes. Here every worker wakes once in INTERVAL_SECONDS and the first of all workers does it, in steps of 250
 jobs with a rest for Redis after each, at most MOST_AT_ONCE of each outcome; the next time goes on.
 The queue's own retention counts; what single jobs brought along was applied when they finished.
 
