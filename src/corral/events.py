@@ -89,8 +89,9 @@ class EventHub:
     start, when it fell behind, after each lost connection, which begins a new `era`), that one reads itself.
     """
 
-    def __init__(self, client: aioredis.Redis, keys: QueueKeys) -> None:
+    def __init__(self, client: aioredis.Redis, blocking: aioredis.Redis, keys: QueueKeys) -> None:
         self._client = client
+        self._blocking = blocking
         self._keys = keys
         self._kept: deque[tuple[Position, Event]] = deque(maxlen=KEPT)
         self._count = 0  # of all entries ever kept; the last one's number
@@ -168,7 +169,7 @@ class EventHub:
                     position = (await stream.ends(self._client, self._keys)).last
                     self._era += 1
                     self._wake()
-                entries = await stream.wait(self._client, self._keys, position, BLOCK_MS)
+                entries = await stream.wait(self._blocking, self._keys, position, BLOCK_MS)
                 failures = 0
                 if entries:
                     position = entries[-1][0]

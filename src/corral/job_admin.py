@@ -5,14 +5,16 @@ Retries and promotions keep the priority, also those of many jobs, where BullMQ'
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from corral.adding import check_bounds, check_data
 from corral.bullmq import admin as wire
 from corral.bullmq.codec import LARGEST
 from corral.data import decode_json, encode
-from corral.errors import BelongsToSchedule, InvalidInput, JobNotFound, WrongState
+from corral.errors import BelongsToSchedule, InvalidInput, JobNotFound, RedisUnavailable, WrongState
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -73,7 +75,7 @@ class JobAdmin:
 
         Raises JobNotFound, WrongState.
         """
-        with self._queue.redis_errors():
+        with self._errors_of(job_id):
             client, keys = self._queue.client(), self._queue.keys()
             for state in ("failed", "completed"):
                 done = await wire.requeue(client, keys, state, ids=[job_id])
@@ -134,7 +136,7 @@ class JobAdmin:
 
         A run under way keeps what it has. Two round trips. Raises JobNotFound, InvalidData, JobTooLarge.
         """
-        with self._queue.redis_errors():
+        with self._errors_of(job_id):
             client, keys = self._queue.client(), self._queue.keys()
             name: Any = await client.hget(keys.job(job_id), "name")
             if name is None:
@@ -143,6 +145,17 @@ class JobAdmin:
             decode = definition.decode_data if definition else decode_json
             text = check_data(self._queue, encode(data), decode)
             await self._check(await wire.update_data(client, keys, job_id, text), job_id, "has no data")
+
+    @contextlib.contextmanager
+    def _errors_of(self, job_id: str) -> Iterator[None]:
+        """The queue's other keys ("wait", "7:logs") are no jobs: Redis says so by their type."""
+        try:
+            with self._queue.redis_errors():
+                yield
+        except RedisUnavailable as error:
+            if "WRONGTYPE" in str(error.__cause__):
+                raise self._not_found(job_id) from None
+            raise
 
     async def _check(self, code: int, job_id: str, refusal: str) -> None:
         """Turn a script's answer into our error. A second look tells a missing job from a moved one."""

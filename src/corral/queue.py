@@ -311,7 +311,7 @@ class _Bound:
         self.client = client
         self.producer = Producer(client, keys)
         self.results = Results(client, keys)
-        self.events = EventHub(client, keys)
+        self.events = EventHub(client, client, keys)
         self.templates = Templates(queue, keys)
         self.layout_checked = False
 

@@ -350,8 +350,12 @@ async def test_retry_refuses_what_has_not_finished(work: Queue) -> None:
     job = await work.add("good", 1)
     with pytest.raises(WrongState, match=job.id):
         await work.admin.retry(job.id)
-    with pytest.raises(JobNotFound):
-        await work.admin.retry("nope")
+    await work.add_many("good", [1])
+    for none in ("nope", "wait", "meta", "events"):
+        with pytest.raises(JobNotFound):
+            await work.admin.retry(none)
+        with pytest.raises(JobNotFound):
+            await work.admin.update_data(none, 1)
 
 
 async def test_all_failed_jobs_are_retried_with_their_priorities(

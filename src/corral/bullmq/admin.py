@@ -24,6 +24,9 @@ BATCH = 250
 #: Jobs of a list that are too young to be cleaned, before the search for older ones behind them ends.
 YOUNGER = 5_000
 
+#: Keys that one SCAN looks at.
+SCAN_COUNT = 1_000
+
 MISSING, WRONG_STATE, OF_SCHEDULE = -1, -3, -8
 LOCKED = 0
 
@@ -48,7 +51,8 @@ async def clean_list(
     """Remove from the old end of `wait` or `paused` what is not younger: see sweep_list.lua.
 
     Returns how many. Stops after `younger` that are, for the list is in the order of adding, but for jobs
-    that were put back. A schedule's next run stays. One round trip a step, two more where jobs have a parent or a schedule.
+    that were put back. A schedule's next run stays.
+    One round trip a step, two more where jobs have a parent or a schedule.
     """
     removed = skipped = 0
     while removed < limit and skipped < younger:
@@ -96,18 +100,19 @@ async def clean_set(client: aioredis.Redis, keys: QueueKeys, state: str, until_m
     key = keys.base + state
     removed = rank = 0
     while removed < limit:
-        ids: Any = await client.zrange(key, rank, rank + BATCH - 1)
-        if not ids:
+        rows: Any = await client.zrange(key, rank, rank + BATCH - 1, withscores=True)
+        if not rows:
             break
-        names = [job_id.decode() for job_id in ids]
+        names = [job_id.decode() for job_id, _ in rows]
         pipe = client.pipeline(transaction=False)
         for name in names:
             pipe.hmget(keys.job(name), "processedOn", "timestamp")
         stamps = await pipe.execute()
         old = [
             name
-            for name, (processed, added) in zip(names, stamps, strict=True)
-            if float(processed or added or 0) <= until_ms
+            for name, (_, score), (processed, added) in zip(names, rows, stamps, strict=True)
+            # Below zero: kept here by what is not BullMQ, and none of this state's own.
+            if score >= 0 and float(processed or added or 0) <= until_ms
         ]
         codes = await remove(client, keys, old[: limit - removed], children=True)
         gone = sum(code == 1 for code in codes)
@@ -128,14 +133,10 @@ async def obliterate(client: aioredis.Redis, keys: QueueKeys, *, force: bool) ->
             return False
         elif left == 0:
             break
-    cursor = 0
     pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.own()) + "*"
-    while True:
-        cursor, found = await client.scan(cursor, match=pattern, count=1_000)
-        if found:
-            await client.delete(*found)
-        if cursor == 0:
-            return True
+    async for key in client.scan_iter(match=pattern, count=SCAN_COUNT):
+        await client.delete(key)
+    return True
 
 
 # Finished jobs

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import redis.asyncio as aioredis
 
 #: Keys that one SCAN looks at.
@@ -15,14 +13,9 @@ async def queue_names(client: aioredis.Redis, prefix: str) -> list[str]:
     start = f"{prefix}:".encode()
     pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in prefix) + ":*:meta"
     names: set[str] = set()
-    cursor = 0
-    found: Any
-    while True:
-        cursor, found = await client.scan(cursor, match=pattern, count=SCAN_COUNT)
-        for key in found:
-            name = key[len(start) : -len(b":meta")]
-            # `<prefix>::relay:…` is BullMQ's relay, and a job may be called meta: neither is a queue.
-            if name and b":" not in name:
-                names.add(name.decode(errors="replace"))
-        if cursor == 0:
-            return sorted(names)
+    async for key in client.scan_iter(match=pattern, count=SCAN_COUNT):
+        name = bytes(key)[len(start) : -len(b":meta")]
+        # `<prefix>::relay:…` is BullMQ's relay, and a job may be called meta: neither is a queue.
+        if name and b":" not in name:
+            names.add(name.decode(errors="replace"))
+    return sorted(names)

@@ -42,16 +42,17 @@ async def find(client: aioredis.Redis, keys: QueueKeys, before_ms: int) -> Async
             listed.update(page)
             start += len(page)
     pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.base) + "*"
-    cursor = 0
-    found: Any
-    while True:
-        cursor, found = await client.scan(cursor, match=pattern, count=SCAN_COUNT, _type="hash")
-        names: list[bytes] = [key[len(keys.base.encode()) :] for key in found]
-        orphans = await _orphans(client, keys, [n for n in names if n not in listed], before_ms)
-        if orphans:
-            yield orphans
-        if cursor == 0:
-            return
+    base = keys.base.encode()
+    names: list[bytes] = []
+    async for key in client.scan_iter(match=pattern, count=SCAN_COUNT, _type="hash"):
+        name = bytes(key)[len(base) :]
+        if name not in listed:
+            names.append(name)
+        if len(names) == SCAN_COUNT:
+            yield await _orphans(client, keys, names, before_ms)
+            names = []
+    if names:
+        yield await _orphans(client, keys, names, before_ms)
 
 
 async def _range(client: aioredis.Redis, key: str, start: int) -> list[bytes]:

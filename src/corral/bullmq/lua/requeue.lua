@@ -3,7 +3,7 @@
 
   For one job it leaves what BullMQ's reprocessJob (with both counters reset) or promote leaves. BullMQ's script
   for many, moveJobsToWait, drops the priority. A finished job gets all its budgets back: attempts made and
-  started, stalls, the time under an unknown name, and a wait that ran out.
+  started, stalls, the time under an unknown name, a wait that ran out; and it is no longer cancelled.
 
   KEYS  1 set of the jobs' state  2 wait  3 prioritized  4 pc  5 meta  6 active  7 marker  8 events
   ARGV  1 msgpack [base, state, ids, from, count, name]
@@ -48,7 +48,7 @@ local moved, kept, missing = 0, 0, 0
 for _, id in ipairs(ids) do
   local job = base .. id
   local fields = call("HMGET", job, "name", "priority", "opts", "parentKey")
-  if not fields[1] and call("EXISTS", job) == 0 then
+  if not fields[1] then
     call("ZREM", source, id)
     missing = missing + 1
   elseif (name ~= "" and fields[1] ~= name) or call("ZREM", source, id) == 0 then
@@ -59,7 +59,7 @@ for _, id in ipairs(ids) do
       call("HSET", job, "delay", 0)
     else
       call("HDEL", job, "finishedOn", "processedOn", state == "failed" and "failedReason" or "returnvalue",
-        "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait")
+        "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait", "corral:cancel")
       await_again(job, fields[4])
       if fields[3] and string.find(fields[3], '"lifo":true', 1, true) then
         push = "RPUSH"
