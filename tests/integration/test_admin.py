@@ -197,6 +197,21 @@ async def test_clean_removes_the_old_ones_of_what_waits(
     assert None not in {await state(work, job.id) for job in young}
 
 
+async def test_old_parents_are_cleaned_and_what_is_only_kept_beside_them_is_not(
+    work: Queue, redis: Redis
+) -> None:
+    child, parked = await work.add_many("good", [1, 2])
+    keys = work.keys()
+    await _parent_of(work, redis, child.id)
+    await redis.lrem(keys.wait, 1, parked.id)
+    await redis.zadd(keys.waiting_children, {parked.id: -1})
+
+    assert await work.admin.clean("waiting-children") == 1
+    assert await redis.zrange(keys.waiting_children, 0, -1) == [parked.id]
+    assert await work.get("parent") is None
+    assert await work.get(child.id) is None  # a parent takes its waiting children along
+
+
 async def test_clean_refuses_what_makes_no_sense(work: Queue) -> None:
     for wrong in (
         work.admin.clean("active"),  # type: ignore[arg-type]  # what it is about
