@@ -140,6 +140,45 @@ async def test_the_position_survives_a_lost_connection(
     assert [event.name for event in seen] == ["added", "waiting"] * 2
 
 
+async def test_nothing_is_lost_or_told_twice_through_many_lost_connections(
+    make_queue: MakeQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the stream itself, which is long enough here to hold everything."""
+    monkeypatch.setattr(stream, "BATCH", 50)
+    monkeypatch.setattr(events_module, "KEPT", 30)
+    queue = make_queue()
+    await redis.hset(queue.keys().meta, "opts.maxLenEvents", 1_000_000)
+    seen: list[Event] = []
+
+    async def listen() -> None:
+        async with aclosing(queue.events("0")) as events:
+            async for event in events:
+                seen.append(event)
+                if event.fields.get("name") == "last":
+                    return
+
+    listening = asyncio.create_task(listen())
+    for round_ in range(12):
+        await eventually(lambda: _try_add_many(queue, 20))
+        if round_ % 3 == 2:
+            await redis.client_kill_filter(_type="normal", skipme=True)
+    await eventually(lambda: _try_add_many(queue, 1, "last"))
+    async with asyncio.timeout(20):
+        await listening
+
+    ids = [event_id for event_id, _ in await redis.xrange(queue.keys().events)]
+    assert [event.id for event in seen] == ids[: len(seen)]
+    assert len(seen) >= len(ids) - 1  # "added" of the last job comes before its "waiting"
+
+
+async def _try_add_many(queue: Queue, count: int, name: str = "x") -> bool:
+    try:
+        await queue.add_many(name, [None] * count)
+    except RedisUnavailable:
+        return False
+    return True
+
+
 async def _try_add(queue: Queue) -> bool:
     try:
         await queue.add("x", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from http_service import ENQUEUE, READ, Service, serving
 from corral import Worker
 from corral.api import streams
 from eventually import eventually
+from redis_process import RedisProcess
 
 QUEUE = "/v1/queues/reports"
 
@@ -222,6 +223,34 @@ async def test_streams_end_when_the_service_stops(redis_url: str) -> None:
         stopping = asyncio.create_task(api.server.stop())
         assert await all_of(stream) == []
         await stopping
+
+
+@pytest.fixture
+def server() -> Iterator[RedisProcess]:
+    process = RedisProcess()
+    process.start()
+    yield process
+    process.stop()
+
+
+async def test_a_stream_outlives_its_redis(server: RedisProcess) -> None:
+    async with serving(server.url) as api, listening(api, f"{QUEUE}/events") as stream:
+        await add(api)
+        await until(stream, "waiting")
+        server.kill()
+        assert (await api.http.get(f"{QUEUE}/events")).status_code == 503
+        server.start()
+        job_id = await eventually(lambda: _try_add(api))
+        told = [message.event for message in await until(stream, "waiting")]
+        assert told[-3:] == ["gap", "added", "waiting"]
+        async with listening(api, f"{QUEUE}/jobs/{job_id}/events") as another:
+            await until(another, "status")
+
+
+async def _try_add(api: Service) -> str | None:
+    body = {"name": "build", "data": {"month": "m"}}
+    answer = await api.http.post(f"{QUEUE}/jobs", json=body)
+    return answer.json()["jobId"] if answer.status_code == 202 else None
 
 
 @pytest.mark.parametrize("path", [f"{QUEUE}/events", f"{QUEUE}/jobs/1/events"])
