@@ -1,6 +1,5 @@
 """Corral: background jobs for Python on Redis, wire-compatible with BullMQ."""
 
-from corral.batch import NewJob
 from corral.context import JobContext, ThreadJobContext
 from corral.dedup import Dedup
 from corral.errors import (
@@ -23,6 +22,7 @@ from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
 from corral.schedules import Schedule
 from corral.settings import Settings
+from corral.special_adds import NewJob
 from corral.worker.worker import Worker
 
 __version__ = "0.1.0"

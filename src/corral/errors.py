@@ -90,6 +90,17 @@ class ScheduleConflict(CorralError):
     """The schedule could not be written: others change it, or old jobs hold its slots. Try again."""
 
 
+# Administration
+
+
+class WrongState(CorralError):
+    """The job or queue is in a state that does not allow this. Look at it, and ask for what fits."""
+
+
+class BelongsToSchedule(CorralError):
+    """The job is the next run of a schedule and goes with it. Remove or change the schedule."""
+
+
 # Waiting for a job
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
@@ -26,7 +26,8 @@ from corral.adding import (
     check_data,
     check_defaults,
 )
-from corral.batch import NewJob, add_batch, add_officially, existing_job
+from corral.admin import Admin
+from corral.browse import Browse
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client
@@ -43,6 +44,7 @@ from corral.errors import (
     RedisUnavailable,
     UnknownJobName,
 )
+from corral.events import Event, EventHub, start_of
 from corral.job import Job
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
@@ -50,6 +52,7 @@ from corral.results import Outcome, Results
 from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
 from corral.settings import Settings
+from corral.special_adds import NewJob, add_batch, add_officially, existing_job
 from corral.sync import SyncQueue
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -316,6 +319,26 @@ class Queue(Relations):
         """The same, blocking, for code without an event loop."""
         return SyncQueue(self)
 
+    # Reading and administration
+
+    def events(self, after: str = "$") -> AsyncGenerator[Event, None]:
+        """What happens in the queue, as an async iterator that survives reconnects: see corral.events.
+
+        after: the id of an event, 0 for all that Redis has, $ for what comes from the first step on.
+        Raises InvalidInput, and RedisUnavailable at the first step.
+        """
+        return self._bind().events.listen(start_of(after))
+
+    @property
+    def browse(self) -> Browse:
+        """Lists, search, log pages: see Browse."""
+        return Browse(self)
+
+    @property
+    def admin(self) -> Admin:
+        """Pause, clean, retry, change: see Admin."""
+        return Admin(self)
+
     # Connecting
 
     def address(self) -> Address:
@@ -362,6 +385,7 @@ class Queue(Relations):
         bound = self._bound.pop(asyncio.get_running_loop(), None)
         if bound is not None:
             await bound.results.close()
+            await bound.events.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -377,7 +401,8 @@ class _Bound:
     """What a queue holds in one event loop."""
 
     __slots__ = (
-        "checking_layout", "client", "layout_checked", "loop", "official", "producer", "results", "templates",
+        "checking_layout", "client", "events", "layout_checked", "loop", "official", "producer", "results",
+        "templates",
     )  # fmt: skip
 
     def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop, client: aioredis.Redis) -> None:
@@ -387,6 +412,7 @@ class _Bound:
         self.producer = Producer(client, keys)
         self.official = OfficialProducer(client, keys)
         self.results = Results(client, keys)
+        self.events = EventHub(client, client, keys)
         self.templates = Templates(queue, keys)
         self.layout_checked = False
         self.checking_layout = asyncio.Lock()

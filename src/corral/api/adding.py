@@ -17,12 +17,12 @@ from corral.adding import AddOptions
 from corral.api import bodies, problems
 from corral.api.bodies import BulkJob
 from corral.api.problems import FieldError, Refused
-from corral.batch import NewJob
 from corral.bullmq.keys import check_job_id
 from corral.data import decode_json
 from corral.errors import InvalidData, InvalidOptions, UnknownJobName
 from corral.job import Job
 from corral.queue import Queue
+from corral.special_adds import NewJob
 
 _encode = msgspec.json.Encoder().encode
 

@@ -29,6 +29,7 @@ from corral.api.pictures import picture
 from corral.api.problems import FieldError, Problem
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.service import Service
+from corral.api.streams import job_events, queue_events
 from corral.api.traffic import Traffic
 from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
@@ -36,7 +37,7 @@ from corral.providers import image_folder
 from corral.queue import Queue
 from corral.settings import Settings
 
-HANDLERS = [healthz, readyz, metrics, openapi, job_status, job, picture]
+HANDLERS = [healthz, readyz, metrics, openapi, job_status, job, picture, job_events, queue_events]
 WEBHOOKS = [onfido, idenfy]
 
 

@@ -102,15 +102,16 @@ async def job(
 ) -> JobView:
     """A job; with `wait`, when it has ended or the time is up. Raises JobNotFound."""
     asked = service.known.named(queue)
-    found = await _one(service, asked, job_id)
+    found = await find_one(service, asked, job_id)
     if found is None:
-        raise _not_found(queue, job_id)
+        raise not_found(queue, job_id)
     if wait and found.status not in FINISHED:
         found = await _wait(service, request, asked, found, wait)
-    return _view(found)
+    return view(found)
 
 
-async def _one(service: Service, queue: Queue, job_id: str) -> Found | None:
+async def find_one(service: Service, queue: Queue, job_id: str) -> Found | None:
+    """The job in one queue. One round trip. Raises RedisUnavailable."""
     found = await service.lookup.find([queue], job_id)
     return found[0] if found else None
 
@@ -135,11 +136,11 @@ async def _wait(
         for task in (end, *others):
             task.cancel()
         await asyncio.gather(end, *others, return_exceptions=True)
-    fresh = await _one(service, queue, job_id)
+    fresh = await find_one(service, queue, job_id)
     if fresh is not None:
         return fresh
     if outcome is None:
-        raise _not_found(queue.name, job_id)
+        raise not_found(queue.name, job_id)
     # The job was removed as it ended; its end is known all the same.
     value = outcome.text.encode() if outcome.completed else None
     reason = None if outcome.completed else outcome.text
@@ -153,7 +154,8 @@ async def _left(request: Request[Any, Any, Any]) -> None:
         pass
 
 
-def _not_found(queue: str, job_id: str) -> JobNotFound:
+def not_found(queue: str, job_id: str) -> JobNotFound:
+    """The error for a job that is not there."""
     return JobNotFound(
         f"Job {job_id[:100]!r} is not in queue {queue!r}. It never was, or its retention has passed."
     )
@@ -172,7 +174,8 @@ def _status(found: Found) -> JobStatus:
     )
 
 
-def _view(found: Found) -> JobView:
+def view(found: Found) -> JobView:
+    """The job as the API shows it."""
     record = found.record
     return JobView(
         id=record.id,
@@ -183,9 +186,9 @@ def _view(found: Found) -> JobView:
         result=_result(record.returnvalue),
         failed_reason=record.failed_reason,
         attempts_made=record.attempts_made,
-        enqueued_at=_time(record.enqueued_at),
-        started_at=_time(record.started_at),
-        finished_at=_time(record.finished_at),
+        enqueued_at=moment(record.enqueued_at),
+        started_at=moment(record.started_at),
+        finished_at=moment(record.finished_at),
         processed_by=record.processed_by,
     )
 
@@ -201,7 +204,7 @@ def _result(raw: bytes | None) -> Any:
     return msgspec.Raw(raw)
 
 
-def _time(epoch: float | None) -> str | None:
+def moment(epoch: float | None) -> str | None:
     """Always with milliseconds, so that times can be compared as text."""
     if epoch is None:
         return None

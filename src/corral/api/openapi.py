@@ -22,6 +22,7 @@ from corral.api.auth import Permission
 from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
 from corral.api.openapi_fixed import IDEMPOTENCY_PARAMETER, QUEUE_PARAMETER, Json, problems, ref
+from corral.api.openapi_streams import STREAMING
 from corral.api.service import Service, permits
 from corral.api.webhooks import WEBHOOK_QUEUE
 from corral.definition import JobDefinition
@@ -46,6 +47,7 @@ def document(queues: Mapping[str, Queue]) -> Json:
         **{ONE.replace("{queue}", q.name): _one(q, schemas) for q in queues.values()},
         **{BULK.replace("{queue}", q.name): _bulk(q, schemas) for q in queues.values()},
         **fixed.LOOKING,
+        **STREAMING,
         **(fixed.WEBHOOKS if WEBHOOK_QUEUE in queues else {}),
         **fixed.OPERATING,
     }

@@ -37,7 +37,7 @@ IDEMPOTENCY_PARAMETER: Json = {
     "description": "For 24 hours the same key with the same data gives the same job; with other data, 409.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
-_JOB_ID: Json = {"name": "jobId", "in": "path", "required": True, "schema": {"type": "string"}}
+JOB_ID_PARAMETER: Json = {"name": "jobId", "in": "path", "required": True, "schema": {"type": "string"}}
 
 LOOKING: Json = {
     "/job-status/{jobId}": {
@@ -48,7 +48,7 @@ LOOKING: Json = {
             "operationId": "job-status",
             "tags": ["jobs"],
             "parameters": [
-                _JOB_ID,
+                JOB_ID_PARAMETER,
                 {"name": "queue", "in": "query", "required": False, "schema": {"type": "string"}},
             ],
             "responses": {
@@ -77,7 +77,7 @@ LOOKING: Json = {
             "tags": ["jobs"],
             "parameters": [
                 QUEUE_PARAMETER,
-                _JOB_ID,
+                JOB_ID_PARAMETER,
                 {
                     "name": "wait",
                     "in": "query",

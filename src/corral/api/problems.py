@@ -79,6 +79,8 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.IdempotencyConflict: (409, "The idempotency key was used for another request"),
     errors.InvalidInput: (422, "The request is not valid"),
     errors.JobNotFound: (404, "Unknown job"),
+    errors.WrongState: (409, "Its state does not allow this"),
+    errors.BelongsToSchedule: (409, "The job belongs to a schedule"),
     errors.JobFailed: (409, "The job has failed"),
     errors.ResultTimeout: (504, "The job did not finish in time"),
     errors.RedisUnavailable: (503, "Redis does not answer"),

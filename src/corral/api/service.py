@@ -20,7 +20,8 @@ from corral.results import Outcome
 @dataclass(frozen=True, slots=True)
 class Service:
     """The parts of one running service. `stopping` is set when it shuts down, so that
-    long polls end; `waiting` holds one task for each of them."""
+    long polls and event streams end; `waiting` holds one task for each of those, `streams` one object for
+    each of these."""
 
     known: KnownQueues
     keyring: Keyring
@@ -29,6 +30,7 @@ class Service:
     pictures: FolderTarget | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: set[asyncio.Task[Outcome]] = field(default_factory=set)
+    streams: set[object] = field(default_factory=set)
 
 
 def permits(permission: Permission) -> Guard:

@@ -98,6 +98,14 @@ class QueueKeys:
         """What Corral itself keeps of a queue's schedules: `paused`, `last`, `declared`, `sweep`."""
         return f"corral:{self.prefix}:{self.name}:schedules:{what}"
 
+    def own(self) -> str:
+        """What all keys of this queue begin with that BullMQ does not know."""
+        return f"corral:{self.prefix}:{self.name}:"
+
+    def janitor(self) -> str:
+        """Held by the worker that applies the retention in this interval."""
+        return self.own() + "janitor"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"

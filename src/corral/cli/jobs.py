@@ -50,7 +50,7 @@ def add(
     """
     raw = sys.stdin.buffer.read() if data == "-" else data.encode()
     options = AddOptions(delay=delay, priority=priority, idempotency_key=idempotency_key)
-    target = _queue(queue)
+    target = queue_named(queue)
     if attempts is not None:
         options["retry"] = Retry(
             attempts=attempts,
@@ -73,7 +73,7 @@ def add(
         else:
             print_fields(f"Job {job.id}", answer)
 
-    _run(run())
+    run_command(run())
 
 
 @app.command
@@ -88,7 +88,7 @@ def status(job_id: str, *, queue: str | None = None, json: bool = False) -> None
     """
 
     async def run() -> None:
-        job = await _find(job_id, queue)
+        job = await find_job(job_id, queue)
         fields = {
             "id": job.id,
             "queue": job.queue,
@@ -108,7 +108,7 @@ def status(job_id: str, *, queue: str | None = None, json: bool = False) -> None
         else:
             print_fields(f"Job {job.id}", fields)
 
-    _run(run())
+    run_command(run())
 
 
 @app.command
@@ -123,7 +123,7 @@ def logs(job_id: str, *, queue: str | None = None, json: bool = False) -> None:
     """
 
     async def run() -> None:
-        rows = await (await _find(job_id, queue)).logs()
+        rows = await (await find_job(job_id, queue)).logs()
         if json:
             print_json(rows)
         else:
@@ -132,18 +132,20 @@ def logs(job_id: str, *, queue: str | None = None, json: bool = False) -> None:
             if not rows:
                 errors.print(f"Job {job_id} has logged nothing.")
 
-    _run(run())
+    run_command(run())
 
 
-def _queue(name: str) -> Queue:
+def queue_named(name: str) -> Queue:
+    """The built-in queue of this name, else any of this name."""
     try:
         return built_in(name)[name]
     except UnknownQueue:
         return Queue(name)
 
 
-async def _find(job_id: str, queue: str | None) -> Job:
-    queues = [_queue(queue)] if queue else list(built_in().values())
+async def find_job(job_id: str, queue: str | None) -> Job:
+    """The one job of this id. Raises JobNotFound, and InvalidInput if several queues have one."""
+    queues = [queue_named(queue)] if queue else list(built_in().values())
     found = [job for job in await asyncio.gather(*(q.get(job_id) for q in queues)) if job is not None]
     if not found:
         places = ", ".join(q.name for q in queues)
@@ -154,7 +156,9 @@ async def _find(job_id: str, queue: str | None) -> Job:
     return found[0]
 
 
-def _run(command: Coroutine[Any, Any, None]) -> None:
+def run_command(command: Coroutine[Any, Any, None]) -> None:
+    """Run a command's coroutine in a loop of its own, and close what it opened."""
+
     async def run() -> None:
         try:
             await command

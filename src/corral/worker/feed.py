@@ -26,6 +26,7 @@ from corral.queue import Queue
 from corral.worker.deadlines import watch_deadlines
 from corral.worker.execute import Executor
 from corral.worker.idle import Idle
+from corral.worker.janitor import keep_house
 from corral.worker.locks import LockTable
 from corral.worker.outage import Outage
 from corral.worker.parents import watch_parents
@@ -107,6 +108,7 @@ class Feed:
             lambda: watch_deadlines(self._slots),
             lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
             lambda: watch_parents(self.queue),
+            lambda: keep_house(self.queue),
         )
         if not until_empty:
             parts += (lambda: watch_schedules(self.queue, self._stalled_seconds),)

@@ -70,6 +70,10 @@ serve(
     ignoredFailures: async (id) => (await find(id)).getIgnoredChildrenFailures(),
     childCounts: async (id) => (await find(id)).getDependenciesCount(),
     removeChildDependency: async (id) => (await find(id)).removeChildDependency(),
+    data: async (id) => (await find(id)).data,
+    perPriority: (priorities) => queue.getCountsPerPriority(priorities),
+    removeOrphaned: () => queue.removeOrphanedJobs(),
+    obliterate: () => queue.obliterate(),
   },
   () => Promise.all([queue.close(), flows.close(), events.close()]),
 );

@@ -1,0 +1,66 @@
+"""The janitor: finished jobs go when their retention has passed, also where no job finishes any more.
+
+BullMQ looks at the retention when another job of the queue finishes, and then holds Redis for as long as it
+takes. Here every worker wakes once in INTERVAL_SECONDS and the first of all workers does it, in steps of 250
+jobs with a rest for Redis after each, at most MOST_AT_ONCE of each outcome; the next time goes on.
+The queue's own retention counts; what single jobs brought along was applied when they finished.
+
+Costs a worker one round trip a queue and interval; none if the queue keeps everything.
+Emits: retention_applied (queue, completed, failed), retention_failed (queue, error).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import structlog
+
+from corral.errors import RedisUnavailable
+from corral.policy import Keep
+from corral.queue import Queue
+
+log = structlog.get_logger(__name__)
+
+#: An age bound is kept to about a minute, which is nothing to bounds of hours and days.
+INTERVAL_SECONDS = 60.0
+
+#: A backlog of a million is gone within the hour, and no turn takes longer than the interval.
+MOST_AT_ONCE = 50_000
+
+#: Share of the interval for which a turn is taken; below one, so that a worker alone finds its own turn free.
+TAKEN = 0.5
+
+
+async def keep_house(
+    queue: Queue,
+    *,
+    interval_seconds: float | None = None,
+    rand: Callable[[], float] = random.random,
+) -> None:
+    """Apply the queue's retention every interval, until cancelled. Returns at once if it keeps everything."""
+    if queue.retention.completed == queue.retention.failed == Keep():
+        return
+    interval = INTERVAL_SECONDS if interval_seconds is None else interval_seconds
+    while True:
+        # Workers that started together do not come together.
+        await asyncio.sleep(interval * (0.75 + 0.5 * rand()))
+        try:
+            if await _take_turn(queue, interval):
+                await _clean_up(queue)
+        except RedisUnavailable as error:
+            cause = type(error.__cause__ or error).__name__
+            log.warning("retention_failed", queue=queue.name, error=cause)
+
+
+async def _take_turn(queue: Queue, interval: float) -> bool:
+    with queue.redis_errors():
+        taken_ms = max(1, round(interval * TAKEN * 1000))
+        return bool(await queue.client().set(queue.keys().janitor(), "taken", nx=True, px=taken_ms))
+
+
+async def _clean_up(queue: Queue) -> None:
+    removed = await queue.admin.apply_retention(limit=MOST_AT_ONCE)
+    if any(removed.values()):
+        log.info("retention_applied", queue=queue.name, **removed)
