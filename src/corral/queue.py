@@ -17,6 +17,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
+from corral.batch import Batch
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, forget_closed_loops, shared_client
@@ -37,6 +38,7 @@ from corral.job import Job
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.results import Outcome, Results
 from corral.settings import Settings
+from corral.surroundings import Surroundings
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -47,7 +49,7 @@ MAX_DATA_BYTES = 1_048_576
 KNOWN_LAYOUTS = ("3", "4", "5", "6")
 
 
-class Queue:
+class Queue(Surroundings):
     """A named queue and what it promises about its jobs.
 
     name: 1 to 100 characters, no colon.
@@ -56,7 +58,7 @@ class Queue:
     timeout: seconds an attempt may take; None: no limit.
     priority: for jobs that do not bring one; None: none, which runs before every numbered one.
     rate_limit: starts in a window, over all workers together.
-    concurrency: jobs that run at once in one worker process.
+    concurrency: jobs that run at once in one worker process; of a queue with batches, batches (default 1).
     retention: how long finished jobs are kept.
     max_data_bytes: a job with more is refused.
     """
@@ -75,6 +77,7 @@ class Queue:
         retention: Retention = Retention(),  # noqa: B008  # frozen
         max_data_bytes: int = MAX_DATA_BYTES,
     ) -> None:
+        super().__init__()
         check_queue_name(name)
         check_bounds(timeout=timeout, concurrency=concurrency, priority=priority)
         self.name = name
@@ -94,10 +97,11 @@ class Queue:
 
     # Declaring
 
-    def job(self, name: str) -> Callable[[Handler], Handler]:
+    def job(self, name: str, *, batch: Batch | None = None) -> Callable[[Handler], Handler]:
         """Register a handler for a job name: `(job, data: DataType) -> ResultType`.
 
         `async def` runs in the event loop, `def` in a thread. The annotations say how data is read.
+        Further parameters are resources. batch: the handler gets `(jobs, data: list[DataType])`.
         Raises ConfigurationError for another signature or a name that is taken.
         """
         local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside a nested handler
@@ -105,7 +109,7 @@ class Queue:
         def register(handler: Handler) -> Handler:
             if name in self.jobs:
                 raise ConfigurationError(f"Queue {self.name!r} has a handler for {name!r} already.")
-            self.jobs[name] = define(name, handler, local_names)
+            self.jobs[name] = define(name, handler, local_names, batch=batch)
             return handler
 
         return register

@@ -16,6 +16,7 @@ from corral.bullmq.codec import append_stacktrace, decode_options, whole
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import signal_key
 from corral.context import WAIT_FIELD, JobContext, Suspended, Wait
+from corral.current import CURRENT
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import (
@@ -29,6 +30,8 @@ from corral.errors import (
     Unrecoverable,
 )
 from corral.queue import Queue
+from corral.worker.around import Around
+from corral.worker.batches import Batches
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan
 from corral.worker.slots import Slot
@@ -59,12 +62,15 @@ class Executor:
         held: dict[str, str],
         finish: Callable[[Settlement], None],
         threads: ThreadPoolExecutor,
+        around: Around,
     ) -> None:
         self._queue = queue
         self._consumer = consumer
         self._held = held
         self._finish = finish
         self._invoker = Invoker(threads)
+        self.batches = Batches(queue, threads)
+        self._around = around
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
@@ -127,7 +133,10 @@ class Executor:
                 wait=job.wait,
                 keep_logs=plan.keep_logs,
             )
-            if definition.isolation == "async":
+            CURRENT.set(context)  # in a context of this job alone; see slots.py
+            if definition.call is not None:
+                result = await definition.call(slot, definition, context, data)
+            elif definition.isolation == "async":
                 result = await (
                     definition.handler(context, data)
                     if definition.takes_data
@@ -227,6 +236,7 @@ class Executor:
     def _definition(self, name: bytes) -> JobDefinition | None:
         definition = self._queue.jobs.get(name.decode(errors="replace"))
         if definition is not None:
+            definition = self._around.prepare(definition, self._invoker.outside, self.batches.call)
             self._names[name] = definition
         return definition
 

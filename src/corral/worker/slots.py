@@ -80,15 +80,13 @@ class Slots:
 
     async def _work(self, slot: Slot) -> None:
         ready, run, time = self._ready, self._run, self._loop.time
-        # What a handler binds for its logs or traces must end with its job. A context for each job would do;
-        # a new one only after a job that wrote to it costs half as much.
+        # What a handler binds for its logs or traces must end with its job, and `current_job()` is bound for
+        # each: a context for each job. A copy shares its content, and costs 0.1 µs.
         clean = copy_context()
-        context = clean.copy()
         turn_ends = time() + TURN_SECONDS
         while True:
             while ready:
-                if context != clean:
-                    context = clean.copy()
+                context = clean.copy()
                 job = run(slot, ready.popleft())
                 try:
                     waits_for = context.run(job.send, None)
