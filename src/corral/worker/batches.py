@@ -182,8 +182,10 @@ class Batches:
                 _send_back(place)
 
     async def close(self) -> None:
-        """Wait for batches that were cancelled, so that what they use can be closed."""
+        """Let batches end whose jobs have: what they use is closed next. One that will not is left behind."""
         self.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
