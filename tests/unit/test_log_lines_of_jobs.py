@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from corral import current_job
-from corral.current import CURRENT
+from corral.current import CURRENT, Cell
 from corral.observe.logs import JobFilter, add_job
 
 JOB: Any = SimpleNamespace(queue="orders", id="7", attempt=2)
@@ -16,7 +16,7 @@ JOB: Any = SimpleNamespace(queue="orders", id="7", attempt=2)
 
 def in_a_job(call: Any, *arguments: Any) -> Any:
     context = contextvars.copy_context()
-    context.run(CURRENT.set, JOB)
+    context.run(CURRENT.set, Cell(JOB))
     return context.run(call, *arguments)
 
 

@@ -16,7 +16,6 @@ from corral.bullmq.codec import append_stacktrace, decode_options, whole
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import signal_key
 from corral.context import WAIT_FIELD, JobContext, Suspended, Wait
-from corral.current import CURRENT
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import (
@@ -133,7 +132,7 @@ class Executor:
                 wait=job.wait,
                 keep_logs=plan.keep_logs,
             )
-            CURRENT.set(context)  # in a context of this job alone; see slots.py
+            slot.cell.job = context
             if definition.call is not None:
                 result = await definition.call(slot, definition, context, data)
             elif definition.isolation == "async":
