@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, NewType
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from corral import JobContext, Queue, Settings
 from corral.errors import ConfigurationError
 from corral.resources import Need, Node, OpeningOrder, Resource, Scope, declare_resource
+from corral.worker.around import Equipment
 
 
 class Database: ...
@@ -209,3 +211,19 @@ def test_a_middleware_is_async_and_takes_the_job_and_what_runs_it() -> None:
 
     assert queue.middleware(timing) is timing
     assert queue.middlewares[0].needs == (Need("store", Cache, True),)
+
+
+def test_resources_stay_in_their_process() -> None:
+    class Warehouse: ...
+
+    queue = Queue("events")
+    queue.resource(Warehouse)
+
+    @queue.job("build")
+    async def build(job: JobContext, *, warehouse: Warehouse) -> None: ...
+
+    Equipment([queue], [], [], Settings.load())
+    elsewhere: Any = "process"
+    queue.jobs["build"] = replace(queue.jobs["build"], isolation=elsewhere)
+    with pytest.raises(ConfigurationError, match="'build' in queue 'events' runs in another process"):
+        Equipment([queue], [], [], Settings.load())

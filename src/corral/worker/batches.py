@@ -25,7 +25,7 @@ import structlog
 from corral.batch import Batch, BatchJob, ThreadBatchJob
 from corral.context import JobContext
 from corral.definition import JobDefinition
-from corral.errors import AttemptTimeout, ConfigurationError, CorralError, Snooze, Unrecoverable
+from corral.errors import AttemptTimeout, ConfigurationError, CorralError, LockLost, Snooze, Unrecoverable
 from corral.queue import Queue
 from corral.worker.invoke import THREAD_GOES_ON
 from corral.worker.slots import CLOSE_SECONDS, Slot
@@ -86,6 +86,10 @@ class _Place:
         if not self.answer.done():
             if isinstance(error, StopIteration):  # a future refuses it
                 error = RuntimeError("The handler raised StopIteration.")
+            elif isinstance(error, LockLost):
+                # Whose lock it was is not known here. If this job's, Redis will refuse the settlement; any
+                # other must not be dropped unsettled.
+                error = CorralError(f"The batch failed. {error}")
             self.answer.set_exception(error)
 
     def succeed(self, result: Any) -> None:
