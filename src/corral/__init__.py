@@ -1,6 +1,8 @@
 """Corral: background jobs for Python on Redis, wire-compatible with BullMQ."""
 
+from corral.batch import Batch, BatchJob, ThreadBatchJob
 from corral.context import JobContext, ThreadJobContext
+from corral.current import current_job
 from corral.dedup import Dedup
 from corral.errors import (
     ChildFailed,
@@ -28,6 +30,8 @@ from corral.worker.worker import Worker
 __version__ = "0.1.0"
 
 __all__ = [
+    "Batch",
+    "BatchJob",
     "ChildFailed",
     "ChildKey",
     "CorralError",
@@ -53,7 +57,9 @@ __all__ = [
     "Settings",
     "SignalTimeout",
     "Snooze",
+    "ThreadBatchJob",
     "ThreadJobContext",
     "Unrecoverable",
     "Worker",
+    "current_job",
 ]

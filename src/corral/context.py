@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer
 from corral.children import Children, ThreadChildren
 from corral.data import encode
 from corral.errors import InvalidInput, LockLost, RedisUnavailable, SignalTimeout
+
+log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -27,6 +30,10 @@ KEEP_LOGS = 1_000
 
 #: Longest durable wait; beyond it a number is surely in the wrong unit.
 MAX_WAIT_SECONDS = 10 * 365 * 86_400.0
+
+#: Once a report was dropped, further ones are for so long, without asking: a server that hangs would
+#: otherwise cost each of them its time-out.
+DEAF_SECONDS = 1.0
 
 CHECKPOINT_FIELD = "corral:checkpoint"
 WAIT_FIELD = "corral:wait"
@@ -52,7 +59,8 @@ class Wait:
 class JobContext(Children):
     """The running job. `deadline` is when this attempt times out, in epoch seconds, or None.
 
-    What talks to Redis raises RedisUnavailable when it does not answer.
+    While Redis does not answer, `progress` and `log` are dropped with a warning in the worker's log: they are
+    not worth an attempt. `checkpoint` and `wait_for` raise RedisUnavailable: the job relies on them.
     """
 
     __slots__ = (
@@ -92,14 +100,19 @@ class JobContext(Children):
         self.enqueued_at = enqueued_at
         self.deadline = deadline
 
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until `deadline`, never below 0; None without a time limit."""
+        return remaining(self.deadline)
+
     async def progress(self, value: float | Mapping[str, Any]) -> None:
         """Publish progress: a number, by custom 0 to 100, or any JSON object. One round trip."""
-        await self._ask(self._consumer.progress(self.id, encode(value).decode()))
+        await self._tell(self._consumer.progress, self.id, encode(value).decode())
 
     async def log(self, text: str) -> None:
         """Add a row to the job's log. One round trip."""
         keep = KEEP_LOGS if self._keep_logs is None else self._keep_logs
-        await self._ask(self._consumer.log(self.id, text, keep))
+        await self._tell(self._consumer.log, self.id, text, keep)
 
     @property
     def checkpoints(self) -> dict[str, Any]:
@@ -145,6 +158,16 @@ class JobContext(Children):
             until = waited.until  # woken early, by hand or by a stalled worker: wait for the rest
         raise Suspended(signal, until)
 
+    async def _tell(self, call: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        now = time.monotonic()
+        if now < self._consumer.deaf_until:
+            return
+        try:
+            await call(*arguments)
+        except (RedisError, OSError) as error:
+            self._consumer.deaf_until = time.monotonic() + DEAF_SECONDS
+            log.warning("job_report_dropped", queue=self.queue, job=self.id, error=type(error).__name__)
+
     async def _ask(self, call: Awaitable[Answer]) -> Answer:
         try:
             return await call
@@ -163,6 +186,10 @@ class JobContext(Children):
         return f"JobContext({self.id!r}, queue={self.queue!r}, name={self.name!r}, attempt={self.attempt})"
 
 
+def remaining(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.time())
+
+
 class ThreadJobContext(ThreadChildren):
     """`JobContext` for a handler in a thread: the same, blocking."""
 
@@ -177,6 +204,10 @@ class ThreadJobContext(ThreadChildren):
         self.attempts = context.attempts
         self.enqueued_at = context.enqueued_at
         self.deadline = context.deadline
+
+    @property
+    def remaining(self) -> float | None:
+        return remaining(self.deadline)
 
     def progress(self, value: float | Mapping[str, Any]) -> None:
         self._run(self._context.progress(value))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from corral.batch import Batch, item_type, result_item_type
 from corral.data import Decode, decoder
 from corral.errors import ConfigurationError
+from corral.resources import Need, needs_of, read_hints
 
 Isolation = Literal["async", "thread"]
 
@@ -25,34 +26,49 @@ class JobDefinition:
     takes_data: bool
     decode_data: Decode
     decode_result: Decode
+    #: Parameters after those two, which resources fill.
+    needs: tuple[Need, ...] = ()
+    batch: Batch | None = None
+    #: How a worker calls the handler if there is something around it; see `worker/around.py`.
+    call: Callable[..., Any] | None = None
 
 
-def define(name: str, handler: Callable[..., Any], local_names: Mapping[str, Any]) -> JobDefinition:
+def define(
+    name: str, handler: Callable[..., Any], local_names: Mapping[str, Any], *, batch: Batch | None = None
+) -> JobDefinition:
     """Read a handler's signature: `(job, data: DataType) -> ResultType`, or `(job) -> ResultType`.
 
+    Further parameters, and those that are keyword-only, are resources. With a `batch` the first two are
+    lists, and so is the result.
     `local_names` resolves annotations of types that were declared inside a function.
     Raises ConfigurationError if the signature is another.
     """
     function = _function_of(name, handler)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(f"The handler of {name!r} yields; return its result instead.")
+    title = f"The handler of {name!r}"
     parameters = list(inspect.signature(handler).parameters.values())
-    by_position = all(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    if not 1 <= len(parameters) <= 2 or not by_position:
+    own = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:2]
+    further = parameters[len(own) :]
+    if not own or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.name == "data" for p in further):
         shown = ", ".join(map(str, parameters))
-        raise ConfigurationError(f"The handler of {name!r} takes ({shown}); declare it as (job, data).")
-    hints = _hints(name, function, local_names)
-    data_type = hints.get(parameters[1].name, Any) if len(parameters) == 2 else Any
+        raise ConfigurationError(f"{title} takes ({shown}); declare it as (job, data).")
+    hints = read_hints(title, function, local_names)
+    data_type = hints.get(own[1].name, Any) if len(own) == 2 else Any
     result_type = hints.get("return", Any)
+    if batch is not None:
+        data_type, result_type = item_type(title, data_type), result_item_type(title, result_type)
     return JobDefinition(
         name=name,
         handler=handler,
         data_type=data_type,
         result_type=result_type,
         isolation="async" if inspect.iscoroutinefunction(function) else "thread",
-        takes_data=len(parameters) == 2,
+        takes_data=len(own) == 2,
         decode_data=decoder(data_type),
         decode_result=decoder(Any if result_type is type(None) else result_type),
+        needs=needs_of(title, handler, hints, skip=len(own)),
+        batch=batch,
     )
 
 
@@ -66,13 +82,3 @@ def _function_of(name: str, handler: Any) -> Callable[..., Any]:
         raise ConfigurationError(f"The handler of {name!r} is no function. Declare one as (job, data).")
     call: Callable[..., Any] = type(handler).__call__
     return call
-
-
-def _hints(name: str, handler: Callable[..., Any], local_names: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(handler, localns=dict(local_names), include_extras=True)
-    except NameError as error:
-        raise ConfigurationError(
-            f"The handler of {name!r} names a type that cannot be found: {error}. "
-            "Import it outside TYPE_CHECKING."
-        ) from error

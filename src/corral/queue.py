@@ -27,6 +27,7 @@ from corral.adding import (
     check_defaults,
 )
 from corral.admin import Admin
+from corral.batch import Batch
 from corral.browse import Browse
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
@@ -53,6 +54,7 @@ from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
 from corral.settings import Settings
 from corral.special_adds import NewJob, add_batch, add_officially, existing_job
+from corral.surroundings import Surroundings
 from corral.sync import SyncQueue
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -64,7 +66,7 @@ MAX_DATA_BYTES = 1_048_576
 KNOWN_LAYOUTS = ("3", "4", "5", "6")
 
 
-class Queue(Relations):
+class Queue(Relations, Surroundings):
     """A named queue and what it promises about its jobs.
 
     name: 1 to 100 characters, no colon.
@@ -73,7 +75,7 @@ class Queue(Relations):
     timeout: seconds an attempt may take; None: no limit.
     priority: for jobs that do not bring one; None: none, which runs before every numbered one.
     rate_limit: starts in a window, over all workers together.
-    concurrency: jobs that run at once in one worker process.
+    concurrency: jobs that run at once in one worker process; of a queue with batches, batches (default 1).
     retention: how long finished jobs are kept.
     max_data_bytes: a job with more is refused.
     ttl: seconds, from when a job is due, within which it must have started; then it goes to the dead letters.
@@ -97,6 +99,7 @@ class Queue(Relations):
         ttl: float | None = None,
         defaults: JobDefaults | None = None,
     ) -> None:
+        super().__init__()
         check_queue_name(name)
         check_bounds(timeout=timeout, concurrency=concurrency, priority=priority, ttl=ttl)
         self.name = name
@@ -118,10 +121,11 @@ class Queue(Relations):
 
     # Declaring
 
-    def job(self, name: str) -> Callable[[Handler], Handler]:
+    def job(self, name: str, *, batch: Batch | None = None) -> Callable[[Handler], Handler]:
         """Register a handler for a job name: `(job, data: DataType) -> ResultType`.
 
         `async def` runs in the event loop, `def` in a thread. The annotations say how data is read.
+        Further parameters are resources. batch: the handler gets `(jobs, data: list[DataType])`.
         Raises ConfigurationError for another signature or a name that is taken.
         """
         local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside a nested handler
@@ -129,7 +133,7 @@ class Queue(Relations):
         def register(handler: Handler) -> Handler:
             if name in self.jobs:
                 raise ConfigurationError(f"Queue {self.name!r} has a handler for {name!r} already.")
-            self.jobs[name] = define(name, handler, local_names)
+            self.jobs[name] = define(name, handler, local_names, batch=batch)
             return handler
 
         return register

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pytest
 
-from corral import JobContext, Queue, ThreadJobContext
+from corral import Batch, JobContext, Queue, ThreadJobContext
 from corral.definition import JobDefinition, define
 from corral.errors import ConfigurationError, InvalidData
+from corral.resources import Need
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -83,6 +84,12 @@ def test_the_name_of_the_data_parameter_is_free() -> None:
     assert defined(handler).data_type is Order
 
 
+class Store: ...
+
+
+class Mailer: ...
+
+
 class Service:
     async def build(self, job: JobContext, data: Order) -> Receipt:
         return Receipt(data.number)
@@ -138,7 +145,8 @@ def test_a_type_imported_for_the_type_checker_alone_is_an_error_that_says_so() -
 
 async def no_parameters() -> None: ...
 async def three_parameters(job: JobContext, data: Order, more: int) -> None: ...
-async def keyword_only(job: JobContext, *, data: Order) -> None: ...
+async def unannotated(job: JobContext, data: Order, store) -> None: ...  # type: ignore[no-untyped-def]  # the point
+async def data_by_name(job: JobContext, *, data: Order) -> None: ...
 async def gathers_all(*arguments: Any) -> None: ...
 async def gathers_names(job: JobContext, **data: Any) -> None: ...
 async def generates(job: JobContext, data: Order) -> Any:
@@ -154,7 +162,8 @@ def generates_in_a_thread(job: ThreadJobContext, data: Order) -> Any:
     [
         no_parameters,
         three_parameters,
-        keyword_only,
+        unannotated,
+        data_by_name,
         gathers_all,
         gathers_names,
         generates,
@@ -166,6 +175,40 @@ def test_another_signature_is_refused_when_declared(handler: Any) -> None:
     """Not when the first job of the name runs."""
     with pytest.raises(ConfigurationError, match="'build'"):
         defined(handler)
+
+
+def test_what_follows_job_and_data_is_a_resource() -> None:
+    async def handler(
+        job: JobContext, data: Order, store: Store, *, mailer: Mailer | None = None
+    ) -> None: ...
+
+    assert defined(handler).needs == (Need("store", Store, True), Need("mailer", Mailer, False))
+
+
+def test_keyword_only_parameters_are_resources_also_without_data() -> None:
+    async def handler(job: JobContext, *, store: Store) -> None: ...
+
+    definition = defined(handler)
+    assert not definition.takes_data
+    assert definition.needs == (Need("store", Store, True),)
+
+
+def test_a_parameter_that_no_resource_can_fill_keeps_its_default() -> None:
+    async def handler(job: JobContext, data: Order, dry_run: bool = False, label=None) -> None:  # type: ignore[no-untyped-def]  # unannotated on purpose
+        ...
+
+    assert defined(handler).needs == ()
+
+
+def test_a_batch_has_the_types_of_one_job() -> None:
+    async def handler(jobs: list[JobContext], data: list[Order]) -> list[Receipt | Exception] | None: ...
+
+    definition = define("build", handler, {}, batch=Batch(size=2))
+    assert definition.data_type is Order
+    assert definition.result_type is Receipt
+    assert definition.decode_data(b'{"number":7}') == Order(7)
+    with pytest.raises(ConfigurationError, match=r"'build'.*list\[DataType\]"):
+        define("build", Service().build, {}, batch=Batch(size=2))
 
 
 def test_what_cannot_be_called_is_refused() -> None:

@@ -136,6 +136,8 @@ class Consumer:
         #: Told of each job whose lock is written on demand.
         self.on_locked: Callable[[str], None] = _nobody
         self._limit = (rate_limit.jobs, round(rate_limit.per * 1000)) if rate_limit else (0, 0)
+        #: Monotonic time until which reports of jobs (progress, log rows) are dropped; see `context.py`.
+        self.deaf_until = 0.0
         self._step = ours("step")
         self._step_keys = [
             keys.wait,

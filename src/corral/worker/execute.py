@@ -31,6 +31,8 @@ from corral.errors import (
     Unrecoverable,
 )
 from corral.queue import Queue
+from corral.worker.around import Around
+from corral.worker.batches import Batches
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan, refuse_expired
 from corral.worker.parents import leave_for_children
@@ -66,12 +68,15 @@ class Executor:
         held: dict[str, str],
         finish: Callable[[Settlement], None],
         threads: ThreadPoolExecutor,
+        around: Around,
     ) -> None:
         self._queue = queue
         self._consumer = consumer
         self._held = held
         self._finish = finish
         self._invoker = Invoker(threads)
+        self.batches = Batches(queue, threads)
+        self._around = around
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
@@ -140,7 +145,10 @@ class Executor:
                 wait=job.wait,
                 keep_logs=plan.keep_logs,
             )
-            if definition.isolation == "async":
+            slot.cell.job = context
+            if definition.call is not None:
+                result = await definition.call(slot, definition, context, data)
+            elif definition.isolation == "async":
                 result = await (
                     definition.handler(context, data)
                     if definition.takes_data
@@ -257,6 +265,7 @@ class Executor:
     def _definition(self, name: bytes) -> JobDefinition | None:
         definition = self._queue.jobs.get(name.decode(errors="replace"))
         if definition is not None:
+            definition = self._around.prepare(definition, self._invoker.outside, self.batches.call)
             self._names[name] = definition
         return definition
 

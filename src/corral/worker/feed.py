@@ -23,6 +23,7 @@ from corral.bullmq import consumer as wire
 from corral.bullmq.consumer import Consumer, Settlement, Step
 from corral.errors import LockLost, Snooze
 from corral.queue import Queue
+from corral.worker.around import Around
 from corral.worker.deadlines import watch_deadlines
 from corral.worker.execute import Executor
 from corral.worker.idle import Idle
@@ -68,6 +69,7 @@ class Feed:
         worker: str,
         threads: ThreadPoolExecutor,
         stalled_seconds: float,
+        around: Around,
     ) -> None:
         self.queue = queue
         self.limit = slots
@@ -79,7 +81,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self.locks = LockTable(consumer.keys, self._locks_lost_in_thread)
         consumer.on_locked = self.locks.note_written
-        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads)
+        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads, around)
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
         self._finished: list[Settlement] = []
@@ -121,6 +123,7 @@ class Feed:
             await asyncio.gather(*helpers, return_exceptions=True)
             self._idle.close()
             await self._slots.close(Snooze(0, "The worker stops."))
+            await self._executor.batches.close()
             await self._settle_the_rest()
 
     async def _settle_the_rest(self) -> None:
@@ -153,6 +156,7 @@ class Feed:
         self._stopping = True
         for values in self._slots.take_back():
             self._give_back(values[0].decode())
+        self._executor.batches.stop()
         self._wake.set()
 
     def put_back_running(self) -> int:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from corral.context import JobContext, ThreadJobContext
+from corral.current import CURRENT, Cell
 from corral.definition import JobDefinition
 from corral.errors import AttemptTimeout
 from corral.worker.slots import Slot
@@ -33,6 +34,7 @@ class Invoker:
         thread_context = ThreadJobContext(context, self._loop)
         arguments = (thread_context, data) if definition.takes_data else (thread_context,)
         variables = contextvars.copy_context()
+        variables.run(CURRENT.set, Cell(thread_context))
         call = partial(variables.run, _call, definition.handler, *arguments)
         try:
             return await self._loop.run_in_executor(self._threads, call)

@@ -12,10 +12,16 @@ import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
+from sys import getrefcount
 from typing import Any
+
+from corral.current import COPIES_ARE_COUNTED, Cell, shared, with_cell
 
 #: A slot gives way to the event loop after so long, however many jobs are ready.
 TURN_SECONDS = 0.005
+
+#: No number of references: the next job gets a context of its own.
+RENEW = -1
 
 #: How long a closing waits for jobs that ignore their cancellation.
 CLOSE_SECONDS = 1.0
@@ -24,11 +30,13 @@ CLOSE_SECONDS = 1.0
 class Slot:
     """One running job: what the watchdog and a stop need to reach it."""
 
-    __slots__ = ("deadline", "job_id", "stopped_by", "task")
+    __slots__ = ("cell", "deadline", "job_id", "stopped_by", "task")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.job_id: str | None = None
+        #: What `current_job()` reads.
+        self.cell = Cell()
         #: When the attempt times out, in loop time; None: never.
         self.deadline: float | None = None
         #: Why the job's task is being cancelled; the job's runner reads it.
@@ -80,15 +88,24 @@ class Slots:
 
     async def _work(self, slot: Slot) -> None:
         ready, run, time = self._ready, self._run, self._loop.time
-        # What a handler binds for its logs or traces must end with its job. A context for each job would do;
-        # a new one only after a job that wrote to it costs half as much.
-        clean = copy_context()
-        context = clean.copy()
+        base = copy_context()
+        clean = context = base
+        variables: Any = None
+        alone = RENEW
         turn_ends = time() + TURN_SECONDS
         while True:
             while ready:
-                if context != clean:
+                # What a handler binds for its logs or traces must end with its job, and what it leaves behind
+                # must keep its `current_job()`. A new context only after a job that did either, or may
+                # have, costs a tenth of one for each job.
+                if getrefcount(variables) != alone or context != clean:
+                    slot.cell = Cell()
+                    clean = with_cell(base, slot.cell)
                     context = clean.copy()
+                    variables = shared(clean)
+                    alone = getrefcount(variables) if COPIES_ARE_COUNTED else RENEW
+                else:
+                    slot.cell.job = None
                 job = run(slot, ready.popleft())
                 try:
                     waits_for = context.run(job.send, None)
@@ -102,6 +119,7 @@ class Slots:
                     if ready:
                         self._wake()
                     await _resume(job, waits_for, context)
+                    alone = RENEW
                 turn_ends = time() + TURN_SECONDS
             if self._closed:  # the job that ran may have taken the cancellation for itself
                 return

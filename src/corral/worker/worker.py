@@ -12,8 +12,9 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,7 +26,11 @@ from corral.bullmq.connection import blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.queue import Queue, check_layout
+from corral.resources import declare_resource
 from corral.settings import Settings
+from corral.surroundings import declare_middleware
+from corral.worker.around import Around, Equipment
+from corral.worker.batches import slots_of
 from corral.worker.feed import Feed
 from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
@@ -48,12 +53,20 @@ SILENT_SECONDS = 15.0
 class Worker:
     """Runs the jobs of the given queues in this process.
 
-    concurrency: slots for each queue; a queue that declares fewer keeps to its own number.
+    concurrency: slots for each queue; a queue that declares fewer keeps to its own number, one with batches
+        gets what its batches need.
     name: how it is shown in dashboards and CLIENT LIST; default host-pid.
+    resources, middleware: as `Queue.resource` and `Queue.middleware`, for all queues of this worker. Its
+        middleware goes around that of the queues.
     """
 
     def __init__(
-        self, *queues: Queue, concurrency: int = DEFAULT_CONCURRENCY, name: str | None = None
+        self,
+        *queues: Queue,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        name: str | None = None,
+        resources: Sequence[Callable[..., Any]] = (),
+        middleware: Sequence[Callable[..., Any]] = (),
     ) -> None:
         if not queues:
             raise ConfigurationError("A worker needs at least one queue: Worker(my_queue).")
@@ -64,6 +77,9 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         if not all("!" <= character <= "~" for character in self.name):
             raise ConfigurationError(f"name={self.name!r}: Redis takes ASCII without white space.")
+        local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside nested functions
+        self._resources = [declare_resource(function, local_names) for function in resources]
+        self._middleware = [declare_middleware(function, local_names) for function in middleware]
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -74,8 +90,11 @@ class Worker:
         """Run until `stop` or a signal; with `until_empty`, until no job waits or runs (delayed ones may).
 
         Raises RedisUnavailable only if `until_empty`: a service waits for Redis as long as it takes.
+        Raises ConfigurationError if a handler asks for a resource that nothing gives, and what a resource or
+        a startup hook raises.
         """
         settings = Settings.load()
+        equipment = Equipment(self.queues, self._resources, self._middleware, settings)
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         if self._stopped:
             self._stop.set()
@@ -86,12 +105,13 @@ class Worker:
         parts = []
         with self._signals():
             try:
+                await equipment.start()
                 for queue in self.queues:
                     client = shared_client(queue.address())
                     block = blocking_client(queue.address(), queue.keys().client_name(self.name))
                     blocking.append(block)
                     await self._check_layout(queue, patient=not until_empty)
-                    parts.append((queue, client, block, threads, settings))
+                    parts.append((queue, client, block, threads, settings, equipment.around(queue)))
                 self._feeds = [self._make_feed(*of_queue) for of_queue in parts]
                 for keeper in self._keepers:
                     keeper.start()
@@ -113,6 +133,7 @@ class Worker:
                         await client.aclose()
                 threads.shutdown(wait=False, cancel_futures=True)
                 self._feeds = []
+                await equipment.end()
                 log.info("worker_stopped", worker=self.name)
 
     async def _parents_came_free(self) -> bool:
@@ -178,7 +199,13 @@ class Worker:
         return [LockKeeper(address, settings.lock_seconds) for address in addresses]
 
     def _make_feed(
-        self, queue: Queue, client: Any, block: Any, threads: ThreadPoolExecutor, settings: Settings
+        self,
+        queue: Queue,
+        client: Any,
+        block: Any,
+        threads: ThreadPoolExecutor,
+        settings: Settings,
+        around: Around,
     ) -> Feed:
         # The pid alone is not unique: a container's is 1 on every host.
         name = f"{self.name}:{os.urandom(6).hex()}"
@@ -196,10 +223,11 @@ class Worker:
         feed = Feed(
             queue,
             consumer,
-            slots=min(self.concurrency, queue.concurrency or self.concurrency),
+            slots=slots_of(queue, self.concurrency),
             worker=name,
             threads=threads,
             stalled_seconds=settings.stalled_seconds,
+            around=around,
         )
         for keeper in self._keepers:
             if keeper.address == queue.address():
