@@ -127,6 +127,10 @@ class AttemptTimeout(CorralError, TimeoutError):
     """The attempt took longer than its time limit."""
 
 
+class ProcessDied(CorralError):
+    """The process that ran the job died: a crash in native code, os._exit(), or the system killed it."""
+
+
 class LockLost(CorralError):
     """Another worker took the job over, so this attempt may no longer write its outcome."""
 

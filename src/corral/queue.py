@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self, TypeVar, Unpack, cast
+from typing import Any, Literal, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
 import redis.asyncio as aioredis
@@ -94,18 +94,20 @@ class Queue:
 
     # Declaring
 
-    def job(self, name: str) -> Callable[[Handler], Handler]:
+    def job(self, name: str, *, isolation: Literal["process"] | None = None) -> Callable[[Handler], Handler]:
         """Register a handler for a job name: `(job, data: DataType) -> ResultType`.
 
-        `async def` runs in the event loop, `def` in a thread. The annotations say how data is read.
-        Raises ConfigurationError for another signature or a name that is taken.
+        `async def` runs in the event loop, `def` in a thread, with isolation="process" both in a process of
+        a pool (docs/engine/isolation.md). The annotations say how data is read.
+        Raises ConfigurationError for another signature, a name that is taken, or a handler that a process
+        cannot import.
         """
         local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside a nested handler
 
         def register(handler: Handler) -> Handler:
             if name in self.jobs:
                 raise ConfigurationError(f"Queue {self.name!r} has a handler for {name!r} already.")
-            self.jobs[name] = define(name, handler, local_names)
+            self.jobs[name] = define(name, handler, local_names, isolation=isolation)
             return handler
 
         return register

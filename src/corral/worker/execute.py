@@ -31,6 +31,7 @@ from corral.errors import (
 from corral.queue import Queue
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan
+from corral.worker.processes.pool import ProcessPool
 from corral.worker.slots import Slot
 
 log = structlog.get_logger(__name__)
@@ -59,12 +60,13 @@ class Executor:
         held: dict[str, str],
         finish: Callable[[Settlement], None],
         threads: ThreadPoolExecutor,
+        processes: ProcessPool,
     ) -> None:
         self._queue = queue
         self._consumer = consumer
         self._held = held
         self._finish = finish
-        self._invoker = Invoker(threads)
+        self._invoker = Invoker(threads, processes)
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
@@ -107,7 +109,9 @@ class Executor:
             if definition is None:
                 return self._hold(job, job_id, token)
             try:
-                data = definition.decode_data(job.data if job.data is not None else b"null")
+                data = job.data if job.data is not None else b"null"
+                if definition.isolation != "process":  # there, its process reads it
+                    data = definition.decode_data(data)
             except InvalidData as error:
                 raise UndecodableData(str(error)) from error
             timeout = plan.timeout

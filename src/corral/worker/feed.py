@@ -28,6 +28,7 @@ from corral.worker.execute import Executor
 from corral.worker.idle import Idle
 from corral.worker.locks import LockTable
 from corral.worker.outage import Outage
+from corral.worker.processes.pool import ProcessPool
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.slots import Slots
 
@@ -62,6 +63,7 @@ class Feed:
         slots: int,
         worker: str,
         threads: ThreadPoolExecutor,
+        processes: ProcessPool,
         stalled_seconds: float,
     ) -> None:
         self.queue = queue
@@ -73,7 +75,7 @@ class Feed:
         self._stalled_seconds = stalled_seconds
         self._loop = asyncio.get_running_loop()
         self.locks = LockTable(consumer.keys, self._locks_lost_in_thread)
-        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads)
+        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads, processes)
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
         self._finished: list[Settlement] = []

@@ -29,6 +29,8 @@ from corral.settings import Settings
 from corral.worker.feed import Feed
 from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
+from corral.worker.processes.handlers import check_found, only_processes
+from corral.worker.processes.pool import ProcessPool
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +52,19 @@ class Worker:
 
     concurrency: slots for each queue; a queue that declares fewer keeps to its own number.
     name: how it is shown in dashboards and CLIENT LIST; default host-pid.
+    processes: child processes for handlers with isolation="process", for all queues; default one a core.
+    max_jobs_per_child: a child is replaced after so many jobs; default never.
+    max_child_memory_mb: a child over it is killed, which fails its job; default no limit.
     """
 
     def __init__(
-        self, *queues: Queue, concurrency: int = DEFAULT_CONCURRENCY, name: str | None = None
+        self,
+        *queues: Queue,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        name: str | None = None,
+        processes: int | None = None,
+        max_jobs_per_child: int | None = None,
+        max_child_memory_mb: float | None = None,
     ) -> None:
         if not queues:
             raise ConfigurationError("A worker needs at least one queue: Worker(my_queue).")
@@ -64,6 +75,7 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         if not all("!" <= character <= "~" for character in self.name):
             raise ConfigurationError(f"name={self.name!r}: Redis takes ASCII without white space.")
+        self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -76,6 +88,8 @@ class Worker:
         Raises RedisUnavailable only if `until_empty`: a service waits for Redis as long as it takes.
         """
         settings = Settings.load()
+        for queue in self.queues:
+            check_found(queue)
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         if self._stopped:
             self._stop.set()
@@ -106,6 +120,7 @@ class Worker:
                     with contextlib.suppress(RedisError, OSError):
                         await client.aclose()
                 threads.shutdown(wait=False, cancel_futures=True)
+                await self._pool.close()
                 self._feeds = []
                 log.info("worker_stopped", worker=self.name)
 
@@ -178,16 +193,21 @@ class Worker:
         feed = Feed(
             queue,
             consumer,
-            slots=min(self.concurrency, queue.concurrency or self.concurrency),
+            slots=min(self.concurrency, queue.concurrency or self.concurrency, *self._children_of(queue)),
             # The pid alone is not unique: a container's is 1 on every host.
             worker=f"{self.name}:{os.urandom(6).hex()}",
             threads=threads,
+            processes=self._pool,
             stalled_seconds=settings.stalled_seconds,
         )
         for keeper in self._keepers:
             if keeper.address == queue.address():
                 keeper.add(feed.locks)
         return feed
+
+    def _children_of(self, queue: Queue) -> tuple[int, ...]:
+        # A job that is held while it waits for a child is one that another worker could have run.
+        return (self._pool.size,) if only_processes(queue) else ()
 
     async def _check_layout(self, queue: Queue, *, patient: bool) -> None:
         failures = 0
