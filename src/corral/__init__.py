@@ -1,8 +1,10 @@
 """Corral: background jobs for Python on Redis, wire-compatible with BullMQ."""
 
+from corral.cancelling import Cancelled
 from corral.context import JobContext, ThreadJobContext
 from corral.errors import (
     CorralError,
+    JobCancelled,
     JobFailed,
     ResultTimeout,
     RetryAfter,
@@ -19,8 +21,10 @@ from corral.worker.worker import Worker
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cancelled",
     "CorralError",
     "Job",
+    "JobCancelled",
     "JobContext",
     "JobFailed",
     "Keep",

@@ -89,6 +89,14 @@ class JobFailed(CorralError):
     """The job failed for good. Its reason is in the message, its stack traces are in the dead letters."""
 
 
+class JobCancelled(JobFailed):
+    """Somebody cancelled the job."""
+
+
+class CannotCancel(CorralError):
+    """This job cannot be cancelled by itself."""
+
+
 class ResultTimeout(CorralError, TimeoutError):
     """The job did not finish in the given time. It goes on; ask for its result again."""
 

@@ -23,6 +23,7 @@ from corral.bullmq.connection import Address, forget_closed_loops, shared_client
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.producer import Added, NewJobs, Producer
 from corral.bullmq.signals import send_signal
+from corral.cancelling import Cancelled, cancel_job
 from corral.data import decode_json, encode
 from corral.definition import JobDefinition, define
 from corral.errors import (
@@ -211,6 +212,14 @@ class Queue:
         """Wait for a job's end; `Job.result` is the comfortable face of this."""
         with self.redis_errors():
             return await self._bind().results.outcome(job_id)
+
+    async def cancel(self, job_id: str, reason: str = "") -> Cancelled:
+        """Cancel a job: one that waits is removed, one that runs is ended by its worker within a second.
+
+        The answer says which; docs/engine/cancel.md has the details. One round trip.
+        Raises JobNotFound, CannotCancel (the next run of a schedule), RedisUnavailable.
+        """
+        return await cancel_job(self, job_id, reason)
 
     # Signals
 

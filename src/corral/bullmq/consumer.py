@@ -44,6 +44,7 @@ class Fetched(NamedTuple):
     checkpoint: bytes | None = None
     wait: bytes | None = None
     unknown_since: bytes | None = None
+    cancel: bytes | None = None
 
 
 # What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.
@@ -54,8 +55,17 @@ def completed(job_id: str, token: str, value: str, keep: Keep) -> Settlement:
     return [job_id, token, COMPLETED, value, *_keep(keep)]
 
 
-def failed(job_id: str, token: str, reason: str, stacktrace: str, keep: Keep, attempts: int) -> Settlement:
-    return [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts]
+def failed(
+    job_id: str,
+    token: str,
+    reason: str,
+    stacktrace: str,
+    keep: Keep,
+    attempts: int,
+    fields: list[str] | None = None,
+) -> Settlement:
+    settlement = [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts]
+    return [*settlement, fields] if fields else settlement
 
 
 def retry_now(job_id: str, token: str, reason: str, stacktrace: str, *, lifo: bool) -> Settlement:
@@ -161,6 +171,8 @@ class Consumer:
             "name": self._worker,
         }
         fields = [] if kind == COMPLETED else ["failedReason", entry[3], "stacktrace", entry[4]]
+        if kind == FAILED and len(entry) > 8:
+            fields += entry[8]
         answer = await official("moveToFinished")(
             self._client,
             [

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from corral.bullmq import consumer as wire
+from corral.bullmq.cancel import CANCELLED, obeyed, pending
 from corral.bullmq.codec import append_stacktrace, decode_options, whole
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import signal_key
@@ -22,6 +23,7 @@ from corral.errors import (
     AttemptTimeout,
     CorralError,
     InvalidData,
+    JobCancelled,
     KilledItsWorker,
     LockLost,
     UndecodableData,
@@ -102,6 +104,8 @@ class Executor:
     async def _attempt(self, slot: Slot, job: Fetched, job_id: str, token: str) -> Settlement | None:
         plan = self._plans.get(job.options) or self._plan(job.options)
         attempt = whole(job.attempts_made) + 1
+        if job.cancel is not None and (cancelled := pending(job.cancel)) is not None:
+            return self._settle_cancelled(JobCancelled(cancelled), plan, job, job_id, token)
         try:
             definition = self._names.get(job.name) or self._definition(job.name)
             if job.deferred_failure is not None or job.stalled_count is not None:
@@ -154,6 +158,8 @@ class Executor:
             if isinstance(reason, LockLost):
                 log.warning("lock_lost", queue=self._queue.name, job=job_id)
                 return None
+            if isinstance(reason, JobCancelled):
+                return self._settle_cancelled(reason, plan, job, job_id, token)
             if not isinstance(reason, AttemptTimeout):
                 return wire.put_back(job_id, token)
             return self._settle_error(reason, plan, attempt, job, job_id, token)
@@ -166,6 +172,8 @@ class Executor:
             inner = _suspended_in(error)
             if inner is not None:
                 return self._suspend(inner, job_id, token)
+            if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
+                return self._settle_cancelled(slot.stopped_by, plan, job, job_id, token)
             return self._settle_error(error, plan, attempt, job, job_id, token)
 
     def _settle_error(
@@ -192,6 +200,14 @@ class Executor:
                     return wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo)
                 fields = ["failedReason", reason, "stacktrace", rows]
                 return wire.delay(job_id, token, milliseconds, spend=True, fields=fields)
+
+    def _settle_cancelled(
+        self, why: JobCancelled, plan: Plan, job: Fetched, job_id: str, token: str
+    ) -> Settlement:
+        log.info("job_cancelled", queue=self._queue.name, job=job_id)
+        reason = f"{CANCELLED}{why}"
+        rows = append_stacktrace(job.stacktrace, "\n".join([reason, *getattr(why, "__notes__", ())]))
+        return wire.failed(job_id, token, reason, rows, plan.failed, plan.retry.attempts, obeyed(str(why)))
 
     def _suspend(self, wait: Suspended, job_id: str, token: str) -> Settlement:
         seconds = max(0.001, wait.until - time.time())

@@ -147,6 +147,13 @@ class Feed:
             self._give_back(values[0].decode())
         self._wake.set()
 
+    def stop_job(self, job_id: str, reason: BaseException) -> bool:
+        """Stop one job. False: it does not run here, or not yet."""
+        slot = next((slot for slot in self._slots.running() if slot.job_id == job_id), None)
+        if slot is not None:
+            slot.stop(reason)
+        return slot is not None
+
     def put_back_running(self) -> int:
         """End of the grace time: stop what runs and put it back unspent. Returns how many."""
         running = self._slots.running()

@@ -14,7 +14,7 @@ from typing import Any
 
 from corral.context import JobContext, ThreadJobContext
 from corral.definition import JobDefinition
-from corral.errors import AttemptTimeout
+from corral.errors import AttemptTimeout, JobCancelled
 from corral.worker.processes.job import run_in_child
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.slots import Slot
@@ -45,6 +45,9 @@ class Invoker:
         try:
             return await self._loop.run_in_executor(self._threads, call)
         except asyncio.CancelledError:
+            thread_context.cancelled = True
+            if isinstance(slot.stopped_by, JobCancelled):
+                slot.stopped_by.add_note(THREAD_GOES_ON)
             if isinstance(slot.stopped_by, AttemptTimeout):
                 slot.stopped_by = AttemptTimeout(
                     f"The attempt of job {context.id} took longer than its time limit. {THREAD_GOES_ON}"

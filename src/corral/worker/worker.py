@@ -21,11 +21,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq import reader
-from corral.bullmq.connection import blocking_client, shared_client
+from corral.bullmq.connection import Address, blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.queue import Queue, check_layout
 from corral.settings import Settings
+from corral.worker.control import Control
 from corral.worker.feed import Feed
 from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
@@ -97,6 +98,7 @@ class Worker:
         threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
         self._keepers = self._make_keepers(settings)
         tasks: list[asyncio.Task[None]] = []
+        controls: list[asyncio.Task[None]] = []
         with self._signals():
             try:
                 for queue in self.queues:
@@ -109,11 +111,12 @@ class Worker:
                     keeper.start()
                 log.info("worker_started", worker=self.name, queues=[q.name for q in self.queues])
                 tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
+                controls = [asyncio.create_task(control.run()) for control in self._make_controls()]
                 await self._serve(tasks, settings.grace_seconds)
             finally:
-                for task in tasks:
+                for task in (*tasks, *controls):
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(*tasks, *controls, return_exceptions=True)
                 for keeper in self._keepers:
                     await asyncio.to_thread(keeper.stop)
                 for client in blocking:
@@ -178,6 +181,12 @@ class Worker:
     def _make_keepers(self, settings: Settings) -> list[LockKeeper]:
         addresses = dict.fromkeys(queue.address() for queue in self.queues)
         return [LockKeeper(address, settings.lock_seconds) for address in addresses]
+
+    def _make_controls(self) -> list[Control]:
+        by_server: dict[Address, list[Feed]] = {}
+        for feed in self._feeds:
+            by_server.setdefault(feed.queue.address(), []).append(feed)
+        return [Control(address, feeds, self.name) for address, feeds in by_server.items()]
 
     def _make_feed(
         self, queue: Queue, client: Any, block: Any, threads: ThreadPoolExecutor, settings: Settings

@@ -16,7 +16,7 @@
           limit_max  the worker's rate limit (0: none) in each window of limit_ms
           settled    list of [id, token, kind, ...]
              kind 1 completed  [value, keep_count, keep_age_s]
-             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts]
+             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, fields or absent]
              kind 3 retry now  [reason, stacktrace, lifo]
              kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
              kind 5 put back   []
@@ -193,7 +193,7 @@ local function look(id, kind, has_children)
   if kind <= 2 and not has_children and call("HLEN", job) == STARTED_FIELDS then
     return PLAIN
   end
-  local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority")
+  local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority", "corral:cancel")
   if not fields[1] then
     problem(id, -1)
     return nil
@@ -268,6 +268,9 @@ for i = 1, #settled do
       if entry[6] ~= 0 then
         call("HSET", job, "atm", attempts_made, "failedReason", entry[4], "stacktrace", entry[5],
           "finishedOn", now_text)
+        if entry[9] then
+          call("HSET", job, unpack(entry[9]))
+        end
         call("HDEL", job, "defa")
       end
       add_finished(2, id, entry[6], entry[7])
@@ -294,6 +297,9 @@ for i = 1, #settled do
         end
         if entry[7] ~= "" and call("HEXISTS", entry[7], "payload") == 1 then
           delay = nil -- the signal was faster than the wait for it: run again at once
+        end
+        if fields[6] and string.sub(fields[6], 1, 1) == "?" then
+          delay = nil -- somebody cancels it: whoever has it next ends it, and that must not take long
         end
       end
       if delay then
@@ -334,7 +340,7 @@ end
 -- A job that never ran has only the first ones; the rest costs more than it is worth there.
 local FIRST_FIELDS = { "name", "data", "opts", "timestamp" }
 local FIELDS = { "name", "data", "opts", "timestamp", "atm", "ats", "stc", "defa", "stacktrace",
-  "corral:checkpoint", "corral:wait", "corral:unknown" }
+  "corral:checkpoint", "corral:wait", "corral:unknown", "corral:cancel" }
 
 local fetched = {}
 local rate_ttl = 0
