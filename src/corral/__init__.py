@@ -16,11 +16,13 @@ from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
 from corral.settings import Settings
+from corral.worker.processes.context import AsyncProcessJobContext, ProcessJobContext
 from corral.worker.worker import Worker
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncProcessJobContext",
     "Cancelled",
     "CorralError",
     "Job",
@@ -29,6 +31,7 @@ __all__ = [
     "JobFailed",
     "Keep",
     "Priority",
+    "ProcessJobContext",
     "Queue",
     "RateLimit",
     "ResultTimeout",

@@ -265,6 +265,24 @@ async def test_a_worker_fetches_no_more_than_its_children_can_run(
         await eventually(lambda pid=pid: gone(pid))
 
 
+async def test_a_sigterm_to_everything_leaves_the_grace_time_to_running_jobs(
+    make_queue: MakeQueue, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """As service managers send it when they stop a service."""
+    queue = make_queue(retry=ONCE)
+    declare(queue, process_jobs.wait_for_file)
+    job = await queue.add("wait_for_file", str(tmp_path / "go"))
+    running = start_worker(queue, processes=1)
+    pool = running.worker._pool
+    await eventually(lambda: pool.busy)
+    for pid in pool.pids():
+        os.kill(pid, signal.SIGTERM)
+    running.worker.stop()
+    (tmp_path / "go").write_text("gone")
+    await running.task
+    assert await job.result(timeout=20) == "gone"
+
+
 async def test_two_hundred_jobs_through_two_children(queue: Queue) -> None:
     declare(queue, process_jobs.double, process_jobs.pid)
     pages = await queue.add_many("double", [Page(n) for n in range(200)])

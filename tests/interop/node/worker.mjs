@@ -1,5 +1,6 @@
 // A stock BullMQ worker: node worker.mjs <redis url> <queue> [concurrency]
-// It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs.
+// It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs,
+// one with {ms: n} takes so long.
 import { Worker } from 'bullmq';
 import { connection, emit, serve } from './lines.mjs';
 
@@ -8,6 +9,7 @@ const worker = new Worker(
   name,
   async (job) => {
     if (job.attemptsMade < (job.data?.failures ?? 0)) throw new Error(`run ${job.attemptsMade + 1} fails`);
+    if (job.data?.ms) await new Promise((resolve) => setTimeout(resolve, job.data.ms));
     return { echo: job.data, by: 'node' };
   },
   { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker' },

@@ -27,6 +27,7 @@ from corral.worker.processes.messages import (
     Answer,
     Ask,
     Done,
+    End,
     FromChild,
     Raised,
     Ready,
@@ -40,7 +41,7 @@ COMMAND = (sys.executable, "-P", "-m", "corral.worker.processes.main")
 #: A child imports Python and this package: under a second, much more on an overloaded machine.
 START_SECONDS = 60.0
 
-#: Between SIGTERM and SIGKILL: time for a handler's `finally`. A stop of the worker waits for this.
+#: Between being told and SIGKILL: time for a handler's `finally`. A stop of the worker waits for this.
 TERM_SECONDS = 0.5
 
 #: How long a process whose line broke may take to be found dead.
@@ -58,14 +59,18 @@ class ChildNotStarted(CorralError):
     """A child process could not be started. The log of the worker says why."""
 
 
+class ChildLost(CorralError):
+    """A child process had died before it took its job."""
+
+
 class Child:
     """A process that runs one job at a time. Made by `start`."""
 
     def __init__(self, process: subprocess.Popen[bytes], lifeline: int) -> None:
         self._process = process
         self._lifeline = lifeline
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+        self._reader = asyncio.StreamReader()
+        self._writer: asyncio.StreamWriter | None = None
         self.jobs = 0
         #: It has given its last answer in order, and can take a job.
         self.ready = False
@@ -127,11 +132,15 @@ class Child:
             return 0
 
     async def run(self, run: Run, answer: Callable[[Ask], Awaitable[Answer]]) -> bytes:
-        """One job; its result as JSON. Raises what its handler raised, or ProcessDied."""
+        """One job; its result as JSON. Raises what its handler raised, ProcessDied, or ChildLost."""
         self.jobs += 1
         self.ready = False
         try:
             await self._send(run)
+            await self._receive()  # Started
+        except _BROKEN as error:
+            raise ChildLost from error
+        try:
             message = await self._receive()
             while isinstance(message, Ask):
                 await self._send(await answer(message))
@@ -141,10 +150,11 @@ class Child:
         self.ready = True
         if isinstance(message, Done):
             return message.value
-        assert isinstance(message, Raised)  # noqa: S101  # Ready is only said once
+        assert isinstance(message, Raised)  # noqa: S101  # the others come before
         raise unpack(message.failure)
 
     async def _send(self, message: Run | Answer) -> None:
+        assert self._writer is not None  # noqa: S101  # `start` made it
         self._writer.write(frame(message))
         await self._writer.drain()
 
@@ -162,10 +172,10 @@ class Child:
         return ProcessDied(f"The process of job {job_id} is gone: {how}.")
 
     async def end(self) -> None:
-        """SIGTERM, a moment, SIGKILL, to it and to what it started. Returns when it is gone."""
-        if not self._exited():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGTERM)
+        """Tell it to end, wait a moment, SIGKILL it and what it started. Returns when it is gone."""
+        if not self._exited() and self._writer is not None:
+            with contextlib.suppress(*_BROKEN):
+                self._writer.write(frame(End()))
             await self._gone(TERM_SECONDS)
         self.kill()
         await self._gone(KILL_SECONDS)
@@ -179,7 +189,7 @@ class Child:
 
     def notice_death(self) -> None:
         """A grandchild may hold the line open after its death: then whoever reads would wait for ever."""
-        if self._exited():
+        if self._exited() and self._writer is not None:
             self._writer.close()
             self._reader.feed_eof()
 
@@ -203,9 +213,8 @@ class Child:
             self._process.wait(EXIT_SECONDS)
 
     def _reap(self) -> None:
-        writer: asyncio.StreamWriter | None = getattr(self, "_writer", None)
-        if writer is not None:
-            writer.close()
+        if self._writer is not None:
+            self._writer.close()
         if self._process.poll() is not None and self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1

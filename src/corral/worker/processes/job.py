@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ from corral.context import JobContext, Suspended
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import Snooze
-from corral.worker.processes.child import ChildNotStarted
+from corral.worker.processes.child import ChildLost, ChildNotStarted
 from corral.worker.processes.failures import pack
 from corral.worker.processes.messages import QUESTIONS, Answer, Ask, Run
 from corral.worker.processes.pool import ProcessPool
@@ -35,17 +36,23 @@ async def run_in_child(
     loop = asyncio.get_running_loop()
     seconds = None if slot.deadline is None else slot.deadline - loop.time()
     slot.deadline = None
-    try:
+
+    async def answer(ask: Ask) -> Answer:
+        return await _answer(context, ask)
+
+    async def attempt() -> msgspec.Raw:
         async with pool.child() as child:
             if seconds is not None:
                 slot.deadline = loop.time() + seconds
                 context.deadline = time.time() + seconds
-
-            async def answer(ask: Ask) -> Answer:
-                return await _answer(context, ask)
-
             return msgspec.Raw(await child.run(_run(definition, context, raw), answer))
-    except ChildNotStarted as error:
+
+    try:
+        for _ in range(pool.size):
+            with contextlib.suppress(ChildLost):  # killed while it had no job: the next one
+                return await attempt()
+        return await attempt()
+    except (ChildNotStarted, ChildLost) as error:
         log.exception("child_not_started", queue=context.queue, job=context.id)
         raise Snooze(NO_PROCESS_SECONDS, str(error)) from error
 

@@ -2,8 +2,10 @@
 
 Started by `child` as `python -m corral.worker.processes.main SOCKET LIFELINE`.
 
-The handler runs in the main thread, as a script would; another thread reads the socket. SIGTERM raises in
-the handler, so that it can clean up; what still runs a moment later is killed.
+The handler runs in the main thread, as a script would; another thread reads the socket. Told to end, it
+interrupts the handler (with SIGTERM, from inside), so that it can clean up; what still runs a moment later is
+killed. A SIGTERM from elsewhere is not meant for it: a service manager sends one to every process of a
+service that stops, and the running jobs have their grace time.
 
 When the worker is gone, the child ends at once with everything that its handlers started. The closed socket
 tells the thread that reads it. That thread cannot run while native code keeps the interpreter's lock, so on
@@ -48,6 +50,7 @@ from corral.worker.processes.messages import (
     Raised,
     Ready,
     Run,
+    Started,
     decode_from_worker,
     frame,
 )
@@ -65,6 +68,8 @@ class Line:
         self._sending = threading.Lock()
         self._asked: dict[int, Future[bytes]] = {}
         self._last = 0
+        #: The worker wants this process to end.
+        self.told = False
         self.jobs: queue.SimpleQueue[Run] = queue.SimpleQueue()
 
     def send(self, message: FromChild) -> None:
@@ -91,8 +96,11 @@ class Line:
                 message = decode_from_worker(_exactly(stream.read, size))
                 if isinstance(message, Run):
                     self.jobs.put(message)
-                else:
+                elif isinstance(message, Answer):
                     self._answer(message)
+                else:
+                    self.told = True
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         end_with_all()
 
     def _answer(self, message: Answer) -> None:
@@ -174,10 +182,6 @@ def _wait_inside(error: BaseException) -> BaseException:
     return inner
 
 
-def _tell_to_end(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Told(0)
-
-
 def die_with_worker(lifeline: int) -> None:
     """From here on the kernel kills this process group when the other end of the pipe closes."""
     os.set_inheritable(lifeline, False)
@@ -193,13 +197,20 @@ def main() -> NoReturn:
     die_with_worker(int(sys.argv[2]))
     configure_logs()
     line, handlers = Line(sock), Handlers()
+
+    def on_sigterm(_number: int, _frame: FrameType | None) -> None:
+        if line.told:
+            raise Told(0)
+
     code = 0
     try:
-        signal.signal(signal.SIGTERM, _tell_to_end)
+        signal.signal(signal.SIGTERM, on_sigterm)
         threading.Thread(target=line.read_for_ever, name="corral-line", daemon=True).start()
         line.send(Ready())
         while True:
-            line.send(perform(line.jobs.get(), handlers, line))
+            run = line.jobs.get()
+            line.send(Started())
+            line.send(perform(run, handlers, line))
             sys.stdout.flush()
     except Told:
         pass

@@ -54,8 +54,16 @@ class Answer(msgspec.Struct, tag=True, frozen=True):
     failure: Failure | None = None
 
 
+class End(msgspec.Struct, tag=True, frozen=True):
+    """Worker to child: end, soon. SIGKILL follows."""
+
+
 class Ready(msgspec.Struct, tag=True, frozen=True):
     """Child to worker: it can take jobs."""
+
+
+class Started(msgspec.Struct, tag=True, frozen=True):
+    """Child to worker: it has the job. What happens to it from here on is the job's doing."""
 
 
 class Ask(msgspec.Struct, tag=True, frozen=True):
@@ -78,8 +86,8 @@ class Raised(msgspec.Struct, tag=True, frozen=True):
     failure: Failure
 
 
-FromWorker = Run | Answer
-FromChild = Ready | Ask | Done | Raised
+FromWorker = Run | Answer | End
+FromChild = Ready | Started | Ask | Done | Raised
 
 _encoder = msgspec.msgpack.Encoder()
 decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
