@@ -246,6 +246,32 @@ async def test_a_process_is_killed(make_queue: MakeQueue, start_worker: StartWor
         await eventually(lambda pid=pid: gone(int(pid)))
 
 
+async def test_a_process_job_that_has_no_process_yet(
+    make_queue: MakeQueue, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """While its child starts, and while it waits for the only one."""
+    queue = make_queue(retry=TRIES)
+    declare(queue, process_jobs.wait_for_file, process_jobs.pid)
+    other = make_queue(retry=TRIES)
+    declare(other, process_jobs.pid)
+    running = await start_worker(queue, other, processes=1).ready()
+    pool, feeds = running.worker._pool, running.worker._feeds
+    first = await queue.add("wait_for_file", str(tmp_path / "go"))
+    await eventually(feeds[0]._slots.running)
+    await first.cancel("at once")
+    assert (await ended(first)).failed_reason == "Cancelled: at once"
+
+    second = await queue.add("wait_for_file", str(tmp_path / "go"))
+    await eventually(lambda: pool.busy)
+    waits = await other.add("pid")
+    await eventually(feeds[1]._slots.running)
+    await waits.cancel("no hurry")
+    assert (await ended(waits)).failed_reason == "Cancelled: no hurry"
+    (tmp_path / "go").write_text("gone")
+    assert await second.result(timeout=20) == "gone"
+    assert await (await other.add("pid")).result(timeout=20) in pool.pids()
+
+
 async def test_a_handler_that_finishes_all_the_same_completes(
     make_queue: MakeQueue, start_worker: StartWorker
 ) -> None:

@@ -283,6 +283,24 @@ async def test_a_sigterm_to_everything_leaves_the_grace_time_to_running_jobs(
     assert await job.result(timeout=20) == "gone"
 
 
+async def test_a_queue_with_other_handlers_too_keeps_its_slots(
+    make_queue: MakeQueue, start_worker: StartWorker
+) -> None:
+    queue = make_queue(retry=ONCE)
+    declare(queue, process_jobs.pid)
+
+    @queue.job("thread")
+    def thread(job: Any) -> int:
+        return os.getpid()
+
+    running = await start_worker(queue, concurrency=9, processes=1).ready()
+    assert running.worker._feeds[0].limit == 9
+    jobs = [await queue.add(name) for name in ("pid", "thread") * 5]
+    pids = [await job.result(timeout=20) for job in jobs]
+    assert set(pids[1::2]) == {os.getpid()}
+    assert set(pids[::2]) == running.worker._pool.pids()
+
+
 async def test_two_hundred_jobs_through_two_children(queue: Queue) -> None:
     declare(queue, process_jobs.double, process_jobs.pid)
     pages = await queue.add_many("double", [Page(n) for n in range(200)])

@@ -22,6 +22,9 @@ AskWorker = Callable[[str, bytes], bytes]
 class ProcessJobContext:
     """The running job. What talks to Redis raises RedisUnavailable when it does not answer."""
 
+    #: For handlers that also run in threads; here nobody has to look, a cancelled handler is interrupted.
+    cancelled = False
+
     def __init__(self, run: Run, data: Any, ask: AskWorker) -> None:
         self._ask = ask
         self._checkpoints: dict[str, Any] = msgspec.json.decode(run.checkpoints)
@@ -67,6 +70,8 @@ class ProcessJobContext:
 
 class AsyncProcessJobContext:
     """The same, to be awaited."""
+
+    cancelled = False
 
     def __init__(self, context: ProcessJobContext) -> None:
         self._context = context
