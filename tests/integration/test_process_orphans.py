@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import psutil
+from dead_processes import gone
 from running_worker import MakeQueue
-from test_processes import gone
 
 from eventually import eventually
 
