@@ -1,6 +1,7 @@
 """Corral: background jobs for Python on Redis, wire-compatible with BullMQ."""
 
 from corral.batch import Batch, BatchJob, ThreadBatchJob
+from corral.cancelling import Cancelled
 from corral.context import JobContext, ThreadJobContext
 from corral.current import current_job
 from corral.dedup import Dedup
@@ -9,6 +10,7 @@ from corral.errors import (
     CorralError,
     FlowConflict,
     IdempotencyConflict,
+    JobCancelled,
     JobExpired,
     JobFailed,
     ResultTimeout,
@@ -25,13 +27,16 @@ from corral.queue import Queue
 from corral.schedules import Schedule
 from corral.settings import Settings
 from corral.special_adds import NewJob
+from corral.worker.processes.context import AsyncProcessJobContext, ProcessJobContext
 from corral.worker.worker import Worker
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncProcessJobContext",
     "Batch",
     "BatchJob",
+    "Cancelled",
     "ChildFailed",
     "ChildKey",
     "CorralError",
@@ -40,6 +45,7 @@ __all__ = [
     "FlowConflict",
     "IdempotencyConflict",
     "Job",
+    "JobCancelled",
     "JobContext",
     "JobExpired",
     "JobFailed",
@@ -47,6 +53,7 @@ __all__ = [
     "NewJob",
     "OnFailure",
     "Priority",
+    "ProcessJobContext",
     "Queue",
     "RateLimit",
     "ResultTimeout",

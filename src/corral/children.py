@@ -19,12 +19,12 @@ from corral.bullmq.flow_add import FlowJob, Parent, add_child
 from corral.data import encode
 from corral.errors import ChildFailed, ConfigurationError, LockLost
 from corral.family import ChildKey, OnFailure
-from corral.flow import FlowOptions, check_node
+from corral.flow_options import FlowOptions, check_node
 from corral.job import Job
-from corral.queue import Queue
 
 if TYPE_CHECKING:
     from corral.context import JobContext
+    from corral.queue import Queue
 
 Answer = TypeVar("Answer")
 

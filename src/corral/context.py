@@ -196,6 +196,9 @@ class ThreadJobContext(ThreadChildren):
     def __init__(self, context: JobContext, loop: asyncio.AbstractEventLoop) -> None:
         self._context = context
         self._loop = loop
+        #: The job was cancelled or its time is up, and nobody waits for it any more: look at this now and
+        #: then and return. A thread cannot be stopped.
+        self.cancelled = False
         self.id = context.id
         self.name = context.name
         self.queue = context.queue

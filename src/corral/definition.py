@@ -13,7 +13,7 @@ from corral.data import Decode, decoder
 from corral.errors import ConfigurationError
 from corral.resources import Need, needs_of, read_hints
 
-Isolation = Literal["async", "thread"]
+Isolation = Literal["async", "thread", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,12 @@ class JobDefinition:
 
 
 def define(
-    name: str, handler: Callable[..., Any], local_names: Mapping[str, Any], *, batch: Batch | None = None
+    name: str,
+    handler: Callable[..., Any],
+    local_names: Mapping[str, Any],
+    *,
+    batch: Batch | None = None,
+    isolation: Literal["process"] | None = None,
 ) -> JobDefinition:
     """Read a handler's signature: `(job, data: DataType) -> ResultType`, or `(job) -> ResultType`.
 
@@ -43,6 +48,10 @@ def define(
     `local_names` resolves annotations of types that were declared inside a function.
     Raises ConfigurationError if the signature is another.
     """
+    if isolation is not None and batch is not None:
+        raise ConfigurationError(f"The handler of {name!r}: a batch runs in the worker's own process.")
+    if isolation is not None:
+        _check_importable(name, isolation, handler)
     function = _function_of(name, handler)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(f"The handler of {name!r} yields; return its result instead.")
@@ -63,7 +72,7 @@ def define(
         handler=handler,
         data_type=data_type,
         result_type=result_type,
-        isolation="async" if inspect.iscoroutinefunction(function) else "thread",
+        isolation=isolation or ("async" if inspect.iscoroutinefunction(function) else "thread"),
         takes_data=len(own) == 2,
         decode_data=decoder(data_type),
         decode_result=decoder(Any if result_type is type(None) else result_type),
@@ -82,3 +91,15 @@ def _function_of(name: str, handler: Any) -> Callable[..., Any]:
         raise ConfigurationError(f"The handler of {name!r} is no function. Declare one as (job, data).")
     call: Callable[..., Any] = type(handler).__call__
     return call
+
+
+def _check_importable(name: str, isolation: str, handler: Callable[..., Any]) -> None:
+    """Another process finds a handler by module and name; what is inside a function has no such name."""
+    if isolation != "process":
+        raise ConfigurationError(f'isolation={isolation!r}: "process", or leave it out.')
+    qualname = getattr(handler, "__qualname__", None)
+    if not inspect.isfunction(handler) or qualname is None or "<" in qualname:  # <locals>, <lambda>
+        raise ConfigurationError(
+            f"The handler of {name!r} is to run in a process of its own, which cannot import "
+            f"{qualname or type(handler).__name__!r}. Declare it as a function at the top of a module."
+        )

@@ -112,6 +112,14 @@ class JobFailed(CorralError):
     """The job failed for good. Its reason is in the message, its stack traces are in the dead letters."""
 
 
+class JobCancelled(JobFailed):
+    """Somebody cancelled the job."""
+
+
+class CannotCancel(CorralError):
+    """This job cannot be cancelled by itself."""
+
+
 class ResultTimeout(CorralError, TimeoutError):
     """The job did not finish in the given time. It goes on; ask for its result again."""
 
@@ -152,6 +160,10 @@ class ChildFailed(Unrecoverable):
 
 class AttemptTimeout(CorralError, TimeoutError):
     """The attempt took longer than its time limit."""
+
+
+class ProcessDied(CorralError):
+    """The process that ran the job died: a crash in native code, os._exit(), or the system killed it."""
 
 
 class LockLost(CorralError):

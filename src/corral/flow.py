@@ -18,12 +18,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Unpack, cast
 
-from corral.adding import AddOptions, ManyOptions
+from corral.adding import AddOptions
 from corral.bullmq.flow_add import FlowJob, Parent, add_flow
 from corral.bullmq.producer import NewJobs
 from corral.data import encode
 from corral.errors import ConfigurationError, FlowConflict, InvalidOptions, JobTooLarge
 from corral.family import OnFailure
+from corral.flow_options import FlowOptions, check_node
 from corral.job import Job
 from corral.queue import Queue
 
@@ -32,22 +33,6 @@ MAX_FLOW_JOBS = 2_000
 
 #: Data of one flow.
 MAX_FLOW_BYTES = 32 * 1_048_576
-
-
-#: Options that the official add scripts carry. What needs a script of ours has no place in a flow.
-_CARRIED = frozenset(
-    (
-        "at", "delay", "job_id", "keep_logs", "lifo", "max_data_bytes", "priority", "remove_on_complete",
-        "remove_on_fail", "retry", "timeout", "ttl",
-    )
-)  # fmt: skip
-
-
-class FlowOptions(ManyOptions, total=False):
-    """Options of a node: those of `Queue.add` but for `idempotency_key`, whose part a `job_id` plays here."""
-
-    #: A leaf of this id that exists already becomes the child; a root that exists is returned as it is.
-    job_id: str | None
 
 
 class Flow:
@@ -146,15 +131,6 @@ def _tree(nodes: Sequence[Flow], ready: Sequence[NewJobs]) -> list[FlowJob]:
         for child in node.children:
             parents[id(child)] = Parent(keys, job_id, child.on_failure)
     return made
-
-
-def check_node(options: FlowOptions) -> None:
-    """Raise InvalidOptions for an option of `Queue.add` that a job of a flow cannot have."""
-    for name in options:
-        if name in AddOptions.__optional_keys__ and name not in _CARRIED:
-            raise InvalidOptions(
-                f"A job of a flow takes no {name!r}. Against adding twice, give it a `job_id` of your own."
-            )
 
 
 def check_same_server(one: Queue, other: Queue) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from corral.bullmq.cancel import CANCELLED
 from corral.bullmq.codec import JobRecord
+from corral.cancelling import Cancelled
 from corral.data import decode_json
-from corral.errors import InvalidData, JobFailed, JobNotFound, ResultTimeout
+from corral.errors import InvalidData, JobCancelled, JobFailed, JobNotFound, ResultTimeout
 from corral.family import ChildCounts, ChildrenPage
 from corral.sync import SyncJob
 
@@ -75,6 +77,11 @@ class Job:
         return self._record.failed_reason if self._record else None
 
     @property
+    def cancelled(self) -> bool:
+        """It failed because somebody cancelled it while it ran."""
+        return self.status == "failed" and self._record is not None and self._record.cancelled
+
+    @property
     def stacktrace(self) -> list[str]:
         return self._record.stacktrace if self._record else []
 
@@ -121,7 +128,8 @@ class Job:
 
         timeout: seconds; None waits for ever. One look-up, then the queue's event stream, which all
         waiting callers of this process share.
-        Raises JobFailed, ResultTimeout, JobNotFound, RedisUnavailable.
+        Raises JobFailed (JobCancelled if somebody cancelled it), ResultTimeout, JobNotFound,
+        RedisUnavailable.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -130,11 +138,18 @@ class Job:
             raise ResultTimeout(
                 f"Job {self.id} in {self.queue!r} did not finish within {timeout} s. It goes on."
             ) from None
+        if outcome.cancelled:
+            reason = outcome.text.removeprefix(CANCELLED)
+            raise JobCancelled(f"Job {self.id} in {self.queue!r} was cancelled: {reason}")
         if not outcome.completed:
             raise JobFailed(f"Job {self.id} in {self.queue!r} failed: {outcome.text}")
         definition = self._queue.jobs.get(self.name)
         decode = definition.decode_result if definition else decode_json
         return decode(outcome.text.encode())
+
+    async def cancel(self, reason: str = "") -> Cancelled:
+        """Cancel the job, also while it runs: see `Queue.cancel`. One round trip."""
+        return await self._queue.cancel(self.id, reason)
 
     async def logs(self, start: int = 0, end: int = -1) -> list[str]:
         """Log rows, oldest first. One round trip."""

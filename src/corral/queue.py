@@ -11,7 +11,7 @@ import contextlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Self, TypeVar, Unpack, cast
+from typing import Any, Literal, Self, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
 import redis.asyncio as aioredis
@@ -36,6 +36,7 @@ from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.official_add import OfficialProducer, holder, release
 from corral.bullmq.producer import Added, NewJobs, Producer
 from corral.bullmq.signals import send_signal
+from corral.cancelling import Cancelled, cancel_job
 from corral.data import decode_json, encode
 from corral.definition import JobDefinition, define
 from corral.errors import (
@@ -121,19 +122,23 @@ class Queue(Relations, Surroundings):
 
     # Declaring
 
-    def job(self, name: str, *, batch: Batch | None = None) -> Callable[[Handler], Handler]:
+    def job(
+        self, name: str, *, batch: Batch | None = None, isolation: Literal["process"] | None = None
+    ) -> Callable[[Handler], Handler]:
         """Register a handler for a job name: `(job, data: DataType) -> ResultType`.
 
-        `async def` runs in the event loop, `def` in a thread. The annotations say how data is read.
+        `async def` runs in the event loop, `def` in a thread, with isolation="process" both in a process of
+        a pool (docs/engine/isolation.md). The annotations say how data is read.
         Further parameters are resources. batch: the handler gets `(jobs, data: list[DataType])`.
-        Raises ConfigurationError for another signature or a name that is taken.
+        Raises ConfigurationError for another signature, a name that is taken, or a handler that a process
+        cannot import.
         """
         local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside a nested handler
 
         def register(handler: Handler) -> Handler:
             if name in self.jobs:
                 raise ConfigurationError(f"Queue {self.name!r} has a handler for {name!r} already.")
-            self.jobs[name] = define(name, handler, local_names, batch=batch)
+            self.jobs[name] = define(name, handler, local_names, batch=batch, isolation=isolation)
             return handler
 
         return register
@@ -307,6 +312,14 @@ class Queue(Relations, Surroundings):
         """Wait for a job's end; `Job.result` is the comfortable face of this."""
         with self.redis_errors():
             return await self._bind().results.outcome(job_id)
+
+    async def cancel(self, job_id: str, reason: str = "") -> Cancelled:
+        """Cancel a job: one that waits is removed, one that runs is ended by its worker within a second.
+
+        The answer says which; docs/engine/cancel.md has the details. One round trip.
+        Raises JobNotFound, CannotCancel (the next run of a schedule), RedisUnavailable.
+        """
+        return await cancel_job(self, job_id, reason)
 
     # Signals
 

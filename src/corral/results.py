@@ -12,6 +12,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from corral.bullmq import reader
+from corral.bullmq.cancel import CANCELLED
 from corral.bullmq.keys import QueueKeys
 from corral.errors import JobNotFound
 
@@ -34,6 +35,7 @@ class Outcome:
 
     completed: bool
     text: str
+    cancelled: bool = False
 
 
 class Results:
@@ -82,7 +84,7 @@ class Results:
         if state == "completed":
             return Outcome(True, (record.returnvalue or b"null").decode())
         if state == "failed":
-            return Outcome(False, record.failed_reason or "no reason was given")
+            return Outcome(False, record.failed_reason or "no reason was given", record.cancelled)
         return None
 
     async def _look_back(self, job_id: str) -> Outcome:
@@ -140,5 +142,8 @@ def _outcome(event: dict[str, str]) -> Outcome | None:
         case "completed":
             return Outcome(True, event.get("returnvalue", "null"))
         case "failed":
-            return Outcome(False, event.get("failedReason", "no reason was given"))
+            reason = event.get("failedReason", "no reason was given")
+            return Outcome(False, reason, reason.startswith(CANCELLED))
+        case "removed" if event.get("prev") not in ("completed", "failed"):
+            return Outcome(False, f"{CANCELLED}it was removed before it ran.", cancelled=True)
     return None

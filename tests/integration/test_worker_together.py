@@ -158,6 +158,7 @@ async def test_workers_are_seen_in_client_list(
     queues = [make_queue(), make_queue()]
     worker = start_worker(*queues, name="host-1")
     expected = {f"bull:{base64.b64encode(q.name.encode()).decode()}:w:host-1" for q in queues}
+    expected.add("corral:control:host-1")  # listens for cancellations; BullMQ takes it for no worker
 
     async def names() -> set[str]:
         return {client["name"] for client in await redis.client_list() if client["name"]}

@@ -25,7 +25,7 @@ def bearer(secret: str) -> bytes:
 @pytest.mark.parametrize(
     ("secret", "may"),
     [
-        (ALICE, {Permission.ENQUEUE, Permission.READ_JOBS, Permission.READ_DESCRIPTION}),
+        (ALICE, {Permission.ENQUEUE, Permission.CANCEL, Permission.READ_JOBS, Permission.READ_DESCRIPTION}),
         (BOB, {Permission.READ_JOBS, Permission.READ_METRICS, Permission.READ_DESCRIPTION}),
         (CAROL, set(Permission)),
     ],

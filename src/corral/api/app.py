@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 from corral.api import problems
 from corral.api.asgi import App
 from corral.api.auth import Keyring
+from corral.api.cancelling import cancel
 from corral.api.edge import Edge, write_down_crash
 from corral.api.enqueue import EnqueueLayer
 from corral.api.health import healthz, readyz
@@ -37,7 +38,7 @@ from corral.providers import image_folder
 from corral.queue import Queue
 from corral.settings import Settings
 
-HANDLERS = [healthz, readyz, metrics, openapi, job_status, job, picture, job_events, queue_events]
+HANDLERS = [healthz, readyz, metrics, openapi, job_status, job, cancel, picture, job_events, queue_events]
 WEBHOOKS = [onfido, idenfy]
 
 

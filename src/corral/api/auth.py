@@ -5,8 +5,8 @@ never kept: only its SHA-256 digest is, and a presented key is compared with eve
 time, so neither the time nor the memory of the process gives a key away. A malformed setting stops the
 service (ConfigurationError) and is described by position and name, never by its secret.
 
-Roles: `enqueue` adds jobs and reads their status; `read` reads jobs, metrics and the description of the
-API; `admin` does everything.
+Roles: `enqueue` adds and cancels jobs and reads their status; `read` reads jobs, metrics and the description
+of the API; `admin` does everything.
 
 Emits: log `api_key_short` (warning) for a secret of fewer than 16 characters.
 """
@@ -38,6 +38,7 @@ class Permission(StrEnum):
     """What a route asks for."""
 
     ENQUEUE = "enqueue"
+    CANCEL = "cancel jobs"
     READ_JOBS = "read jobs"
     READ_METRICS = "read metrics"
     READ_DESCRIPTION = "read the API's description"
@@ -51,7 +52,12 @@ class Role(StrEnum):
 
 #: Tuples, because `in` finds a member of a tuple by identity; a set would call the enum's slow hash.
 GRANTS: dict[Role, tuple[Permission, ...]] = {
-    Role.ENQUEUE: (Permission.ENQUEUE, Permission.READ_JOBS, Permission.READ_DESCRIPTION),
+    Role.ENQUEUE: (
+        Permission.ENQUEUE,
+        Permission.CANCEL,
+        Permission.READ_JOBS,
+        Permission.READ_DESCRIPTION,
+    ),
     Role.READ: (Permission.READ_JOBS, Permission.READ_METRICS, Permission.READ_DESCRIPTION),
     Role.ADMIN: tuple(Permission),
 }

@@ -19,6 +19,7 @@ from litestar.di import NamedDependency
 from corral.api import bodies, examples
 from corral.api import openapi_fixed as fixed
 from corral.api.auth import Permission
+from corral.api.cancelling import Cancellation
 from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
 from corral.api.openapi_fixed import IDEMPOTENCY_PARAMETER, QUEUE_PARAMETER, Json, problems, ref
@@ -84,7 +85,7 @@ class _Schemas:
     def __init__(self, queues: Mapping[str, Queue]) -> None:
         definitions = [((q.name, d.name), d) for q in queues.values() for d in q.jobs.values()]
         plain = [(key, d) for key, d in definitions if not _is_pydantic(d)]
-        ours = [bodies.JobRequest, bodies.BulkRequest, JobStatus, JobView]
+        ours = [bodies.JobRequest, bodies.BulkRequest, JobStatus, JobView, Cancellation]
         found, self.components = msgspec.json.schema_components(
             [*ours, *(d.data_type if d.takes_data else Any for _, d in plain)], ref_template=_REF
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from corral.api.jobs import MAX_WAIT_SECONDS
 from corral.api.problems import MEDIA_TYPE
+from corral.bullmq.cancel import REASON_LIMIT
 
 Json = dict[str, Any]
 
@@ -90,7 +91,30 @@ LOOKING: Json = {
                 "200": _text("The job.", "application/json", ref("JobView")),
                 **problems(401, 403, 404, 422, 503),
             },
-        }
+        },
+        "delete": {
+            "summary": "Cancel a job, also while it runs; for the roles enqueue and admin",
+            "description": "A job that a stock BullMQ worker runs goes on: only Corral's workers obey.",
+            "operationId": "cancel",
+            "tags": ["jobs"],
+            "parameters": [
+                QUEUE_PARAMETER,
+                JOB_ID_PARAMETER,
+                {
+                    "name": "reason",
+                    "in": "query",
+                    "required": False,
+                    "description": "Kept as the job's failed reason.",
+                    "schema": {"type": "string", "maxLength": REASON_LIMIT, "default": ""},
+                },
+            ],
+            "responses": {
+                "200": _text("It had not started and is removed.", "application/json", ref("Cancellation")),
+                "202": _text("It runs; its worker has been told.", "application/json", ref("Cancellation")),
+                "409": _text("It is finished, or not to be cancelled.", MEDIA_TYPE, ref("Problem")),
+                **problems(401, 403, 404, 422, 503),
+            },
+        },
     },
 }
 

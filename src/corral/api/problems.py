@@ -82,6 +82,7 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.WrongState: (409, "Its state does not allow this"),
     errors.BelongsToSchedule: (409, "The job belongs to a schedule"),
     errors.JobFailed: (409, "The job has failed"),
+    errors.CannotCancel: (409, "The job cannot be cancelled"),
     errors.ResultTimeout: (504, "The job did not finish in time"),
     errors.RedisUnavailable: (503, "Redis does not answer"),
     errors.LayoutUnsupported: (503, "The queue's layout is not supported"),

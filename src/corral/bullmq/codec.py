@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from corral.bullmq.cancel import was_cancelled
 from corral.dedup import Dedup
 from corral.policy import Keep, Retry
 
@@ -233,6 +234,8 @@ class JobRecord:
     priority: int
     delay: float
     processed_by: str | None
+    #: A worker ended it because somebody cancelled it.
+    cancelled: bool = False
 
 
 def decode_record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
@@ -256,6 +259,7 @@ def decode_record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         priority=whole(get(b"priority")),
         delay=whole(get(b"delay")) / 1000,
         processed_by=_text(get(b"pb")),
+        cancelled=was_cancelled(get(b"corral:cancel")),
     )
 
 

@@ -1,8 +1,9 @@
 """Connections to Redis: one small pool for each event loop and server, and one blocking connection a queue.
 
 Budget of a worker process: 1 blocking connection for each queue (it waits for work and carries the
-name that BullMQ's getWorkers() looks for), 1 for the thread that keeps locks, and a shared pool that grows
-to what runs at once (2 calls in flight for each busy queue, plus progress and logs), at most POOL_LIMIT.
+name that BullMQ's getWorkers() looks for), and for each server 1 for the thread that keeps locks, 1 that
+listens for cancellations (pub/sub), and a shared pool that grows to what runs at once (2 calls in flight for
+each busy queue, plus progress and logs), at most POOL_LIMIT.
 
 No command is repeated by the client: a repeated `add` would add twice. Whoever calls knows what may be
 repeated. Blocking connections have no socket time-out (redis-py 8 sets 5 s, which breaks a longer

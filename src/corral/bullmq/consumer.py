@@ -57,6 +57,7 @@ class Fetched(NamedTuple):
     wait: bytes | None = None
     unknown_since: bytes | None = None
     scheduler: bytes | None = None
+    cancel: bytes | None = None
 
 
 # What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.
@@ -68,10 +69,21 @@ def completed(job_id: str, token: str, value: str, keep: Keep) -> Settlement:
 
 
 def failed(
-    job_id: str, token: str, reason: str, stacktrace: str, keep: Keep, attempts: int, *, killed: bool = False
+    job_id: str,
+    token: str,
+    reason: str,
+    stacktrace: str,
+    keep: Keep,
+    attempts: int,
+    *,
+    killed: bool = False,
+    fields: list[str] | None = None,
 ) -> Settlement:
-    """To the dead letters. `killed`: for having killed its workers, which a retry by hand starts afresh."""
-    return [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts, *((True,) if killed else ())]
+    """To the dead letters. `killed`: for having killed its workers, which a retry by hand starts afresh.
+    `fields`: further ones for HSET.
+    """
+    settlement = [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts]
+    return [*settlement, killed, fields or []] if killed or fields else settlement
 
 
 def retry_now(job_id: str, token: str, reason: str, stacktrace: str, *, lifo: bool) -> Settlement:
@@ -215,6 +227,8 @@ class Consumer:
             "name": self._worker,
         }
         fields = [] if kind == COMPLETED else ["failedReason", entry[3], "stacktrace", entry[4]]
+        if kind == FAILED and len(entry) > 8:
+            fields += entry[9]
         answer = await official("moveToFinished")(
             self._client,
             [

@@ -134,6 +134,11 @@ def signal_key(prefix: str, signal: str) -> str:
     return f"corral:{prefix}:signal:{signal}"
 
 
+def control_channel(prefix: str) -> str:
+    """Where workers listen for what concerns jobs they run, one channel for all queues of a prefix."""
+    return f"corral:{prefix}:control"
+
+
 def check_queue_name(name: str) -> None:
     """Raise InvalidOptions for a name that BullMQ's keys cannot hold."""
     if not name or ":" in name or len(name) > MAX_QUEUE_NAME or any(c.isspace() for c in name):

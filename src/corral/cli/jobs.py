@@ -1,4 +1,4 @@
-"""`corral jobs add | status | logs`."""
+"""`corral jobs add | status | logs | cancel`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cyclopts import App
 
 from corral.adding import AddOptions
 from corral.bullmq.connection import close_shared_clients
+from corral.cancelling import Cancelled
 from corral.cli.output import console, errors, moment, print_fields, print_json
 from corral.errors import InvalidInput, JobNotFound, UnknownQueue
 from corral.job import Job
@@ -133,6 +134,38 @@ def logs(job_id: str, *, queue: str | None = None, json: bool = False) -> None:
                 errors.print(f"Job {job_id} has logged nothing.")
 
     run_command(run())
+
+
+@app.command
+def cancel(job_id: str, *, queue: str | None = None, reason: str = "", json: bool = False) -> int:
+    """Cancel a job: one that waits is removed, one that runs is ended. Exit code 1: it was finished.
+
+    Parameters
+    ----------
+    job_id: the job's id
+    queue: its queue; without it, all built-in queues are asked
+    reason: why; kept with the job
+    json: print JSON
+    """
+    met: list[Cancelled] = []
+
+    async def run() -> None:
+        job = await find_job(job_id, queue)
+        met.append(await job.cancel(reason))
+        if json:
+            print_json({"id": job.id, "queue": job.queue, "outcome": met[0]})
+        else:
+            console.print(f"Job {job.id} in {job.queue}: {_SAID[met[0]]}", markup=False)
+
+    run_command(run())
+    return 1 if met[0] is Cancelled.FINISHED else 0
+
+
+_SAID = {
+    Cancelled.REMOVED: "it had not started and is removed.",
+    Cancelled.SIGNALLED: "it runs; its worker has been told to end it.",
+    Cancelled.FINISHED: "it was finished already.",
+}
 
 
 def queue_named(name: str) -> Queue:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from corral.bullmq import consumer as wire
+from corral.bullmq.cancel import CANCELLED, obeyed, pending
 from corral.bullmq.codec import append_stacktrace, decode_options, whole
 from corral.bullmq.consumer import Consumer, Fetched, Settlement
 from corral.bullmq.keys import signal_key
@@ -24,6 +25,7 @@ from corral.errors import (
     ChildFailed,
     CorralError,
     InvalidData,
+    JobCancelled,
     KilledItsWorker,
     LockLost,
     UndecodableData,
@@ -36,6 +38,7 @@ from corral.worker.batches import Batches
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan, refuse_expired
 from corral.worker.parents import leave_for_children
+from corral.worker.processes.pool import ProcessPool
 from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
 
@@ -68,13 +71,14 @@ class Executor:
         held: dict[str, str],
         finish: Callable[[Settlement], None],
         threads: ThreadPoolExecutor,
+        processes: ProcessPool,
         around: Around,
     ) -> None:
         self._queue = queue
         self._consumer = consumer
         self._held = held
         self._finish = finish
-        self._invoker = Invoker(threads)
+        self._invoker = Invoker(threads, processes)
         self.batches = Batches(queue, threads)
         self._around = around
         self._plans: dict[bytes | None, Plan] = {}
@@ -114,6 +118,8 @@ class Executor:
     async def _attempt(self, slot: Slot, job: Fetched, job_id: str, token: str) -> Settlement | None:
         plan = self._plans.get(job.options) or self._plan(job.options)
         attempt = whole(job.attempts_made) + 1
+        if job.cancel is not None and (cancelled := pending(job.cancel)) is not None:
+            return self._settle_cancelled(JobCancelled(cancelled), plan, job, job_id, token)
         try:
             if job.scheduler is not None:
                 await make_next_run(self._queue, job, job_id)
@@ -125,7 +131,9 @@ class Executor:
             if definition is None:
                 return self._hold(job, job_id, token)
             try:
-                data = definition.decode_data(job.data if job.data is not None else b"null")
+                data = job.data if job.data is not None else b"null"
+                if definition.isolation != "process":  # there, its process reads it
+                    data = definition.decode_data(data)
             except InvalidData as error:
                 raise UndecodableData(str(error)) from error
             timeout = plan.timeout
@@ -173,6 +181,8 @@ class Executor:
             if isinstance(reason, LockLost):
                 log.warning("lock_lost", queue=self._queue.name, job=job_id)
                 return None
+            if isinstance(reason, JobCancelled):
+                return self._settle_cancelled(reason, plan, job, job_id, token)
             if not isinstance(reason, AttemptTimeout):
                 return wire.put_back(job_id, token)
             return self._settle_error(reason, plan, attempt, job, job_id, token)
@@ -187,6 +197,8 @@ class Executor:
                 return await self._leave_for_children(slot, plan, attempt, job, job_id, token)
             if inner is not None:
                 return self._suspend(inner, job_id, token)
+            if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
+                return self._settle_cancelled(slot.stopped_by, plan, job, job_id, token)
             return self._settle_error(error, plan, attempt, job, job_id, token)
 
     def _settle_error(
@@ -216,6 +228,16 @@ class Executor:
                     return wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo)
                 fields = ["failedReason", reason, "stacktrace", rows]
                 return wire.delay(job_id, token, milliseconds, spend=True, fields=fields)
+
+    def _settle_cancelled(
+        self, why: JobCancelled, plan: Plan, job: Fetched, job_id: str, token: str
+    ) -> Settlement:
+        log.info("job_cancelled", queue=self._queue.name, job=job_id)
+        reason = f"{CANCELLED}{why}"
+        rows = append_stacktrace(job.stacktrace, "\n".join([reason, *getattr(why, "__notes__", ())]))
+        return wire.failed(
+            job_id, token, reason, rows, plan.failed, plan.retry.attempts, fields=obeyed(str(why))
+        )
 
     def _suspend(self, wait: Suspended, job_id: str, token: str) -> Settlement:
         seconds = max(0.001, wait.until - time.time())

@@ -31,6 +31,7 @@ from corral.worker.janitor import keep_house
 from corral.worker.locks import LockTable
 from corral.worker.outage import Outage
 from corral.worker.parents import watch_parents
+from corral.worker.processes.pool import ProcessPool
 from corral.worker.recurring import watch_schedules
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.slots import Slots
@@ -68,6 +69,7 @@ class Feed:
         slots: int,
         worker: str,
         threads: ThreadPoolExecutor,
+        processes: ProcessPool,
         stalled_seconds: float,
         around: Around,
     ) -> None:
@@ -81,7 +83,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self.locks = LockTable(consumer.keys, self._locks_lost_in_thread)
         consumer.on_locked = self.locks.note_written
-        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads, around)
+        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads, processes, around)
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
         self._finished: list[Settlement] = []
@@ -158,6 +160,13 @@ class Feed:
             self._give_back(values[0].decode())
         self._executor.batches.stop()
         self._wake.set()
+
+    def stop_job(self, job_id: str, reason: BaseException) -> bool:
+        """Stop one job. False: it does not run here, or not yet."""
+        slot = next((slot for slot in self._slots.running() if slot.job_id == job_id), None)
+        if slot is not None:
+            slot.stop(reason)
+        return slot is not None
 
     def put_back_running(self) -> int:
         """End of the grace time: stop what runs and put it back unspent. Returns how many."""

@@ -22,7 +22,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq import reader
-from corral.bullmq.connection import blocking_client, shared_client
+from corral.bullmq.connection import Address, blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.queue import Queue, check_layout
@@ -31,9 +31,12 @@ from corral.settings import Settings
 from corral.surroundings import declare_middleware
 from corral.worker.around import Around, Equipment
 from corral.worker.batches import slots_of
+from corral.worker.control import Control
 from corral.worker.feed import Feed
 from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
+from corral.worker.processes.handlers import check_found, only_processes
+from corral.worker.processes.pool import ProcessPool
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +61,9 @@ class Worker:
     name: how it is shown in dashboards and CLIENT LIST; default host-pid.
     resources, middleware: as `Queue.resource` and `Queue.middleware`, for all queues of this worker. Its
         middleware goes around that of the queues.
+    processes: child processes for handlers with isolation="process", for all queues; default one a core.
+    max_jobs_per_child: a child is replaced after so many jobs; default never.
+    max_child_memory_mb: a child over it is killed, which fails its job; default no limit.
     """
 
     def __init__(
@@ -67,6 +73,9 @@ class Worker:
         name: str | None = None,
         resources: Sequence[Callable[..., Any]] = (),
         middleware: Sequence[Callable[..., Any]] = (),
+        processes: int | None = None,
+        max_jobs_per_child: int | None = None,
+        max_child_memory_mb: float | None = None,
     ) -> None:
         if not queues:
             raise ConfigurationError("A worker needs at least one queue: Worker(my_queue).")
@@ -80,6 +89,7 @@ class Worker:
         local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside nested functions
         self._resources = [declare_resource(function, local_names) for function in resources]
         self._middleware = [declare_middleware(function, local_names) for function in middleware]
+        self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -94,6 +104,8 @@ class Worker:
         a startup hook raises.
         """
         settings = Settings.load()
+        for queue in self.queues:
+            check_found(queue)
         equipment = Equipment(self.queues, self._resources, self._middleware, settings)
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         if self._stopped:
@@ -103,6 +115,7 @@ class Worker:
         self._keepers = self._make_keepers(settings)
         tasks: list[asyncio.Task[None]] = []
         parts = []
+        controls: list[asyncio.Task[None]] = []
         with self._signals():
             try:
                 await equipment.start()
@@ -118,20 +131,22 @@ class Worker:
                 log.info("worker_started", worker=self.name, queues=[q.name for q in self.queues])
                 while True:
                     tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
+                    controls += [asyncio.create_task(control.run()) for control in self._make_controls()]
                     await self._serve(tasks, settings.grace_seconds)
                     if not until_empty or not await self._parents_came_free():
                         break
+                    await _cancel(controls)
                     self._feeds = [self._make_feed(*of_queue) for of_queue in parts]
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await _cancel(tasks)
+                await _cancel(controls)
                 for keeper in self._keepers:
                     await asyncio.to_thread(keeper.stop)
                 for client in blocking:
                     with contextlib.suppress(RedisError, OSError):
                         await client.aclose()
                 threads.shutdown(wait=False, cancel_futures=True)
+                await self._pool.close()
                 self._feeds = []
                 await equipment.end()
                 log.info("worker_stopped", worker=self.name)
@@ -198,6 +213,12 @@ class Worker:
         addresses = dict.fromkeys(queue.address() for queue in self.queues)
         return [LockKeeper(address, settings.lock_seconds) for address in addresses]
 
+    def _make_controls(self) -> list[Control]:
+        by_server: dict[Address, list[Feed]] = {}
+        for feed in self._feeds:
+            by_server.setdefault(feed.queue.address(), []).append(feed)
+        return [Control(address, feeds, self.name) for address, feeds in by_server.items()]
+
     def _make_feed(
         self,
         queue: Queue,
@@ -223,9 +244,10 @@ class Worker:
         feed = Feed(
             queue,
             consumer,
-            slots=slots_of(queue, self.concurrency),
+            slots=min(slots_of(queue, self.concurrency), *self._children_of(queue)),
             worker=name,
             threads=threads,
+            processes=self._pool,
             stalled_seconds=settings.stalled_seconds,
             around=around,
         )
@@ -233,6 +255,10 @@ class Worker:
             if keeper.address == queue.address():
                 keeper.add(feed.locks)
         return feed
+
+    def _children_of(self, queue: Queue) -> tuple[int, ...]:
+        # A job that is held while it waits for a child is one that another worker could have run.
+        return (self._pool.size,) if only_processes(queue) else (sys.maxsize,)
 
     async def _check_layout(self, queue: Queue, *, patient: bool) -> None:
         failures = 0
@@ -261,6 +287,13 @@ class Worker:
             "locks_kept": locks_kept,
             "queues": feeds,
         }
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
 
 
 def _feed_health(feed: Feed, now: float) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // A stock BullMQ worker: node worker.mjs <redis url> <queue> [concurrency]
-// It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs, and one
-// with {family: true} answers with its children's values and ignored failures.
+// It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs, one with
+// {ms: n} takes so long, and one with {family: true} answers with its children's values and ignored failures.
 import { Worker } from 'bullmq';
 import { connection, emit, serve } from './lines.mjs';
 
@@ -14,6 +14,7 @@ const worker = new Worker(
       const [values, ignored] = [await job.getChildrenValues(), await job.getIgnoredChildrenFailures()];
       return { values: Object.values(values), ignored: Object.values(ignored), by: 'node' };
     }
+    if (job.data?.ms) await new Promise((resolve) => setTimeout(resolve, job.data.ms));
     return { echo: job.data, by: 'node' };
   },
   { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker' },

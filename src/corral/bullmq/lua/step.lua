@@ -24,9 +24,9 @@
           settled    list of [id, token, kind, ...]; token is that of the fetch, "@" with the stamp for a job
                      that has none, or "!" with the stamp if keep_locks.lua wrote its lock
              kind 1 completed  [value, keep_count, keep_age_s]
-             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed]
+             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed, fields]
                                killed: it killed its workers; forget how often (`stc`), so that a retry by
-                               hand has the whole stall budget again
+                               hand has the whole stall budget again. The last two may be absent
              kind 3 retry now  [reason, stacktrace, lifo]
              kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
              kind 5 put back   []
@@ -205,7 +205,7 @@ local function look(id, kind, has_children, killed)
   if kind <= 2 and not has_children and call("HLEN", job) == STARTED_FIELDS then
     return PLAIN
   end
-  local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority")
+  local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority", "corral:cancel")
   if not fields[1] then
     problem(id, -1)
     return nil
@@ -275,7 +275,7 @@ local function look_at_stamped(places)
     local job = base .. id
     local fields = call("HMGET", job, "processedOn", "ats")
     if fields[1] ~= string.sub(stamp, 2) or fields[2] ~= "1" then
-      refuse(id, true)
+      refuse(id, fields[1])
     elseif some_children and kind == 1 and call("EXISTS", children_keys[k]) > 0 then
       call("SET", job .. ":lock", "@" .. string.sub(stamp, 2), "PX", lock_ms) -- the official script asks for it
       problem(id, 1)
@@ -286,7 +286,8 @@ local function look_at_stamped(places)
         own(i, found)
       end
     else
-      own(i, kind <= 2 and PLAIN or { false, false, false, false, call("HGET", job, "priority") })
+      local asked = kind > 2 and call("HMGET", job, "priority", "corral:cancel")
+      own(i, asked and { false, false, false, false, asked[1], asked[2] } or PLAIN)
     end
   end
 end
@@ -371,6 +372,9 @@ for i = 1, #settled do
         else
           call("HDEL", job, "defa")
         end
+        if entry[10] and #entry[10] > 0 then
+          call("HSET", job, unpack(entry[10]))
+        end
       end
       add_finished(2, id, entry[6], entry[7])
       call("XADD", events, "*", "event", "failed", "jobId", id, "failedReason", entry[4], "prev", "active")
@@ -396,6 +400,9 @@ for i = 1, #settled do
         end
         if entry[7] ~= "" and call("HEXISTS", entry[7], "payload") == 1 then
           delay = nil -- the signal was faster than the wait for it: run again at once
+        end
+        if fields[6] and string.sub(fields[6], 1, 1) == "?" then
+          delay = nil -- somebody cancels it: whoever has it next ends it, and that must not take long
         end
       end
       if delay then
@@ -436,7 +443,7 @@ end
 -- A job that never ran has only the first ones; the rest costs more than it is worth there.
 local FIRST_FIELDS = { "name", "data", "opts", "timestamp" }
 local FIELDS = { "name", "data", "opts", "timestamp", "atm", "ats", "stc", "defa", "stacktrace",
-  "corral:checkpoint", "corral:wait", "corral:unknown", "rjk" }
+  "corral:checkpoint", "corral:wait", "corral:unknown", "rjk", "corral:cancel" }
 
 local fetched = {}
 local rate_ttl = 0
