@@ -3,6 +3,7 @@
 from corral.context import JobContext, ThreadJobContext
 from corral.errors import (
     CorralError,
+    GroupFull,
     JobFailed,
     ResultTimeout,
     RetryAfter,
@@ -10,6 +11,7 @@ from corral.errors import (
     Snooze,
     Unrecoverable,
 )
+from corral.groups import GroupLimits
 from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
@@ -20,6 +22,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CorralError",
+    "GroupFull",
+    "GroupLimits",
     "Job",
     "JobContext",
     "JobFailed",

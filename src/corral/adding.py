@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
+from corral.bullmq.grouping import LOCK
 from corral.bullmq.keys import QueueKeys, check_job_id
 from corral.bullmq.producer import NewJobs
 from corral.errors import InvalidData, InvalidOptions, JobTooLarge
+from corral.groups import group_of
 from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ class ManyOptions(TypedDict, total=False):
     at: datetime | None
     #: Lower runs first; default is the queue's.
     priority: Priority | int | None
+    #: Jobs of a group wait together; groups take turns, each within its limits. See corral.groups.
+    group: str | None
+    #: Two jobs with the same lock never run together.
+    lock: str | None
     #: Run before jobs that were added earlier.
     lifo: bool
     #: Attempts and waits; default is the queue's.
@@ -98,6 +104,9 @@ class Templates:
         if not name:
             raise InvalidOptions("A job needs a name.")
         _check_text(name=name, job_id=options.get("job_id"), idempotency_key=options.get("idempotency_key"))
+        group = group_of(options.get("group"), options.get("lock"))
+        _check_text(group=group)
+        limits = self._queue.group_limits
         _check_names(options)
         job_id, once = options.get("job_id"), options.get("idempotency_key")
         if job_id is not None:
@@ -135,6 +144,8 @@ class Templates:
             once_key="" if once is None else self._keys.once(once),
             once_ms=IDEMPOTENCY_SECONDS * 1000,
             data=[],
+            group=group,
+            group_size=limits.max_size or 0 if limits and not group.startswith(LOCK) else 0,
         )
 
 

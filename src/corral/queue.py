@@ -33,7 +33,9 @@ from corral.errors import (
     RedisUnavailable,
     UnknownJobName,
 )
+from corral.groups import GroupLimits, Groups
 from corral.job import Job
+from corral.limits import Limits
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.results import Outcome, Results
 from corral.settings import Settings
@@ -57,6 +59,7 @@ class Queue:
     priority: for jobs that do not bring one; None: none, which runs before every numbered one.
     rate_limit: starts in a window, over all workers together.
     concurrency: jobs that run at once in one worker process.
+    groups: limits of each group that has none of its own.
     retention: how long finished jobs are kept.
     max_data_bytes: a job with more is refused.
     """
@@ -72,6 +75,7 @@ class Queue:
         priority: Priority | int | None = None,
         rate_limit: RateLimit | None = None,
         concurrency: int | None = None,
+        groups: GroupLimits | None = None,
         retention: Retention = Retention(),  # noqa: B008  # frozen
         max_data_bytes: int = MAX_DATA_BYTES,
     ) -> None:
@@ -83,6 +87,9 @@ class Queue:
         self.priority = int(priority or 0)
         self.rate_limit = rate_limit
         self.concurrency = concurrency
+        self.group_limits = groups
+        self.groups = Groups(self)
+        self.limits = Limits(self)
         self.retention = retention
         self.max_data_bytes = max_data_bytes
         self.jobs: dict[str, JobDefinition] = {}
@@ -117,7 +124,7 @@ class Queue:
 
         options: see AddOptions.
         Raises InvalidData, InvalidOptions, UnknownJobName, JobTooLarge, IdempotencyConflict,
-        RedisUnavailable.
+        GroupFull, RedisUnavailable.
         """
         return await self.add_json(name, encode(data), **options)
 

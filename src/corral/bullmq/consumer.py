@@ -13,6 +13,7 @@ import msgspec
 import redis
 import redis.asyncio as aioredis
 
+from corral.bullmq.grouping import heal
 from corral.bullmq.keys import QueueKeys, signal_key
 from corral.bullmq.scripts import official, ours
 from corral.policy import Keep, RateLimit
@@ -101,6 +102,7 @@ class Consumer:
         worker: str,
         lock_seconds: float,
         rate_limit: RateLimit | None,
+        group_limits: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> None:
         self.keys = keys
         self._client = client
@@ -108,6 +110,7 @@ class Consumer:
         self._worker = worker
         self._lock_ms = round(lock_seconds * 1000)
         self._limit = (rate_limit.jobs, round(rate_limit.per * 1000)) if rate_limit else (0, 0)
+        self._group_limits = group_limits
         self._step = ours("step")
         self._step_keys = [
             keys.wait,
@@ -127,7 +130,17 @@ class Consumer:
     async def step(self, token: str, slots: int, settled: list[Settlement], *, now_ms: int = 0) -> Step:
         """Settle jobs and fetch up to `slots`. One round trip. `now_ms` 0: the server's clock."""
         argument = _pack(
-            (self.keys.base, now_ms, token, self._lock_ms, self._worker, slots, *self._limit, settled)
+            (
+                self.keys.base,
+                now_ms,
+                token,
+                self._lock_ms,
+                self._worker,
+                slots,
+                *self._limit,
+                settled,
+                self._group_limits,
+            )
         )
         problems, jobs, rate_ttl, due, now, stopped = await self._step(
             self._client, self._step_keys, argument
@@ -226,6 +239,10 @@ class Consumer:
             round(interval_seconds * 1000),
         )
         return [job_id.decode() for job_id in ids]
+
+    async def heal_groups(self, interval_seconds: float) -> None:
+        """Free places in groups whose jobs no longer run. One round trip; more if groups are many."""
+        await heal(self._client, self.keys, round(interval_seconds * 1000))
 
     async def recover(self, tokens: list[str]) -> list[str]:
         """Put back jobs fetched by calls whose answer was lost. One round trip, O(active)."""

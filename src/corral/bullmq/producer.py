@@ -15,6 +15,7 @@ import redis.asyncio as aioredis
 
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import ours
+from corral.errors import GroupFull
 
 #: Jobs in one call. A call of this size holds the server for about 8 ms.
 MAX_BATCH_JOBS = 1_000
@@ -42,6 +43,9 @@ class NewJobs(NamedTuple):
     once_key: str
     once_ms: int
     data: list[str]
+    #: Name of the group (`lock:<key>` for a lock), "": none; and how many may wait in it, 0: any number.
+    group: str = ""
+    group_size: int = 0
 
 
 class Added(NamedTuple):
@@ -134,6 +138,9 @@ class Producer:
             return
         for group, answer in zip(batch, answers, strict=True):
             if not group.done.done():  # its caller may have stopped waiting; the jobs are in all the same
+                if isinstance(answer, list) and not answer[0]:
+                    group.done.set_exception(GroupFull(_full(group.jobs.group, answer[1])))
+                    continue
                 group.done.set_result(_added(answer, len(group.jobs.data)))
 
 
@@ -148,6 +155,10 @@ def _parts(data: list[str]) -> list[list[str]]:
         parts[-1].append(text)
         size += len(text)
     return parts
+
+
+def _full(group: str, waiting: bytes) -> str:
+    return f"Group {group!r} holds {waiting.decode()} waiting jobs, its limit is reached. Add again later."
 
 
 def _added(answer: int | list[bytes], count: int) -> Added:

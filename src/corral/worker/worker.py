@@ -24,6 +24,7 @@ from corral.bullmq import reader
 from corral.bullmq.connection import blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.errors import ConfigurationError, RedisUnavailable
+from corral.groups import wire_limits
 from corral.queue import Queue, check_layout
 from corral.settings import Settings
 from corral.worker.feed import Feed
@@ -174,6 +175,7 @@ class Worker:
             worker=self.name,
             lock_seconds=settings.lock_seconds,
             rate_limit=queue.rate_limit,
+            group_limits=wire_limits(queue.group_limits),
         )
         feed = Feed(
             queue,

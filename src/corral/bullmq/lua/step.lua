@@ -7,7 +7,8 @@
 
   KEYS  1 wait  2 active  3 prioritized  4 events  5 stalled  6 limiter  7 delayed  8 meta  9 pc
         10 marker  11 completed  12 failed
-  ARGV  1 msgpack [base, now_ms, token, lock_ms, worker, slots, limit_max, limit_ms, settled]
+  ARGV  1 msgpack [base, now_ms, token, lock_ms, worker, slots, limit_max, limit_ms, settled,
+                   group_limits]
           base       key prefix of the queue, with its trailing colon
           now_ms     0: the server's clock, so that a worker's wrong clock shifts nothing
           token      lock token of the jobs fetched by this call
@@ -20,6 +21,7 @@
              kind 3 retry now  [reason, stacktrace, lifo]
              kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
              kind 5 put back   []
+          group_limits  [concurrency, jobs, per_ms, max_size] of a group without its own; 0: none
           keep_count -1: all; keep_age -1: for ever; fields: flat list for HSET
 
   Returns [problems, fetched, rate_ttl_ms, next_due_ms, now_ms, state]
@@ -33,7 +35,8 @@ local limiter, delayed, meta, priority_counter = KEYS[6], KEYS[7], KEYS[8], KEYS
 local marker = KEYS[10]
 local TARGET = { KEYS[11], KEYS[12] }
 
-local base, now, token, lock_ms, worker, slots, limit_max, limit_ms, settled = unpack(cmsgpack.unpack(ARGV[1]))
+local base, now, token, lock_ms, worker, slots, limit_max, limit_ms, settled,
+  group_limits = unpack(cmsgpack.unpack(ARGV[1]))
 
 if now == 0 then
   local time = call("TIME")
@@ -41,13 +44,17 @@ if now == 0 then
 end
 local now_text = string.format("%.0f", now)
 
-local attributes = call("HMGET", meta, "opts.maxLenEvents", "paused", "concurrency", "max", "duration")
+local attributes = call("HMGET", meta, "opts.maxLenEvents", "paused", "concurrency", "max", "duration",
+  "corral:groups")
 local max_events = attributes[1]
 if not max_events and #settled > 0 then
   max_events = 10000
   call("HSET", meta, "opts.maxLenEvents", max_events)
 end
 local paused, concurrency = attributes[2], tonumber(attributes[3])
+
+--@include groups
+local grouping = attributes[6] and open_groups(group_limits) -- groups: nil in a queue without them
 
 local function is_stopped()
   return paused or (concurrency and call("LLEN", active) >= concurrency) or false
@@ -61,7 +68,8 @@ end
 
 local function next_due()
   local first = call("ZRANGE", delayed, 0, 0, "WITHSCORES")[2]
-  return first and tonumber(first) / 4096
+  local due = first and tonumber(first) / 4096
+  return grouping and grouping.earlier(due) or due -- groups
 end
 
 local function push_by_priority(priority, id)
@@ -88,7 +96,8 @@ local function promote_due()
   for _, id in ipairs(due) do
     local job = base .. id
     local priority = tonumber(call("HGET", job, "priority")) or 0
-    if priority == 0 then
+    if grouping and grouping.parks(id, priority) then -- groups: it waits there
+    elseif priority == 0 then
       call("LPUSH", wait, id)
     else
       push_by_priority(priority, id)
@@ -209,6 +218,7 @@ end
 -- One look at all locks and at all children keys of the batch, instead of two a job.
 local owned = {}
 local some_delayed, promoted = false, false
+local some_wait = false -- groups: for a place that was freed here
 
 if #settled > 0 then
   for from = 1, #settled, CHUNK do
@@ -226,6 +236,9 @@ if #settled > 0 then
       local fields
       if held == settled[i][2] then
         fields = look(id, settled[i][3], has_children)
+        if grouping and fields ~= PLAIN and grouping.leave(id) then -- groups
+          some_wait = true
+        end
       else
         local gone = call("EXISTS", base .. id) == 0
         problem(id, gone and -1 or (held and -6 or -2))
@@ -279,7 +292,8 @@ for i = 1, #settled do
       call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1, "failedReason", entry[4], "stacktrace", entry[5])
       local priority = tonumber(fields[5]) or 0
       local stopped = is_stopped()
-      if priority == 0 then
+      if grouping and grouping.parks(id, priority, entry[6]) then -- groups
+      elseif priority == 0 then
         call(entry[6] and "RPUSH" or "LPUSH", wait, id)
       else
         push_by_priority(priority, id)
@@ -313,7 +327,8 @@ for i = 1, #settled do
       else
         local priority = tonumber(fields[5]) or 0
         local stopped = is_stopped()
-        if priority > 0 then
+        if grouping and grouping.parks(id, priority, true) then -- groups
+        elseif priority > 0 then
           call("ZADD", prioritized, priority * 4294967296, id)
         else
           call("RPUSH", wait, id)
@@ -353,6 +368,9 @@ local function start(id)
     if not values[1] then
       return -- removed while it waited; nothing is written for it
     end
+    if grouping and not grouping.admits(id) then -- groups: parked there until it has room
+      return
+    end
   end
   if max_jobs and not values[8] then
     if call("INCR", limiter) == 1 and window then
@@ -384,6 +402,9 @@ local function take(count)
     end
     if #best < 2 * missing then
       call("DEL", priority_counter)
+      if grouping then -- groups: after what has none
+        grouping.take(ids, missing - #best / 2)
+      end
     end
   end
   return ids, popped and #popped > 0
@@ -441,12 +462,21 @@ if slots > 0 then
     call("ZADD", marker, 0, "0")
   end
 end
+-- A place was freed and not taken here: another worker may sleep that could take it.
+if #fetched == 0 and #settled > 0 and (concurrency or some_wait) and not is_stopped()
+    and (some_wait or call("EXISTS", wait, prioritized) > 0 or grouping and grouping.is_ready()) then
+  call("ZADD", marker, 0, "0")
+end
 
 local due, stopped = 0, is_stopped()
 if #fetched == 0 then
   due = next_due() or 0
   local looked = slots == 0 or (rate_ttl == 0 and not stopped and due == 0)
-  if some_finished and looked
+  if grouping and slots > 0 and rate_ttl == 0 and not stopped then -- groups: their rate ends a fetch too
+    local _, opens = grouping.earlier()
+    rate_ttl = opens and math.max(1, math.ceil(due - now)) or 0
+  end
+  if some_finished and looked and not (grouping and grouping.some_wait())
       and call("LLEN", wait) == 0 and call("LLEN", active) == 0 and call("ZCARD", prioritized) == 0 then
     call("XADD", events, "*", "event", "drained")
   end
