@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from corral.bullmq.scripts import official
 from corral.errors import InvalidOptions
 from corral.policy import RateLimit
 
@@ -75,14 +74,19 @@ class Limits:
         )
 
     async def rate_limited_for(self) -> float:
-        """Seconds until a job may start again; 0.0 if none is held back. One or two round trips."""
+        """Seconds until a job may start again; 0.0 if no rate holds jobs back. One round trip.
+
+        Of the live rate, or else of `Queue(rate_limit=…)`; what another process declares is not known here.
+        """
         keys, declared = self._queue.keys(), self._queue.rate_limit
         with self._queue.redis_errors():
-            script, client = official("getRateLimitTtl"), self._queue.client()
-            live: Any = await client.hget(keys.meta, "max") if declared is not None else None
-            most = declared.jobs if declared is not None and live is None else 0
-            left = await script(client, [keys.limiter, keys.meta], most)
-        return max(0, int(left)) / 1000
+            pipe = self._queue.client().pipeline(transaction=True)
+            pipe.hget(keys.meta, "max")
+            pipe.get(keys.limiter)
+            pipe.pttl(keys.limiter)
+            live, used, left = await pipe.execute()
+        most = float(live) if live else declared.jobs if declared else 0
+        return max(0, left) / 1000 if most and float(used or 0) >= most else 0.0
 
     async def release_rate_limit(self) -> None:
         """Begin a new window now. One round trip."""
