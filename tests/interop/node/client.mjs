@@ -45,6 +45,11 @@ serve(
     schedule: async (id, repeat) => (await queue.upsertJobScheduler(id, repeat, { name: 'tick' })).id,
     setConcurrency: (limit) => queue.setGlobalConcurrency(limit),
     setRateLimit: (max, ms) => queue.setGlobalRateLimit(max, ms),
+    limits: async () => ({
+      concurrency: await queue.getGlobalConcurrency(), rate: await queue.getGlobalRateLimit(),
+    }),
+    remove: async (id) => (await find(id)).remove(),
+    removeOrphans: () => queue.removeOrphanedJobs(),
     pause: () => queue.pause(),
     resume: () => queue.resume(),
     isPaused: () => queue.isPaused(),
