@@ -138,12 +138,8 @@ class GroupMachine(RuleBasedStateMachine):
         assert fetched == expected
         self.tokens |= dict.fromkeys(fetched, token)
         if slots and not fetched and self.model.limited:
-            opens = min(self.model.limited.values())
-            assert 0 < answer.rate_ttl_ms <= opens - self.model.now
-        if chosen and slots == 0 and self.model.ring:
-            places = {self.model.group_of.get(job) for job in chosen}
-            if places & set(self.model.ring):
-                assert self.redis.zscore(self.keys.marker, "0") == 0
+            first = min([*self.model.limited.values(), *(due for due, _, _ in self.model.delayed)])
+            assert 0 <= answer.rate_ttl_ms - max(1, first - self.model.now) <= 1
 
     @rule(milliseconds=st.sampled_from((1, 250, 500, 30_000, 60_000)))
     def time_passes(self, milliseconds: int) -> None:

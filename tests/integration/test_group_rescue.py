@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
-from corral import GroupLimits, Job, JobContext, Queue, Retry, Snooze
+from corral import GroupLimits, Job, JobContext, Queue, RateLimit, Retry, Snooze
 from corral.bullmq import consumer as wire
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.keys import GroupKeys
@@ -151,6 +151,18 @@ async def test_a_fetch_whose_answer_was_lost_holds_no_place(make_queue: MakeQueu
     assert (await queue.groups.counts("a")).active == 1
 
 
+async def test_a_job_that_kept_its_place_does_not_pay_its_rate_twice(make_queue: MakeQueue) -> None:
+    queue = make_queue(groups=GroupLimits(rate_limit=RateLimit(1, per=3600)))
+    first, second = await queue.add_many("build", [1, 2], group="a")
+    consumer = consumer_of(queue)
+    assert await fetch(consumer, "lost") == [first.id]
+    await consumer.recover(["lost"])
+    assert await fetch(consumer, "next") == [first.id]
+    assert await fetch(consumer, "more") == []
+    await queue.groups.set_limits("a", GroupLimits(rate_limit=RateLimit(2, per=3600)))
+    assert await fetch(consumer, "more") == [second.id]
+
+
 async def test_the_sweep_frees_places_of_jobs_that_no_longer_run(
     make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
 ) -> None:
@@ -195,6 +207,44 @@ async def test_a_group_is_asked_for_jobs_that_a_stock_client_retried(queue: Queu
     consumer = consumer_of(queue)
     assert await fetch(consumer, "t") == []
     assert await parked(job, queue, redis)
+
+
+async def test_a_place_that_is_not_taken_at_once_leaves_a_marker(make_queue: MakeQueue, redis: Redis) -> None:
+    """Another worker may sleep that could take it."""
+    queue = make_queue(groups=GroupLimits(concurrency=1))
+    first, _ = await queue.add_many("build", [1, 2], group="a")
+    consumer = consumer_of(queue)
+    await fetch(consumer, "t")
+    await redis.delete(queue.keys().marker)
+    await consumer.step("", 0, [wire.completed(first.id, "t", "1", Keep())])
+    assert await redis.zscore(queue.keys().marker, "0") == 0
+
+
+async def test_a_worker_is_told_when_to_look_again(make_queue: MakeQueue) -> None:
+    """When the first group opens, or a delayed job is due, whichever comes first; never at once."""
+    queue = make_queue(groups=GroupLimits(rate_limit=RateLimit(1, per=3600)))
+    await queue.add_many("build", [1, 2], group="a")
+    consumer = consumer_of(queue)
+    await fetch(consumer, "t")
+    assert 3_500_000 < (await consumer.step("t", 1, [])).rate_ttl_ms <= 3_600_000
+    await queue.add("build", 3, delay=1800)
+    assert 1_700_000 < (await consumer.step("t", 1, [])).rate_ttl_ms <= 1_800_001
+
+
+async def test_an_id_that_was_removed_and_added_to_another_group_waits_there(
+    queue: Queue, redis: Redis
+) -> None:
+    """BullMQ's remove leaves the id in the line of its old group, which must not start it."""
+    await queue.add("build", 1, group="old", job_id="again")
+    await redis.delete(queue.keys().job("again"))
+    await redis.zrem(queue.keys().waiting_children, "again")
+    await queue.groups.pause("new")
+    job = await queue.add("build", 1, group="new", job_id="again")
+    consumer = consumer_of(queue)
+    assert await fetch(consumer, "t") == []
+    await queue.groups.resume("new")
+    assert await fetch(consumer, "t") == [job.id]
+    assert (await queue.groups.counts("new")).active == 1
 
 
 async def test_a_job_that_takes_the_official_scripts_frees_its_place(

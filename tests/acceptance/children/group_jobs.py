@@ -1,4 +1,4 @@
-"""A queue of groups and locks whose every run is written down, in one list in the order in which it happened."""
+"""A queue of groups and locks whose every run is written down, in one list, in the order of its happening."""
 
 from __future__ import annotations
 
