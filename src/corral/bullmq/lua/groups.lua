@@ -27,7 +27,9 @@ local function open_groups(defaults)
   local paused_groups, own_limits = own .. "s:paused", own .. "s:limits"
   local parked = base .. "waiting-children"
   local ONE_AT_ONCE, BAND, MIDDLE = { 1, 0, 0, 0 }, 4294967296, 2147483648
-  local known_limits, admitted = {}, {}
+  local known_limits, known_paused, admitted = {}, {}, {} -- nothing else changes them during a call
+  local lined_up = {} -- groups that are in `all` and, unless paused, in the ring, for sure
+  local last_turn
   local g = {}
 
   local function place(group, what)
@@ -49,13 +51,16 @@ local function open_groups(defaults)
   end
 
   local function is_paused(group)
-    return call("SISMEMBER", paused_groups, group) == 1
+    if known_paused[group] == nil then
+      known_paused[group] = call("SISMEMBER", paused_groups, group) == 1
+    end
+    return known_paused[group]
   end
 
   -- Gives a group the last turn, unless it waits for one already.
   local function enrol(group)
-    local last = call("ZRANGE", ring, -1, -1, "WITHSCORES")[2]
-    call("ZADD", ring, "NX", (tonumber(last) or 0) + 1, group)
+    last_turn = (last_turn or tonumber(call("ZRANGE", ring, -1, -1, "WITHSCORES")[2]) or 0) + 1
+    call("ZADD", ring, "NX", last_turn, group)
   end
 
   local function window_of(group)
@@ -99,6 +104,7 @@ local function open_groups(defaults)
   local function forget_if_idle(group)
     if call("EXISTS", place(group, "jobs"), place(group, "active")) == 0 then
       call("SREM", all, group)
+      lined_up[group] = nil
     end
   end
 
@@ -142,9 +148,12 @@ local function open_groups(defaults)
     end
     call("ZADD", jobs, score, id)
     call("ZADD", parked, -now, id)
-    call("SADD", all, group)
-    if not is_paused(group) then
-      enrol(group)
+    if not lined_up[group] then
+      lined_up[group] = true
+      call("SADD", all, group)
+      if not is_paused(group) then
+        enrol(group)
+      end
     end
   end
 
@@ -188,6 +197,7 @@ local function open_groups(defaults)
       if not group then
         return
       end
+      lined_up[group] = nil
       local wait_ms = shut(group)
       if wait_ms > 0 then
         call("ZADD", limited, now + wait_ms, group)
