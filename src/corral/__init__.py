@@ -9,6 +9,7 @@ from corral.errors import (
     ChildFailed,
     CorralError,
     FlowConflict,
+    GroupFull,
     IdempotencyConflict,
     JobCancelled,
     JobExpired,
@@ -21,6 +22,7 @@ from corral.errors import (
 )
 from corral.family import ChildKey, OnFailure
 from corral.flow import Flow
+from corral.groups import GroupLimits
 from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
@@ -43,6 +45,8 @@ __all__ = [
     "Dedup",
     "Flow",
     "FlowConflict",
+    "GroupFull",
+    "GroupLimits",
     "IdempotencyConflict",
     "Job",
     "JobCancelled",

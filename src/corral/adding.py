@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
+from corral.bullmq.grouping import LOCK
 from corral.bullmq.keys import QueueKeys, check_job_id
 from corral.bullmq.producer import NewJobs
 from corral.dedup import Dedup
 from corral.errors import InvalidData, InvalidOptions, JobTooLarge
+from corral.groups import group_of
 from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
 
 if TYPE_CHECKING:
@@ -54,6 +56,10 @@ class ManyOptions(JobDefaults, total=False):
     at: datetime | None
     #: Lower runs first; default is the queue's.
     priority: Priority | int | None
+    #: Jobs of a group wait together; groups take turns, each within its limits. See corral.groups.
+    group: str | None
+    #: Two jobs with the same lock never run together.
+    lock: str | None
     #: Attempts and waits; default is the queue's.
     retry: Retry | None
     #: Seconds an attempt may take; default is the queue's.
@@ -114,8 +120,13 @@ class Templates:
         if not name:
             raise InvalidOptions("A job needs a name.")
         _check_text(name=name, job_id=options.get("job_id"), idempotency_key=options.get("idempotency_key"))
+        group = group_of(options.get("group"), options.get("lock"))
+        _check_text(group=group)
+        limits = self._queue.group_limits
         _check_names(options)
         dedup = options.get("dedup")
+        if dedup and group:
+            raise InvalidOptions("A job with `dedup` has no `group` or `lock`: BullMQ's scripts know none.")
         options = cast("AddOptions", {**self._queue.defaults, **_said(options)})
         job_id, once = options.get("job_id"), options.get("idempotency_key")
         if job_id is not None:
@@ -167,6 +178,8 @@ class Templates:
             once_key="" if once is None else self._keys.once(once),
             once_ms=IDEMPOTENCY_SECONDS * 1000,
             data=[],
+            group=group,
+            group_size=limits.max_size or 0 if limits and not group.startswith(LOCK) else 0,
         )
 
 

@@ -66,6 +66,10 @@ class JobTooLarge(InvalidInput):
     """The job's data is over the queue's size limit. Store it elsewhere and pass a reference."""
 
 
+class GroupFull(InvalidInput):
+    """As many jobs wait in the group as it may hold. Add again when some have run."""
+
+
 class UnknownQueue(InvalidInput):
     """No queue of this name is known here."""
 

@@ -47,7 +47,9 @@ from corral.errors import (
     UnknownJobName,
 )
 from corral.events import Event, EventHub, start_of
+from corral.groups import GroupLimits, Groups
 from corral.job import Job
+from corral.limits import Limits
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
 from corral.results import Outcome, Results
@@ -77,6 +79,7 @@ class Queue(Relations, Surroundings):
     priority: for jobs that do not bring one; None: none, which runs before every numbered one.
     rate_limit: starts in a window, over all workers together.
     concurrency: jobs that run at once in one worker process; of a queue with batches, batches (default 1).
+    groups: limits of each group that has none of its own.
     retention: how long finished jobs are kept.
     max_data_bytes: a job with more is refused.
     ttl: seconds, from when a job is due, within which it must have started; then it goes to the dead letters.
@@ -95,6 +98,7 @@ class Queue(Relations, Surroundings):
         priority: Priority | int | None = None,
         rate_limit: RateLimit | None = None,
         concurrency: int | None = None,
+        groups: GroupLimits | None = None,
         retention: Retention = Retention(),  # noqa: B008  # frozen
         max_data_bytes: int = MAX_DATA_BYTES,
         ttl: float | None = None,
@@ -109,6 +113,9 @@ class Queue(Relations, Surroundings):
         self.priority = int(priority or 0)
         self.rate_limit = rate_limit
         self.concurrency = concurrency
+        self.group_limits = groups
+        self.groups = Groups(self)
+        self.limits = Limits(self)
         self.retention = retention
         self.max_data_bytes = max_data_bytes
         self.ttl = ttl
@@ -159,7 +166,7 @@ class Queue(Relations, Surroundings):
 
         options: see AddOptions.
         Raises InvalidData, InvalidOptions, UnknownJobName, JobTooLarge, IdempotencyConflict,
-        RedisUnavailable.
+        GroupFull, RedisUnavailable.
         """
         raw = encode(data)
         if options:

@@ -74,6 +74,7 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.InvalidData: (422, "The job's data is not valid"),
     errors.InvalidOptions: (422, "A job option is not valid"),
     errors.JobTooLarge: (413, "The job is too large"),
+    errors.GroupFull: (429, "The group is full"),
     errors.UnknownQueue: (404, "Unknown queue"),
     errors.UnknownJobName: (422, "Unknown job name"),
     errors.IdempotencyConflict: (409, "The idempotency key was used for another request"),

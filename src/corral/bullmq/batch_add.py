@@ -33,7 +33,9 @@ async def add_groups(client: aioredis.Redis, keys: QueueKeys, groups: Sequence[N
             (*group[:2], options.setdefault(group.options, len(options) + 1), *group[3:]) for group in part
         ]
         answers = await ours("add")(client, script_keys, _pack((keys.base, 0, list(options), packed)))
-        added += [read_answer(answer, len(group.data)) for group, answer in zip(part, answers, strict=True)]
+        added += [
+            read_answer(answer, group, len(group.data)) for group, answer in zip(part, answers, strict=True)
+        ]
     return added
 
 

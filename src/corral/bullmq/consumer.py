@@ -14,6 +14,7 @@ import msgspec
 import redis
 import redis.asyncio as aioredis
 
+from corral.bullmq.grouping import heal
 from corral.bullmq.keys import QueueKeys, signal_key
 from corral.bullmq.scripts import official, ours
 from corral.policy import Keep, RateLimit
@@ -135,6 +136,7 @@ class Consumer:
         lock_seconds: float,
         rate_limit: RateLimit | None,
         feed: str = "",
+        group_limits: tuple[int, int, int, int] = (0, 0, 0, 0),
     ) -> None:
         """`feed` is unique among all that fetch from this queue; without it, every job is locked at once."""
         self.keys = keys
@@ -150,6 +152,7 @@ class Consumer:
         self._limit = (rate_limit.jobs, round(rate_limit.per * 1000)) if rate_limit else (0, 0)
         #: Monotonic time until which reports of jobs (progress, log rows) are dropped; see `context.py`.
         self.deaf_until = 0.0
+        self._group_limits = group_limits
         self._step = ours("step")
         self._step_keys = [
             keys.wait,
@@ -193,6 +196,7 @@ class Consumer:
                 *self._limit,
                 settled,
                 record,
+                self._group_limits,
             )
         )
         problems, jobs, rate_ttl, due, now, stopped = await self._step(
@@ -294,6 +298,10 @@ class Consumer:
             round(interval_seconds * 1000),
         )
         return [job_id.decode() for job_id in ids]
+
+    async def heal_groups(self, interval_seconds: float) -> None:
+        """Free places in groups whose jobs no longer run. One round trip; more if groups are many."""
+        await heal(self._client, self.keys, round(interval_seconds * 1000))
 
     async def recover(self, records: list[str]) -> list[str]:
         """Put back jobs fetched by calls whose answer was lost. One round trip."""

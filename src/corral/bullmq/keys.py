@@ -129,6 +129,30 @@ def split_job_key(prefix: str, key: str) -> tuple[str, str]:
     return base.rpartition(":")[2], job_id
 
 
+class GroupKeys:
+    """The keys of a queue's groups; what they hold says lua/groups.lua, which makes the same names."""
+
+    __slots__ = ("_own", "all", "healed", "limited", "limits", "paused", "ready")
+
+    def __init__(self, keys: QueueKeys) -> None:
+        own = self._own = f"corral:{keys.base}group"
+        self.all = own + "s:all"
+        self.healed = own + "s:healed"
+        self.limited = own + "s:limited"
+        self.limits = own + "s:limits"
+        self.paused = own + "s:paused"
+        self.ready = own + "s:ready"
+
+    def jobs(self, group: str) -> str:
+        return f"{self._own}:{group}:jobs"
+
+    def active(self, group: str) -> str:
+        return f"{self._own}:{group}:active"
+
+    def window(self, group: str) -> str:
+        return f"{self._own}:{group}:window"
+
+
 def signal_key(prefix: str, signal: str) -> str:
     """Where a signal and its waiter meet; signals are not bound to a queue."""
     return f"corral:{prefix}:signal:{signal}"

@@ -15,6 +15,7 @@ import redis.asyncio as aioredis
 
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import ours
+from corral.errors import GroupFull
 
 #: Jobs in one call. A call of this size holds the server for about 8 ms.
 MAX_BATCH_JOBS = 1_000
@@ -46,6 +47,13 @@ class NewJobs(NamedTuple):
     once_key: str
     once_ms: int
     data: list[str]
+    #: Name of the group (`lock:<key>` for a lock), "": none; and how many may wait in it, 0: any number.
+    group: str = ""
+    group_size: int = 0
+
+
+#: Where NewJobs has its data.
+DATA = NewJobs._fields.index("data")
 
 
 class Added(NamedTuple):
@@ -80,7 +88,10 @@ class _Group:
                 if not caller.done():
                     caller.set_result(str(number))
         elif not self.whole.done():
-            self.whole.set_result(read_answer(answer, len(self.data)))
+            try:
+                self.whole.set_result(read_answer(answer, self.jobs, len(self.data)))
+            except GroupFull as full:
+                self.whole.set_exception(full)
 
     def fail(self, reason: Exception) -> None:
         for caller in [self.whole] if self.whole is not None else self.callers:
@@ -177,8 +188,9 @@ class Producer:
             (
                 *group.jobs[:2],
                 options.setdefault(group.jobs.options, len(options) + 1),
-                *group.jobs[3:-1],
+                *group.jobs[3:DATA],
                 group.data,
+                *group.jobs[DATA + 1 :],
             )
             for group in batch
         ]
@@ -209,10 +221,15 @@ def _parts(data: list[str]) -> list[list[str]]:
     return parts
 
 
-def read_answer(answer: int | list[bytes], count: int) -> Added:
-    """One entry of what add.lua returns, for a group of `count` jobs."""
+def read_answer(answer: int | list[bytes], jobs: NewJobs, count: int) -> Added:
+    """One entry of what add.lua returns, for a group of `count` jobs. Raises GroupFull."""
     if isinstance(answer, int):
         return Added([str(answer + k) for k in range(count)])
+    if not answer[0]:
+        raise GroupFull(
+            f"Group {jobs.group!r} holds {answer[1].decode()} waiting jobs, its limit is reached. "
+            "Add again later."
+        )
     if len(answer) == 1:
         return Added([answer[0].decode()])
     return Added([answer[0].decode()], answer[1], answer[2].decode(errors="replace"))

@@ -34,19 +34,22 @@ async def find(
                 keys.waiting_children, keys.prioritized,
             ]  # fmt: skip
             pipe.evalsha(script.sha, len(state_keys), *state_keys, job_id)
+            pipe.zscore(keys.waiting_children, job_id)
         replies = await pipe.execute(raise_on_error=False)
         if not any(isinstance(reply, NoScriptError) for reply in replies):
             break
         await client.script_load(script.source)
-    return [_job_of(job_id, fields, state) for fields, state in zip(replies[::2], replies[1::2], strict=True)]
+    return [_job_of(job_id, *replies[i : i + 3]) for i in range(0, len(replies), 3)]
 
 
-def _job_of(job_id: str, fields: Any, state: Any) -> tuple[JobRecord, str] | None:
-    for reply in (fields, state):
+def _job_of(job_id: str, fields: Any, state: Any, parked: Any) -> tuple[JobRecord, str] | None:
+    for reply in (fields, state, parked):
         if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
             raise reply
     if not isinstance(fields, dict) or b"timestamp" not in fields or state == b"unknown":
         return None
+    if state == b"waiting-children" and isinstance(parked, float) and parked < 0:
+        state = b"waiting"  # in its group: see lua/groups.lua
     return decode_record(job_id, fields), state.decode()
 
 
@@ -59,11 +62,13 @@ async def counts(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[di
         pipe.llen(keys.active)
         for key in (keys.delayed, keys.prioritized, keys.completed, keys.failed, keys.waiting_children):
             pipe.zcard(key)
+        pipe.zcount(keys.waiting_children, "-inf", "(0")  # jobs that wait in a group
     replies = await pipe.execute()
     result = []
-    for start in range(0, len(replies), 8):
-        waiting, paused, *rest = replies[start : start + 8]
-        result.append(dict(zip(STATES, [waiting + paused, *rest], strict=True)))
+    for start in range(0, len(replies), 9):
+        waiting, paused, *rest, parents, parked = replies[start : start + 9]
+        states = [waiting + paused + parked, *rest, parents - parked]
+        result.append(dict(zip(STATES, states, strict=True)))
     return result
 
 

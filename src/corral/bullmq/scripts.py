@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
@@ -21,6 +22,8 @@ from redis.exceptions import NoScriptError
 from corral.errors import ConfigurationError
 
 Argument = str | bytes | int | float
+
+_INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
 
 
 class Script:
@@ -54,8 +57,16 @@ class Script:
 
 @cache
 def ours(name: str) -> Script:
-    """A script of Corral's own, by file name without its ending."""
-    return Script(name, resources.files("corral.bullmq").joinpath("lua", f"{name}.lua").read_text("utf-8"))
+    """A script of Corral's own, by file name without its ending.
+
+    A line `--@include other` stands for the text of other.lua: Redis's Lua has no modules, and what several
+    scripts share must run inside one call all the same.
+    """
+    return Script(name, _INCLUDE.sub(lambda line: _read(line[1]), _read(name)))
+
+
+def _read(name: str) -> str:
+    return resources.files("corral.bullmq").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
 @cache

@@ -29,6 +29,7 @@ async def sweep_for_ever(consumer: Consumer, interval_seconds: float) -> None:
             now_ms = round(time.time() * 1000)
             for job_id in await consumer.sweep_stalled(MAX_KILLS, interval_seconds, now_ms):
                 log.warning("job_rescued", queue=queue, job=job_id)
+            await consumer.heal_groups(interval_seconds)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("rescue_failed", queue=queue, error=type(error).__name__)
         await asyncio.sleep(interval_seconds)

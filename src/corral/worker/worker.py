@@ -25,6 +25,7 @@ from corral.bullmq import reader
 from corral.bullmq.connection import Address, blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.errors import ConfigurationError, RedisUnavailable
+from corral.groups import wire_limits
 from corral.queue import Queue, check_layout
 from corral.resources import declare_resource
 from corral.settings import Settings
@@ -240,6 +241,7 @@ class Worker:
             lock_seconds=settings.lock_seconds,
             rate_limit=queue.rate_limit,
             feed=name if may_defer else "",
+            group_limits=wire_limits(queue.group_limits),
         )
         feed = Feed(
             queue,

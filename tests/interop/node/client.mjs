@@ -62,6 +62,11 @@ serve(
     unschedule: (id) => queue.removeJobScheduler(id),
     setConcurrency: (limit) => queue.setGlobalConcurrency(limit),
     setRateLimit: (max, ms) => queue.setGlobalRateLimit(max, ms),
+    limits: async () => ({
+      concurrency: await queue.getGlobalConcurrency(), rate: await queue.getGlobalRateLimit(),
+    }),
+    remove: async (id) => (await find(id)).remove(),
+    removeOrphans: () => queue.removeOrphanedJobs(),
     pause: () => queue.pause(),
     resume: () => queue.resume(),
     isPaused: () => queue.isPaused(),

@@ -10,8 +10,10 @@
           base     key prefix of the queue, with its trailing colon
           now_ms   0: the server's clock
           options  list of JSON texts; groups point into it, since a batch mostly shares one
-          groups   list of [id, name, option, delay_ms, priority, lifo, timestamp_ms, once_key, once_ms, data]
+          groups   list of [id, name, option, delay_ms, priority, lifo, timestamp_ms, once_key, once_ms, data,
+                    group, group_size]
                    data is a list: the jobs of a group differ in nothing else.
+                   group "": none; group_size: as many jobs may wait in it (0: any number)
                    id "": the next numbers; timestamp 0: now; once_key "": no idempotency key.
                    A group with an id or a once_key has one job. A once_key whose job is there wins over
                    an id; a job that is there by its id is remembered under a new once_key only if it has
@@ -19,7 +21,7 @@
 
   Returns a list with an entry a group: the number of its first job (the others follow on), or
   [id, data, name] when the job was there already (by id or once_key), with the data and the name it was
-  added with, or [id].
+  added with, or [id]. ["", size]: the group is full, nothing was added.
 ]]
 local call = redis.call
 local wait, prioritized, delayed, active = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -39,6 +41,9 @@ if not max_events then
 end
 local stopped = attributes[2]
   or (attributes[3] and call("LLEN", active) >= tonumber(attributes[3]))
+
+--@include groups
+local grouping -- groups: made for the first job that has one
 
 -- Twelve bits below the millisecond keep the order of jobs that are due in the same one.
 local function delayed_score(due)
@@ -60,9 +65,20 @@ local function flush_run()
   end
 end
 
+-- groups: makes `grouping` where a job needs it, and tells whether so many more would be too many.
+local function is_full(group, default, count)
+  if not grouping then
+    grouping = open_groups()
+    call("HSET", meta, "corral:groups", "1")
+  end
+  local size = grouping.max_size(group, default)
+  return size > 0 and grouping.size(group) + count > size
+end
+
 local answer = {}
 for i, group in ipairs(groups) do
-  local custom_id, name, option, delay, priority, lifo, timestamp, once_key, once_ms, data = unpack(group)
+  local custom_id, name, option, delay, priority, lifo, timestamp, once_key, once_ms, data,
+    group_name, group_size = unpack(group)
   local known
   if once_key ~= "" then
     known = call("GET", once_key)
@@ -83,6 +99,8 @@ for i, group in ipairs(groups) do
         call("SET", once_key, custom_id, "PX", once_ms)
       end
       answer[i] = { custom_id, there[2] or "", there[1] or "" }
+    elseif group_name ~= "" and is_full(group_name, group_size, #data) then
+      answer[i] = { "", tostring(grouping.size(group_name)) }
     else
       -- As text once a group: Redis would format the numbers anew for each job.
       local time_text = string.format("%.0f", timestamp == 0 and now or timestamp)
@@ -95,6 +113,9 @@ for i, group in ipairs(groups) do
         end
         call("HSET", base .. id, "name", name, "data", job_data, "opts", opts,
           "timestamp", time_text, "delay", delay_text, "priority", priority_text)
+        if group_name ~= "" then
+          call("HSET", base .. id, "corral:group", group_name)
+        end
         call("XADD", events, "*", "event", "added", "jobId", id, "name", name)
         if delay > 0 then
           local due = (timestamp == 0 and now or timestamp) + delay
@@ -102,7 +123,9 @@ for i, group in ipairs(groups) do
           call("XADD", events, "*", "event", "delayed", "jobId", id, "delay", due)
           some_delayed = true
         else
-          if priority > 0 then
+          if group_name ~= "" then
+            grouping.park(group_name, id, priority, lifo)
+          elseif priority > 0 then
             local turn = call("INCR", priority_counter)
             call("ZADD", prioritized, priority * 4294967296 + turn % 4294967296, id)
           else

@@ -12,7 +12,8 @@
 
   KEYS  1 wait  2 active  3 prioritized  4 events  5 stalled  6 limiter  7 delayed  8 meta  9 pc
         10 marker  11 completed  12 failed
-  ARGV  1 msgpack [base, now_ms, token, lock_ms, worker, slots, limit_max, limit_ms, settled, record]
+  ARGV  1 msgpack [base, now_ms, token, lock_ms, worker, slots, limit_max, limit_ms, settled, record,
+                   group_limits]
           base       key prefix of the queue, with its trailing colon
           now_ms     0: the server's clock, so that a worker's wrong clock shifts nothing
           token      lock token of the jobs fetched by this call
@@ -30,6 +31,7 @@
              kind 3 retry now  [reason, stacktrace, lifo]
              kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
              kind 5 put back   []
+          group_limits  [concurrency, jobs, per_ms, max_size] of a group without its own; 0: none
           keep_count -1: all; keep_age -1: for ever; fields: flat list for HSET
 
   Returns [problems, fetched, rate_ttl_ms, next_due_ms, now_ms, state]
@@ -43,9 +45,8 @@ local limiter, delayed, meta, priority_counter = KEYS[6], KEYS[7], KEYS[8], KEYS
 local marker = KEYS[10]
 local TARGET = { KEYS[11], KEYS[12] }
 
-local base, now, token, lock_ms, worker, slots, limit_max, limit_ms, settled, record =
-  unpack(cmsgpack.unpack(ARGV[1]))
-
+local base, now, token, lock_ms, worker, slots, limit_max, limit_ms, settled, record,
+  group_limits = unpack(cmsgpack.unpack(ARGV[1]))
 
 if now == 0 then
   local time = call("TIME")
@@ -53,13 +54,17 @@ if now == 0 then
 end
 local now_text = string.format("%.0f", now)
 
-local attributes = call("HMGET", meta, "opts.maxLenEvents", "paused", "concurrency", "max", "duration")
+local attributes = call("HMGET", meta, "opts.maxLenEvents", "paused", "concurrency", "max", "duration",
+  "corral:groups")
 local max_events = attributes[1]
 if not max_events and #settled > 0 then
   max_events = 10000
   call("HSET", meta, "opts.maxLenEvents", max_events)
 end
 local paused, concurrency = attributes[2], tonumber(attributes[3])
+
+--@include groups
+local grouping = attributes[6] and open_groups(group_limits) -- groups: nil in a queue without them
 
 local function is_stopped()
   return paused or (concurrency and call("LLEN", active) >= concurrency) or false
@@ -73,7 +78,8 @@ end
 
 local function next_due()
   local first = call("ZRANGE", delayed, 0, 0, "WITHSCORES")[2]
-  return first and tonumber(first) / 4096
+  local due = first and tonumber(first) / 4096
+  return grouping and grouping.earlier(due) or due -- groups
 end
 
 local function push_by_priority(priority, id)
@@ -100,7 +106,8 @@ local function promote_due()
   for _, id in ipairs(due) do
     local job = base .. id
     local priority = tonumber(call("HGET", job, "priority")) or 0
-    if priority == 0 then
+    if grouping and grouping.parks(id, priority) then -- groups: it waits there
+    elseif priority == 0 then
       call("LPUSH", wait, id)
     else
       push_by_priority(priority, id)
@@ -224,6 +231,7 @@ end
 local owned = {}
 local owned_ids = {}
 local some_delayed, promoted = false, false
+local some_wait = false -- groups: for a place that was freed here
 
 local function own(i, fields)
   owned[i] = fields
@@ -251,6 +259,9 @@ local function look_at_locked(places)
     else
       local kind = settled[i][3]
       local fields = look(id, kind, has_children, kind == 2 and settled[i][9])
+      if grouping and fields ~= PLAIN and grouping.leave(id) then -- groups
+        some_wait = true
+      end
       if fields then
         own(i, fields)
         unlocked[#unlocked + 1] = lock_keys[k]
@@ -385,7 +396,8 @@ for i = 1, #settled do
       call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1, "failedReason", entry[4], "stacktrace", entry[5])
       local priority = tonumber(fields[5]) or 0
       local stopped = is_stopped()
-      if priority == 0 then
+      if grouping and grouping.parks(id, priority, entry[6]) then -- groups
+      elseif priority == 0 then
         call(entry[6] and "RPUSH" or "LPUSH", wait, id)
       else
         push_by_priority(priority, id)
@@ -422,7 +434,8 @@ for i = 1, #settled do
       else
         local priority = tonumber(fields[5]) or 0
         local stopped = is_stopped()
-        if priority > 0 then
+        if grouping and grouping.parks(id, priority, true) then -- groups
+        elseif priority > 0 then
           call("ZADD", prioritized, priority * 4294967296, id)
         else
           call("RPUSH", wait, id)
@@ -464,6 +477,9 @@ local function start(id)
     if not values[1] then
       return -- removed while it waited; nothing is written for it
     end
+    if grouping and not grouping.admits(id) then -- groups: parked there until it has room
+      return
+    end
   end
   if max_jobs and not values[8] then
     if call("INCR", limiter) == 1 and window then
@@ -497,6 +513,9 @@ local function take(count)
     end
     if #best < 2 * missing then
       call("DEL", priority_counter)
+      if grouping then -- groups: after what has none
+        grouping.take(ids, missing - #best / 2)
+      end
     end
   end
   return ids, popped and #popped > 0
@@ -552,7 +571,7 @@ if slots > 0 then
   end
   if #fetched > 0 then
     -- For the next worker; BullMQ writes it even when nothing is left, and wakes one for nothing.
-    if call("LLEN", wait) > 0 or call("ZCARD", prioritized) > 0 then
+    if call("LLEN", wait) > 0 or call("ZCARD", prioritized) > 0 or grouping and grouping.is_ready() then
       call("ZADD", marker, "0", "0")
     end
     if record ~= "" then
@@ -564,12 +583,21 @@ if slots > 0 then
     end
   end
 end
+-- A place was freed and not taken here: another worker may sleep that could take it.
+if #fetched == 0 and #settled > 0 and (concurrency or some_wait) and not is_stopped()
+    and (some_wait or call("EXISTS", wait, prioritized) > 0 or grouping and grouping.is_ready()) then
+  call("ZADD", marker, 0, "0")
+end
 
 local due, stopped = 0, is_stopped()
 if #fetched == 0 then
   due = next_due() or 0
   local looked = slots == 0 or (rate_ttl == 0 and not stopped and due == 0)
-  if some_finished and looked
+  if grouping and slots > 0 and rate_ttl == 0 and not stopped then -- groups: their rate ends a fetch too
+    local _, opens = grouping.earlier()
+    rate_ttl = opens and math.max(1, math.ceil(due - now)) or 0
+  end
+  if some_finished and looked and not (grouping and grouping.some_wait())
       and call("LLEN", wait) == 0 and call("LLEN", active) == 0 and call("ZCARD", prioritized) == 0 then
     call("XADD", events, "*", "event", "drained")
   end
