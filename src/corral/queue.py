@@ -20,6 +20,7 @@ from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, chec
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, forget_closed_loops, shared_client
+from corral.bullmq.failures import as_corral_error
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.producer import Added, NewJobs, Producer
 from corral.bullmq.signals import send_signal
@@ -223,7 +224,7 @@ class Queue:
     # Connecting
 
     def address(self) -> Address:
-        return Address.resolve(self._redis_url)
+        return Address.resolve(self._redis_url, prefix=self.keys().prefix)
 
     def keys(self) -> QueueKeys:
         if self._keys is None:
@@ -248,16 +249,14 @@ class Queue:
 
     @contextlib.contextmanager
     def redis_errors(self) -> Iterator[None]:
-        """Turns what redis-py raises into RedisUnavailable."""
+        """Turns what redis-py raises into RedisUnavailable (RedisFull, RedisRefused)."""
         try:
             yield
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> RedisUnavailable:
-        return RedisUnavailable(
-            f"Redis did not answer for queue {self.name!r} ({type(error).__name__}). Try again."
-        )
+        return as_corral_error(error, f"queue {self.name!r}")
 
     async def close(self) -> None:
         """Stop waiting for results. The connection pool stays: other queues of the process share it."""

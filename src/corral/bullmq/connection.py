@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import redis
@@ -26,8 +24,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry as SyncRetry
 
-from corral.errors import ConfigurationError
-from corral.settings import Settings
+from corral.bullmq.addresses import Address
+from corral.bullmq.following import Following, FollowingClient, FollowingThreadTcp, FollowingThreadTls
+from corral.bullmq.locating import locator_of
+
+__all__ = [
+    "Address", "blocking_client", "close_shared_clients", "forget_closed_loops", "pooled_client",
+    "shared_client", "thread_client",
+]  # fmt: skip
 
 #: Connections of the shared pool; far above what a process uses, low enough to spare the server.
 POOL_LIMIT = 32
@@ -35,29 +39,6 @@ POOL_LIMIT = 32
 #: A command that takes longer counts as a lost connection. Scripts run for single milliseconds.
 COMMAND_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where Redis is, and as whom to enter. The password never appears in the repr."""
-
-    url: str
-    password: str | None
-
-    @classmethod
-    def resolve(cls, url: str | None = None, settings: Settings | None = None) -> Address:
-        """The given URL, or the environment's REDIS_URL. A password in the URL wins over REDIS_PASSWORD."""
-        settings = settings or Settings.load()
-        url = url or settings.redis_url
-        parts = urlsplit(url)
-        if parts.scheme not in _CONNECTIONS:
-            raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://.")
-        password = None if parts.password else settings.redis_password.get_secret_value() or None
-        return cls(url, password)
-
-    def __repr__(self) -> str:
-        parts = urlsplit(self.url)
-        return f"Address({parts.scheme}://{parts.hostname or ''}:{parts.port or ''}{parts.path})"
 
 
 class _Writes(AbstractConnection):
@@ -93,55 +74,84 @@ class _Unix(_Writes, aioredis.UnixDomainSocketConnection):
     pass
 
 
-_CONNECTIONS = {"redis": _Tcp, "rediss": _Tls, "unix": _Unix}
+class _FollowingTcp(Following, _Tcp):
+    pass
+
+
+class _FollowingTls(Following, _Tls):
+    pass
+
+
+_FIXED = frozenset(
+    ("socket_timeout", "socket_connect_timeout", "protocol", "retry_on_timeout", "max_connections", "timeout")
+)
 
 
 def _options(address: Address, client_name: str | None) -> dict[str, Any]:
-    return {
+    targets = address.targets
+    ours = {
         "password": address.password,
         "client_name": client_name,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "socket_keepalive": None if address.url.startswith("unix") else True,  # a socket file has none
+        "socket_keepalive": None if "path" in targets.options else True,  # a socket file has none
+        "locator": None if targets.kind == "single" else locator_of(address),
         "protocol": 2,  # RESP3 turns sorted set replies into other shapes and gains nothing here
         "driver_info": redis.DriverInfo(name="corral"),
     }
+    # The URL wins, but for what the callers of these clients rely on.
+    return _without_none(ours) | {n: v for n, v in targets.options.items() if n not in _FIXED}
+
+
+def _connection_class(address: Address) -> type[Any]:
+    targets = address.targets
+    if targets.kind != "single":
+        return _FollowingTls if targets.tls else _FollowingTcp
+    return _Tls if targets.tls else _Unix if "path" in targets.options else _Tcp
 
 
 def pooled_client(address: Address) -> aioredis.Redis:
     """A client of its own pool, for everything that answers at once."""
-    pool = aioredis.BlockingConnectionPool.from_url(
-        address.url,
-        connection_class=_CONNECTIONS[urlsplit(address.url).scheme],
+    pool = aioredis.BlockingConnectionPool(
+        connection_class=_connection_class(address),
         max_connections=POOL_LIMIT,
         timeout=COMMAND_TIMEOUT_SECONDS,
         socket_timeout=COMMAND_TIMEOUT_SECONDS,
         retry=AsyncRetry(NoBackoff(), 0),
-        **_without_none(_options(address, None)),
+        **_options(address, None),
     )
-    client: aioredis.Redis = aioredis.Redis.from_pool(pool)  # it owns the pool: closing one closes both
+    kind = aioredis.Redis if address.targets.kind == "single" else FollowingClient
+    client: aioredis.Redis = kind.from_pool(pool)  # it owns the pool: closing one closes both
     return client
 
 
 def blocking_client(address: Address, client_name: str) -> aioredis.Redis:
     """A client with a single connection that may wait for as long as its caller lets it."""
-    client: aioredis.Redis = aioredis.Redis.from_url(
-        address.url,
+    pool = aioredis.ConnectionPool(
+        connection_class=_connection_class(address),
         max_connections=1,
         socket_timeout=None,
         retry=AsyncRetry(NoBackoff(), 0),
-        **_without_none(_options(address, client_name)),
+        **_options(address, client_name),
     )
+    client: aioredis.Redis = aioredis.Redis.from_pool(pool)
     return client
 
 
 def thread_client(address: Address) -> redis.Redis:
     """A client for a thread that is not an event loop."""
-    client: redis.Redis = redis.Redis.from_url(
-        address.url,
+    targets = address.targets
+    kind: Any = redis.SSLConnection if targets.tls else redis.Connection
+    if targets.kind != "single":
+        kind = FollowingThreadTls if targets.tls else FollowingThreadTcp
+    elif "path" in targets.options:
+        kind = redis.UnixDomainSocketConnection
+    pool = redis.ConnectionPool(
+        connection_class=kind,
         socket_timeout=COMMAND_TIMEOUT_SECONDS,
         retry=SyncRetry(NoBackoff(), 0),
-        **_without_none(_options(address, None)),
+        **_options(address, None),
     )
+    client: redis.Redis = redis.Redis.from_pool(pool)
     return client
 
 

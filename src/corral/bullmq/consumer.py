@@ -25,6 +25,9 @@ JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN = -1, -2, -3, 1, -6
 #: How long a signal's waiting side is remembered past its time-out.
 SIGNAL_MARGIN_MS = 3_600_000
 
+#: A server that ends a blocking read so late hangs, or is not the master any more.
+LATE_SECONDS = 2.0
+
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -197,7 +200,7 @@ class Consumer:
         Returns 0 for "there is work", the time in epoch ms at which a delayed job is due, or None.
         """
         # The client itself never gives up (see connection.py), so a half-open socket must be noticed here.
-        async with asyncio.timeout(timeout_seconds + 5):
+        async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
             popped = await self._blocking.bzpopmin(self.keys.marker, timeout_seconds)
         return None if popped is None else int(popped[2])
 
