@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,8 +26,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry as SyncRetry
 
 from corral.bullmq.addresses import Address
+from corral.bullmq.cluster import ClusterLocator
 from corral.bullmq.following import Following, FollowingClient, FollowingThreadTcp, FollowingThreadTls
-from corral.bullmq.locating import locator_of
+from corral.bullmq.locating import Locator
+from corral.bullmq.sentinel import SentinelLocator
 
 __all__ = [
     "Address", "blocking_client", "close_shared_clients", "forget_closed_loops", "pooled_client",
@@ -94,12 +97,23 @@ def _options(address: Address, client_name: str | None) -> dict[str, Any]:
         "client_name": client_name,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "socket_keepalive": None if "path" in targets.options else True,  # a socket file has none
-        "locator": None if targets.kind == "single" else locator_of(address),
+        "locator": locator_of(address),
         "protocol": 2,  # RESP3 turns sorted set replies into other shapes and gains nothing here
         "driver_info": redis.DriverInfo(name="corral"),
     }
     # The URL wins, but for what the callers of these clients rely on.
     return _without_none(ours) | {n: v for n, v in targets.options.items() if n not in _FIXED}
+
+
+@cache
+def locator_of(address: Address) -> Locator | None:
+    """The process's locator for an address of Sentinels or of a cluster, for all loops and threads."""
+    match address.targets.kind:
+        case "sentinel":
+            return SentinelLocator(address.targets)
+        case "cluster":
+            return ClusterLocator(address)
+    return None
 
 
 def _connection_class(address: Address) -> type[Any]:

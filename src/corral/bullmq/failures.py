@@ -29,13 +29,15 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from corral.errors import RedisFull, RedisRefused, RedisUnavailable
 
 #: The key space has another owner than the node that was asked, and nothing was executed.
-ELSEWHERE = frozenset(("MOVED", "ASK", "TRYAGAIN", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED"))
+ELSEWHERE = frozenset(
+    ("MOVED", "ASK", "TRYAGAIN", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "NOREPLICAS")
+)
 
 #: The user may not do it. A worker that starts says so and ends; one that runs waits for the operator.
 REFUSED = frozenset(("NOPERM", "NOAUTH", "WRONGPASS"))
 
 #: Answers after which the same call is worth sending again.
-OUTAGES = ELSEWHERE | REFUSED | {"OOM", "LOADING", "BUSY", "MISCONF", "NOREPLICAS"}
+OUTAGES = ELSEWHERE | REFUSED | {"OOM", "LOADING", "BUSY", "MISCONF"}
 
 # redis-py drops the code from the text of the errors that it knows.
 _CODES: tuple[tuple[type[RedisError], str], ...] = (

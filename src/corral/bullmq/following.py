@@ -13,6 +13,7 @@ it has moved, the queue stands still as if Redis were away.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import redis
@@ -58,6 +59,7 @@ class Following(AbstractConnection):
 
     async def connect(self) -> None:
         # Pools call it before each use, also of a connection that is open.
+        self._locator.used()
         if self.is_connected and (self.host, self.port) != self._locator.node:
             await self.disconnect(nowait=True)
         parent: Any = super()  # redis-py's connections are half typed
@@ -78,8 +80,10 @@ class Following(AbstractConnection):
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         node = (self.host, self.port)
-        parent: Any = super()
         try:
+            if self.socket_timeout is None:
+                return await self._read_while_it_lasts(*args, **options)
+            parent: Any = super()
             return await parent.read_response(*args, **options)
         except ResponseError as error:
             changed = judge(error, self._locator, node)
@@ -90,6 +94,30 @@ class Following(AbstractConnection):
         except (RedisConnectionError, RedisTimeoutError, asyncio.CancelledError):
             self._locator.doubt(node)  # a call that was given up may have hung
             raise
+
+    async def _read_while_it_lasts(self, *args: Any, **options: Any) -> Any:
+        """A read without a time-out, given up when the node is not the one any more."""
+        parent: Any = super()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as limit:
+
+                def leave() -> None:
+                    with contextlib.suppress(RuntimeError):  # the read has just ended
+                        limit.reschedule(loop.time())
+
+                def tell() -> None:  # in the thread that found out
+                    with contextlib.suppress(RuntimeError):  # the loop is closed
+                        loop.call_soon_threadsafe(leave)
+
+                self._locator.on_change.add(tell)
+                try:
+                    return await parent.read_response(*args, **options)
+                finally:
+                    self._locator.on_change.discard(tell)
+        except TimeoutError as error:
+            await self.disconnect(nowait=True)
+            raise NodeChanged(f"{self.host}:{self.port} does not own the keys any more.") from error
 
 
 class _FollowingThread(redis.connection.AbstractConnection):
@@ -103,6 +131,7 @@ class _FollowingThread(redis.connection.AbstractConnection):
         super().__init__(**options)
 
     def connect(self) -> None:
+        self._locator.used()
         parent: Any = super()
         if self.is_connected and (self.host, self.port) != self._locator.node:
             parent.disconnect()
