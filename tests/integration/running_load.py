@@ -77,6 +77,9 @@ class Load:
     def done_since_failover(self) -> int:
         return sum(1 for number in self.done if number >= self._first_after)
 
+    def answered(self) -> set[int]:
+        return set(self._answered)
+
     def missing(self) -> list[int]:
         after = {number for number in self._answered if number >= self._first_after}
         return sorted((self.sure | after) - self.done)
