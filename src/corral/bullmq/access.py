@@ -26,7 +26,7 @@ DIRECT = (
 SCRIPTED = (
     "del", "exists", "get", "hdel", "hexists", "hget", "hgetall", "hincrby", "hlen", "hmget", "hmset", "hset",
     "incr", "incrby", "lindex", "llen", "lpop", "lpos", "lpush", "lrange", "lrem", "lset", "ltrim", "mget",
-    "pexpire", "pexpireat", "pttl", "rename", "rpop", "rpoplpush", "rpush", "sadd", "scard", "set",
+    "pexpire", "pexpireat", "persist", "pttl", "rename", "rpop", "rpoplpush", "rpush", "sadd", "scard", "set",
     "sismember", "smembers", "srem", "time", "type", "unlink", "xadd", "xdel", "xlen", "xrange", "xtrim",
     "zadd", "zcard", "zcount", "zlexcount", "zpopmin", "zrange", "zrangebylex", "zrangebyscore", "zrem",
     "zremrangebyrank", "zremrangebyscore", "zrevrange", "zrevrangebyscore", "zscore",

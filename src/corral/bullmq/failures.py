@@ -64,6 +64,8 @@ def code(error: BaseException) -> str:
     for kind, name in _CODES:
         if isinstance(error, kind):
             return name
+    if isinstance(error, RedisConnectionError) and isinstance(error.__cause__, ResponseError):
+        return code(error.__cause__)  # a connection that was given up because of an answer
     if isinstance(error, ResponseError):
         text = str(error)
         found = [name for name in _WRAPPED.findall(text) if name in OUTAGES]

@@ -11,7 +11,7 @@ local WITH = {
   hincrby = { "f", 1 }, hlen = {}, hmget = { "f" }, hmset = { "f", 1 }, hset = { "f", 1 }, incr = {},
   incrby = { 1 }, lindex = { 0 }, llen = {}, lpop = {}, lpos = { "v" }, lpush = { "v" }, lrange = { 0, 0 },
   lrem = { 0, "v" }, lset = { 0, "v" }, ltrim = { 0, 0 }, mget = {}, pexpire = { 1000 },
-  pexpireat = { 4102444800000 }, pttl = {}, rename = { KEYS[1] }, rpop = {}, rpoplpush = { KEYS[1] },
+  pexpireat = { 4102444800000 }, persist = {}, pttl = {}, rename = { KEYS[1] }, rpop = {}, rpoplpush = { KEYS[1] },
   rpush = { "v" }, sadd = { "v" }, scard = {}, set = { "v" }, sismember = { "v" }, smembers = {},
   srem = { "v" }, type = {}, unlink = {}, xadd = { "*", "f", "v" }, xdel = { "1-1" }, xlen = {},
   xrange = { "-", "+" }, xtrim = { "MAXLEN", 1 }, zadd = { 1, "v" }, zcard = {}, zcount = { 0, 1 },
