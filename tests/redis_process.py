@@ -49,12 +49,22 @@ class RedisProcess:
         )
         self._program = [binary or server_binary(), *([configuration] if configuration else [])]
         self._sentinel = sentinel
+        #: More of them for the next start.
+        self.options: tuple[str, ...] = ()
         self._options = options or ("--appendonly", "no")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, within: float = 10) -> None:
         """Start it and wait until it answers."""
-        command = [*self._program, "--port", str(self.port), "--bind", "127.0.0.1", *self._options]
+        command = [
+            *self._program,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            *self._options,
+            *self.options,
+        ]
         command += ["--sentinel"] if self._sentinel else ["--save", ""]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + within

@@ -61,7 +61,7 @@ def _declare(queue: Queue) -> list[str]:
     return order
 
 
-async def walk_through(redis_url: str, prefix: str) -> None:
+async def walk_through(redis_url: str, prefix: str, bulk_jobs: int = 1_500) -> None:
     """Adds of every kind, a worker, retries, a stalled job, a durable wait, results and counts.
 
     The environment must have short CORRAL_LOCK_SECONDS and CORRAL_STALLED_SECONDS.
@@ -82,7 +82,7 @@ async def walk_through(redis_url: str, prefix: str) -> None:
     once = await queue.add("echo", "once", idempotency_key="walk")
     assert (await queue.add("echo", "once", idempotency_key="walk")).id == once.id
     assert (await queue.counts())["prioritized"] == 2
-    bulk = await queue.add_many("echo", [f"bulk-{number}" for number in range(1_500)])
+    bulk = await queue.add_many("echo", [f"bulk-{number}" for number in range(bulk_jobs)])
     late = await queue.add("echo", "late", delay=0.3)
     retried = await queue.add("fails", 2)
     doomed = await queue.add("fails", 9)
@@ -97,7 +97,7 @@ async def walk_through(redis_url: str, prefix: str) -> None:
             (low, "low"),
             (high, "high"),
             (late, "late"),
-            (bulk[-1], "bulk-1499"),
+            (bulk[-1], f"bulk-{bulk_jobs - 1}"),
         ):
             assert await job.result(timeout=40) == value
         assert await stalled.result(timeout=40) == "stalled"
@@ -112,15 +112,23 @@ async def walk_through(redis_url: str, prefix: str) -> None:
         assert await queue.signal(f"walk:{waiting.id}", {"clear": True}) is True
         assert await waiting.result(timeout=40) == {"clear": True}
 
-    await _check(queue, order, plain)
+    await _check(queue, order, plain, bulk_jobs)
     await running.stop()
     await queue.close()
 
 
-async def _check(queue: Queue, order: list[str], plain: Job) -> None:
+async def _check(queue: Queue, order: list[str], plain: Job, bulk_jobs: int) -> None:
     assert order.index("plain") < order.index("high") < order.index("low")
     assert sorted(order) == sorted(
-        ["stalled", "low", "high", "plain", "once", "late", *(f"bulk-{number}" for number in range(1_500))]
+        [
+            "stalled",
+            "low",
+            "high",
+            "plain",
+            "once",
+            "late",
+            *(f"bulk-{number}" for number in range(bulk_jobs)),
+        ]
     )
     assert await queue.logs(plain.id) == ["saw plain"]
     counts = await queue.counts()

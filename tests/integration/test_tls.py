@@ -42,13 +42,13 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 async def test_a_walk_with_the_authority_in_a_file(papers: Certificates, farm: Farm) -> None:
     port = free_port()
     farm.start(*papers.options(port))
-    await walk_through(f"rediss://localhost:{port}?{papers.query()}", "bull")
+    await walk_through(f"rediss://localhost:{port}?{papers.query()}", "bull", 50)
 
 
 async def test_a_server_that_asks_for_the_clients_certificate(papers: Certificates, farm: Farm) -> None:
     port = free_port()
     farm.start(*papers.options(port, clients=True))
-    await walk_through(f"rediss://localhost:{port}?{papers.query(client=True)}", "bull")
+    await walk_through(f"rediss://localhost:{port}?{papers.query(client=True)}", "bull", 50)
     without = Queue("orders", redis_url=f"rediss://localhost:{port}?{papers.query()}", prefix="bull")
     with pytest.raises(RedisUnavailable):
         await without.add("build", 1)
@@ -75,7 +75,7 @@ async def test_a_cluster(papers: Certificates, farm: Farm) -> None:
     node = farm.start(*papers.options(port), *options)
     node.client.execute_command("CLUSTER ADDSLOTS", *range(16384))
     await eventually(lambda: "cluster_state:ok" in _state(node))
-    await walk_through(f"rediss+cluster://localhost:{port}?{papers.query()}", "{bull}")
+    await walk_through(f"rediss+cluster://localhost:{port}?{papers.query()}", "{bull}", 50)
 
 
 def _state(node: RedisProcess) -> str:
@@ -89,4 +89,4 @@ async def test_a_sentinel(papers: Certificates, farm: Farm) -> None:
     file = farm.folder / "sentinel.conf"
     file.write_text(f"tls-replication yes\nsentinel monitor mymaster 127.0.0.1 {master} 1\n")
     farm.start(*papers.options(sentinel), configuration=str(file), sentinel=True)
-    await walk_through(f"rediss+sentinel://localhost:{sentinel}/mymaster?{papers.query()}", "bull")
+    await walk_through(f"rediss+sentinel://localhost:{sentinel}/mymaster?{papers.query()}", "bull", 50)

@@ -20,7 +20,7 @@ from corral.policy import Keep, RateLimit
 COMPLETED, FAILED, RETRY, DELAY, PUT_BACK = 1, 2, 3, 4, 5
 
 #: Answers of step.lua for a job it did not settle.
-JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN = -1, -2, -3, 1, -6
+JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN, NOT_WRITTEN = -1, -2, -3, 1, -6, -100
 
 #: How long a signal's waiting side is remembered past its time-out.
 SIGNAL_MARGIN_MS = 3_600_000

@@ -23,7 +23,8 @@
           keep_count -1: all; keep_age -1: for ever; fields: flat list for HSET
 
   Returns [problems, fetched, rate_ttl_ms, next_due_ms, now_ms, state]
-    problems  flat list id, code: -1 job gone, -2 lock gone, -3 not active, -6 lock of another, 1 not plain
+    problems  flat list id, code: -1 job gone, -2 lock gone, -3 not active, -6 lock of another, 1 not plain,
+              -100 an error while it was written: back in active with no lock, for the sweep to find
     fetched   list of [id, values of FIELDS], or only the first four of them for a job that never ran
     state     0 open, 1 paused or at global concurrency
 ]]
@@ -190,10 +191,11 @@ local PLAIN = { false, false, false, false } -- name, parentKey, deid, atm; the 
 -- for the official script that will settle it.
 local function look(id, kind, has_children)
   local job = base .. id
-  if kind <= 2 and not has_children and call("HLEN", job) == STARTED_FIELDS then
+  -- pcall: what is no hash any more must not stop the batch.
+  if kind <= 2 and not has_children and redis.pcall("HLEN", job) == STARTED_FIELDS then
     return PLAIN
   end
-  local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority")
+  local fields = redis.pcall("HMGET", job, "name", "parentKey", "deid", "atm", "priority")
   if not fields[1] then
     problem(id, -1)
     return nil
@@ -244,10 +246,13 @@ if #settled > 0 then
   call("XTRIM", events, "MAXLEN", "~", max_events)
 end
 
-for i = 1, #settled do
-  local fields = owned[i]
+local at = 0
+local function settle_rest()
+while at < #settled do
+  at = at + 1
+  local fields = owned[at]
   if fields then
-    local entry = settled[i]
+    local entry = settled[at]
     local id, kind = entry[1], entry[3]
     local job = base .. id
     if kind == 3 and not promoted then
@@ -324,6 +329,14 @@ for i = 1, #settled do
     end
   end
 end
+end
+-- An error in one entry must not leave the others between two states; so one guard for all of them.
+while not pcall(settle_rest) do
+  local id = settled[at][1]
+  call("LREM", active, 0, id)
+  call("LPUSH", active, id)
+  problem(id, -100)
+end
 flush_finished()
 if some_delayed then
   call("ZADD", marker, next_due(), "1")
@@ -346,7 +359,11 @@ local window = limit_ms > 0 and limit_ms or tonumber(attributes[5])
 local function start(id)
   local job = base .. id
   local values
-  if call("HLEN", job) == ADDED_FIELDS then
+  local length = redis.pcall("HLEN", job)
+  if type(length) == "table" then
+    return -- no hash, so no job; an error here would lose all that were popped with it
+  end
+  if length == ADDED_FIELDS then
     values = call("HMGET", job, unpack(FIRST_FIELDS))
   else
     values = call("HMGET", job, unpack(FIELDS))
