@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from corral.adding import AddOptions, ManyOptions, Templates, check_bounds, check_data
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
-from corral.bullmq.connection import Address, forget_closed_loops, shared_client
+from corral.bullmq.connection import Address, forget_closed_loops, shared_client, stream_client
 from corral.bullmq.failures import as_corral_error
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.producer import Added, NewJobs, Producer
@@ -285,7 +285,7 @@ class _Bound:
         self.loop = loop
         self.client = client
         self.producer = Producer(client, keys)
-        self.results = Results(client, keys)
+        self.results = Results(client, stream_client(queue.address()), keys)
         self.templates = Templates(queue, keys)
         self.layout_checked = False
 

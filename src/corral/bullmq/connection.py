@@ -2,7 +2,9 @@
 
 Budget of a worker process: 1 blocking connection for each queue (it waits for work and carries the
 name that BullMQ's getWorkers() looks for), 1 for the thread that keeps locks, and a shared pool that grows
-to what runs at once (2 calls in flight for each busy queue, plus progress and logs), at most POOL_LIMIT.
+to what runs at once (2 calls in flight for each busy queue, plus progress and logs), at most POOL_LIMIT. Who
+waits for results of a queue's jobs has 1 more for each such queue. Behind Sentinel the process has 1 to each
+Sentinel.
 
 No command is repeated by the client: a repeated `add` would add twice. Whoever calls knows what may be
 repeated. Blocking connections have no socket time-out (redis-py 8 sets 5 s, which breaks a longer
@@ -12,7 +14,7 @@ BZPOPMIN); their caller watches the clock instead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,11 +35,12 @@ from corral.bullmq.sentinel import SentinelLocator
 
 __all__ = [
     "Address", "blocking_client", "close_shared_clients", "forget_closed_loops", "pooled_client",
-    "shared_client", "thread_client",
+    "shared_client", "stream_client", "thread_client",
 ]  # fmt: skip
 
-#: Connections of the shared pool; far above what a process uses, low enough to spare the server.
-POOL_LIMIT = 32
+#: Connections of the shared pool. Redis runs one command at a time, so more in flight gain nothing; who finds
+#: none free waits its turn.
+POOL_LIMIT = 16
 
 #: A command that takes longer counts as a lost connection. Scripts run for single milliseconds.
 COMMAND_TIMEOUT_SECONDS = 5.0
@@ -125,12 +128,22 @@ def _connection_class(address: Address) -> type[Any]:
 
 def pooled_client(address: Address) -> aioredis.Redis:
     """A client of its own pool, for everything that answers at once."""
-    pool = aioredis.BlockingConnectionPool(
+    limits = {"max_connections": POOL_LIMIT, "timeout": COMMAND_TIMEOUT_SECONDS}
+    return _client(address, aioredis.BlockingConnectionPool, limits)
+
+
+def _unbounded_client(address: Address) -> aioredis.Redis:
+    return _client(address, aioredis.ConnectionPool, {})
+
+
+def _client(
+    address: Address, pool_class: type[aioredis.ConnectionPool], limits: dict[str, Any]
+) -> aioredis.Redis:
+    pool = pool_class(
         connection_class=_connection_class(address),
-        max_connections=POOL_LIMIT,
-        timeout=COMMAND_TIMEOUT_SECONDS,
         socket_timeout=COMMAND_TIMEOUT_SECONDS,
         retry=AsyncRetry(NoBackoff(), 0),
+        **limits,
         **_options(address, None),
     )
     kind = aioredis.Redis if address.targets.kind == "single" else FollowingClient
@@ -174,18 +187,35 @@ def _without_none(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Address, aioredis.Redis]] = WeakKeyDictionary()
+_Clients = dict[tuple[Address, Callable[[Address], aioredis.Redis]], aioredis.Redis]
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
 
 
 def shared_client(address: Address) -> aioredis.Redis:
-    """The running loop's client for this server: all queues of a process share one pool."""
+    """The running loop's client for this server: all queues of a process share one pool.
+
+    For calls that answer at once. One that blocks would keep a connection from them: see `stream_client`.
+    """
+    return _of_loop(address, pooled_client)
+
+
+def stream_client(address: Address) -> aioredis.Redis:
+    """The running loop's client for reads that block, each for less than COMMAND_TIMEOUT_SECONDS.
+
+    It opens as many connections as there are such reads at once.
+    """
+    return _of_loop(address, _unbounded_client)
+
+
+def _of_loop(address: Address, make: Callable[[Address], aioredis.Redis]) -> aioredis.Redis:
     loop = asyncio.get_running_loop()
     if loop not in _shared:
         forget_closed_loops(_shared)
     clients = _shared.setdefault(loop, {})
-    if address not in clients:
-        clients[address] = pooled_client(address)
-    return clients[address]
+    key = (address, make)
+    if key not in clients:
+        clients[key] = make(address)
+    return clients[key]
 
 
 def forget_closed_loops(by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]) -> None:

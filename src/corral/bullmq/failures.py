@@ -44,11 +44,11 @@ _CODES: tuple[tuple[type[RedisError], str], ...] = (
     (OutOfMemoryError, "OOM"),
     (ReadOnlyError, "READONLY"),
     (NoPermissionError, "NOPERM"),
-    (MovedError, "MOVED"),  # before its parent
+    (MovedError, "MOVED"),  # children before parents
     (AskError, "ASK"),
     (TryAgainError, "TRYAGAIN"),
-    (ClusterDownError, "CLUSTERDOWN"),
     (MasterDownError, "MASTERDOWN"),
+    (ClusterDownError, "CLUSTERDOWN"),
     (BusyLoadingError, "LOADING"),
     (AuthenticationError, "NOAUTH"),
 )
