@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from broad_scenario import walk_through
 from running_load import Load
 from running_worker import RunningWorker
 
 from corral import Queue, Worker
-from corral.bullmq.connection import close_shared_clients, pooled_client
+from corral.bullmq.access import acl_rules
+from corral.bullmq.connection import close_shared_clients, locator_of, pooled_client
 from corral.errors import ConfigurationError
 from eventually import eventually
 from server_farm import ClusterFarm
@@ -108,6 +110,20 @@ async def test_calls_of_every_shape(farm: ClusterFarm) -> None:
 async def _receives(pubsub: object, kind: str) -> bool:
     message = await pubsub.get_message(timeout=0.1)  # type: ignore[attr-defined]  # redis-py's own is half typed
     return message is not None and message["type"] == kind
+
+
+async def test_a_user_with_the_rights_of_the_page(farm: ClusterFarm) -> None:
+    for node in farm.processes:
+        rules = [*acl_rules(PREFIX), "+cluster|slots"]
+        node.client.execute_command("ACL SETUSER", "corral", "on", ">pass", *rules)
+    url = farm.url.replace("://", "://corral:pass@")
+    await walk_through(url, PREFIX, 50)
+    await close_shared_clients()
+    locator_of.cache_clear()
+    for node in farm.processes:
+        node.client.execute_command("ACL SETUSER", "corral", "-cluster|slots")
+    with pytest.raises(ConfigurationError, match=r"cluster\|slots"):
+        await Worker(Queue("orders", redis_url=url, prefix=PREFIX)).run()
 
 
 def test_a_prefix_without_braces_is_refused() -> None:

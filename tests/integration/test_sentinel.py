@@ -13,6 +13,7 @@ from running_worker import RunningWorker
 
 from corral import JobContext, Queue, Worker
 from corral.bullmq.connection import close_shared_clients
+from corral.errors import ConfigurationError, RedisRefused
 from eventually import eventually
 from server_farm import SentinelFarm
 
@@ -29,6 +30,15 @@ async def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 async def test_a_walk_through_everything(farm: SentinelFarm) -> None:
     await walk_through(farm.url, "bull")
+
+
+async def test_a_wrong_password_of_sentinel_is_said_at_the_start(farm: SentinelFarm) -> None:
+    queue = Queue("orders", redis_url=farm.url.replace("=watch", "=wrong"), prefix="bull")
+    with pytest.raises(ConfigurationError, match="sentinel_password"):
+        await Worker(queue).run()
+    with pytest.raises(RedisRefused):
+        await queue.add("build", 1)
+    await queue.close()
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen", "planned"])

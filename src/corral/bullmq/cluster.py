@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from corral.bullmq.addresses import Address, Node
 from corral.bullmq.asking import Line
+from corral.bullmq.failures import code, is_refusal
 from corral.bullmq.locating import Locator
 
 
@@ -32,13 +33,15 @@ class ClusterLocator(Locator):
 
     def _ask_around(self, current: Node | None) -> Node:
         failures = []
+        refusal: Exception | None = None
         second_choice: Node | None = None
         for node in self._nodes:
             line = Line(node, tls=self._targets.tls, options=self._options)
             try:
                 owner, nodes = read_slots(line.ask("CLUSTER", "SLOTS"), self._slot, node)
             except (RedisError, OSError) as error:
-                failures.append(type(error).__name__)
+                failures.append(code(error))
+                refusal = error if is_refusal(error) else refusal
                 continue
             finally:
                 line.close()
@@ -47,6 +50,8 @@ class ClusterLocator(Locator):
                 if owner != current:
                     return owner
                 second_choice = owner
+        if second_choice is None and refusal is not None:
+            raise refusal  # waiting does not heal it
         if second_choice is None:
             raise RedisConnectionError(
                 f"No node of the cluster names an owner of slot {self._slot} ({', '.join(failures)})."

@@ -25,8 +25,8 @@ JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN, NOT_WRITTEN = -1, -2, -3
 #: How long a signal's waiting side is remembered past its time-out.
 SIGNAL_MARGIN_MS = 3_600_000
 
-#: A server that ends a blocking read so late hangs, or is not the master any more.
-LATE_SECONDS = 2.0
+#: A server that ends a blocking read so late hangs. Below a cluster's usual time-out for a node (15 s).
+LATE_SECONDS = 5.0
 
 _pack = msgspec.msgpack.Encoder().encode
 

@@ -54,7 +54,7 @@ _CODES: tuple[tuple[type[RedisError], str], ...] = (
 )
 
 # Redis 6.2 wraps what a command in a script answered: "ERR Error running script …: -OOM command not allowed".
-_WRAPPED = re.compile(r"(?:^|[\s:]-)([A-Z]{3,})\b")
+_WRAPPED = re.compile(r"(?:^|\s-)([A-Z]{3,})\b")
 
 _COMMAND = re.compile(r"'([\w|]+)' command")
 
@@ -106,7 +106,10 @@ def explain_refusal(error: BaseException, subject: str) -> str:
             "Set ssl_ca_certs in REDIS_URL to the file of the authority that signed it."
         )
     if code(error) != "NOPERM":
-        return f"Redis refuses user or password for {subject}. Check REDIS_URL and REDIS_PASSWORD."
+        return (
+            f"Redis refuses user or password for {subject}. "
+            "Check REDIS_URL (behind Sentinel also its sentinel_password) and REDIS_PASSWORD."
+        )
     command = _COMMAND.search(str(error))
     if command:
         missing = f"the command {command[1]}"

@@ -51,7 +51,7 @@ class Locator:
     def locate(self) -> Node:
         """The node. Blocks while it asks: ASK_SECONDS for each one that does not answer.
 
-        Raises redis-py's ConnectionError if nobody knows.
+        Raises redis-py's ConnectionError if nobody knows, or what they all said of user or password.
         """
         with self._lock:
             if self._doubted and time.monotonic() - self._asked_at > FRESH_SECONDS:
@@ -63,7 +63,7 @@ class Locator:
                 finally:
                     self._asked_at = time.monotonic()
             elif self._failure is not None:
-                raise RedisConnectionError(str(self._failure))
+                raise self._failure.with_traceback(None)
             if self.node is None:
                 raise RedisConnectionError("Nobody knows where Redis is yet.")
             return self.node

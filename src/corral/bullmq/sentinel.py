@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from corral.bullmq.addresses import Node, Targets
 from corral.bullmq.asking import Line
+from corral.bullmq.failures import code, is_refusal
 from corral.bullmq.locating import Locator
 
 #: Between two questions of the watch, each to the next Sentinel.
@@ -53,6 +54,7 @@ class SentinelLocator(Locator):
     def _ask_all(self, _: Node | None) -> Node:
         best: tuple[int, Node] | None = None
         failures = []
+        refusal: Exception | None = None
         for node in self._targets.nodes:
             line = self._line(node)
             try:
@@ -60,9 +62,12 @@ class SentinelLocator(Locator):
                 if best is None or epoch > best[0]:
                     best = epoch, master
             except (RedisError, OSError) as error:
-                failures.append(type(error).__name__)
+                failures.append(code(error))
+                refusal = error if is_refusal(error) else refusal
             finally:
                 line.close()
+        if best is None and refusal is not None:
+            raise refusal  # waiting does not heal it
         if best is None:
             raise RedisConnectionError(
                 f"No Sentinel names a master {self._targets.service!r} ({', '.join(failures)})."

@@ -247,7 +247,7 @@ if #settled > 0 then
 end
 
 local at = 0
-local function settle_rest()
+local function settle_rest() -- the guard is below; its body stands where the loop alone stood
 while at < #settled do
   at = at + 1
   local fields = owned[at]
