@@ -129,7 +129,7 @@ def as_corral_error(error: Exception, subject: str) -> RedisUnavailable:
     """What a caller of the library gets for an error of redis-py. `subject`: "queue 'orders'"."""
     name = code(error)
     if name == "OOM":
-        return RedisFull(f"Redis is full and did not take the call for {subject}. Nothing was added.")
+        return RedisFull(f"Redis is full; nothing was added for {subject}. Try again when it has room.")
     if is_refusal(error):
         return RedisRefused(explain_refusal(error, subject))
     return RedisUnavailable(f"Redis did not answer for {subject} ({name}). Try again.")
