@@ -31,33 +31,48 @@ def free_port() -> int:
 class RedisProcess:
     """A server process that can be killed, frozen and started again on the same port and data."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(
+        self,
+        *options: str,
+        binary: str | None = None,
+        password: str | None = None,
+        configuration: str | None = None,
+        sentinel: bool = False,
+    ) -> None:
         self.port = free_port()
+        #: Of a cluster's node.
+        self.bus_port = 0
         self.url = f"redis://127.0.0.1:{self.port}"
         #: Its own types say that each reply may be anything.
-        self.client: Any = redis.Redis(port=self.port, decode_responses=True, socket_timeout=5)
+        self.client: Any = redis.Redis(
+            port=self.port, password=password, decode_responses=True, socket_timeout=5
+        )
+        self._program = [binary or server_binary(), *([configuration] if configuration else [])]
+        self._sentinel = sentinel
+        #: More of them for the next start.
+        self.options: tuple[str, ...] = ()
         self._options = options or ("--appendonly", "no")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, within: float = 10) -> None:
         """Start it and wait until it answers."""
         command = [
-            server_binary(),
+            *self._program,
             "--port",
             str(self.port),
             "--bind",
             "127.0.0.1",
-            "--save",
-            "",
             *self._options,
+            *self.options,
         ]
+        command += ["--sentinel"] if self._sentinel else ["--save", ""]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + within
         while True:
             try:
                 self.client.ping()
                 return
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.BusyLoadingError):
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise
                 time.sleep(0.02)

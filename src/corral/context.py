@@ -17,9 +17,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer
+from corral.bullmq.failures import as_corral_error
 from corral.children import Children, ThreadChildren
 from corral.data import encode
-from corral.errors import InvalidInput, LockLost, RedisUnavailable, SignalTimeout
+from corral.errors import InvalidInput, LockLost, SignalTimeout
 
 log = structlog.get_logger(__name__)
 
@@ -172,9 +173,7 @@ class JobContext(Children):
         try:
             return await call
         except (RedisError, OSError) as error:
-            raise RedisUnavailable(
-                f"Redis did not answer for job {self.id} in {self.queue!r} ({type(error).__name__})."
-            ) from error
+            raise as_corral_error(error, f"job {self.id} in {self.queue!r}") from error
 
     async def _store(self, field: str, value: str) -> None:
         if not await self._ask(self._consumer.store(self.id, self._token, field, value)):

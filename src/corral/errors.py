@@ -47,6 +47,14 @@ class RedisUnavailable(CorralError):
     """Redis does not answer. Check REDIS_URL and that the server runs; Corral reconnects by itself."""
 
 
+class RedisFull(RedisUnavailable):
+    """Redis is out of memory and takes no more jobs. Workers go on; give it memory, or wait for them."""
+
+
+class RedisRefused(RedisUnavailable):
+    """The Redis user may not do what Corral needs. docs/engine/servers.md lists the rights it takes."""
+
+
 # At the edge: what a caller sent
 
 

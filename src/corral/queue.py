@@ -31,7 +31,8 @@ from corral.batch import Batch
 from corral.browse import Browse
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
-from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client
+from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client, stream_client
+from corral.bullmq.failures import as_corral_error
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.official_add import OfficialProducer, holder, release
 from corral.bullmq.producer import Added, NewJobs, Producer
@@ -366,7 +367,7 @@ class Queue(Relations, Surroundings):
     # Connecting
 
     def address(self) -> Address:
-        return Address.resolve(self._redis_url)
+        return Address.resolve(self._redis_url, prefix=self.keys().prefix)
 
     def keys(self) -> QueueKeys:
         if self._keys is None:
@@ -392,16 +393,14 @@ class Queue(Relations, Surroundings):
 
     @contextlib.contextmanager
     def redis_errors(self) -> Iterator[None]:
-        """Turns what redis-py raises into RedisUnavailable."""
+        """Turns what redis-py raises into RedisUnavailable (RedisFull, RedisRefused)."""
         try:
             yield
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> RedisUnavailable:
-        return RedisUnavailable(
-            f"Redis did not answer for queue {self.name!r} ({type(error).__name__}). Try again."
-        )
+        return as_corral_error(error, f"queue {self.name!r}")
 
     async def close(self) -> None:
         """Stop waiting for results. The connection pool stays: other queues of the process share it."""
@@ -435,8 +434,9 @@ class _Bound:
         self.client = client
         self.producer = Producer(client, keys)
         self.official = OfficialProducer(client, keys)
-        self.results = Results(client, keys)
-        self.events = EventHub(client, client, keys)
+        streams = stream_client(queue.address())
+        self.results = Results(client, streams, keys)
+        self.events = EventHub(client, streams, keys)
         self.templates = Templates(queue, keys)
         self.layout_checked = False
         self.checking_layout = asyncio.Lock()

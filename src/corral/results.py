@@ -41,8 +41,9 @@ class Outcome:
 class Results:
     """Outcomes of one queue's jobs, for one event loop. The reader runs only while somebody waits."""
 
-    def __init__(self, client: aioredis.Redis, keys: QueueKeys) -> None:
+    def __init__(self, client: aioredis.Redis, stream: aioredis.Redis, keys: QueueKeys) -> None:
         self._client = client
+        self._stream = stream
         self._keys = keys
         self._waiting: defaultdict[str, set[asyncio.Future[Outcome]]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
@@ -112,7 +113,7 @@ class Results:
                         position = last[0][0].decode() if last else "0-0"
                         self._started.set()
                     for event_id, event in await reader.read_events(
-                        self._client, self._keys, position, BLOCK_MS
+                        self._stream, self._keys, position, BLOCK_MS
                     ):
                         position = event_id
                         self._deliver(event)

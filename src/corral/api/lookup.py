@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
 from corral.bullmq.connection import Address, shared_client
+from corral.bullmq.failures import as_corral_error
 from corral.errors import RedisUnavailable
 from corral.queue import Queue
 
@@ -46,7 +47,7 @@ async def answering(seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
     except TimeoutError:
         raise RedisUnavailable(f"Redis did not answer within {seconds:g} s. Try again.") from None
     except (RedisError, OSError) as error:
-        raise RedisUnavailable(f"Redis did not answer ({type(error).__name__}). Try again.") from error
+        raise as_corral_error(error, "the service") from error
 
 
 class Lookup:

@@ -3,7 +3,8 @@
 Budget of a worker process: 1 blocking connection for each queue (it waits for work and carries the
 name that BullMQ's getWorkers() looks for), and for each server 1 for the thread that keeps locks, 1 that
 listens for cancellations (pub/sub), and a shared pool that grows to what runs at once (2 calls in flight for
-each busy queue, plus progress and logs), at most POOL_LIMIT.
+each busy queue, plus progress and logs), at most POOL_LIMIT. Who waits for results or events of a queue has 1
+more for each such queue. Behind Sentinel the process has 1 to each Sentinel.
 
 No command is repeated by the client: a repeated `add` would add twice. Whoever calls knows what may be
 repeated. Blocking connections have no socket time-out (redis-py 8 sets 5 s, which breaks a longer
@@ -15,10 +16,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import redis
@@ -29,38 +29,24 @@ from redis.backoff import NoBackoff
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry as SyncRetry
 
-from corral.errors import ConfigurationError
-from corral.settings import Settings
+from corral.bullmq.addresses import Address
+from corral.bullmq.cluster import ClusterLocator
+from corral.bullmq.following import Following, FollowingClient, FollowingThreadTcp, FollowingThreadTls
+from corral.bullmq.locating import Locator
+from corral.bullmq.sentinel import SentinelLocator
 
-#: Connections of the shared pool; far above what a process uses, low enough to spare the server.
-POOL_LIMIT = 32
+__all__ = [
+    "Address", "blocking_client", "close_shared_clients", "forget_closed_loops", "pooled_client",
+    "shared_client", "stream_client", "thread_client",
+]  # fmt: skip
+
+#: Connections of the shared pool. Redis runs one command at a time, so more in flight gain nothing; who finds
+#: none free waits its turn.
+POOL_LIMIT = 16
 
 #: A command that takes longer counts as a lost connection. Scripts run for single milliseconds.
 COMMAND_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where Redis is, and as whom to enter. The password never appears in the repr."""
-
-    url: str
-    password: str | None
-
-    @classmethod
-    def resolve(cls, url: str | None = None, settings: Settings | None = None) -> Address:
-        """The given URL, or the environment's REDIS_URL. A password in the URL wins over REDIS_PASSWORD."""
-        settings = settings or Settings.load()
-        url = url or settings.redis_url
-        parts = urlsplit(url)
-        if parts.scheme not in _CONNECTIONS:
-            raise ConfigurationError("REDIS_URL must start with redis://, rediss:// or unix://.")
-        password = None if parts.password else settings.redis_password.get_secret_value() or None
-        return cls(url, password)
-
-    def __repr__(self) -> str:
-        parts = urlsplit(self.url)
-        return f"Address({parts.scheme}://{parts.hostname or ''}:{parts.port or ''}{parts.path})"
 
 
 class _Writes(AbstractConnection):
@@ -96,55 +82,105 @@ class _Unix(_Writes, aioredis.UnixDomainSocketConnection):
     pass
 
 
-_CONNECTIONS = {"redis": _Tcp, "rediss": _Tls, "unix": _Unix}
+class _FollowingTcp(Following, _Tcp):
+    pass
+
+
+class _FollowingTls(Following, _Tls):
+    pass
+
+
+_FIXED = frozenset(
+    ("socket_timeout", "socket_connect_timeout", "protocol", "retry_on_timeout", "max_connections", "timeout")
+)
 
 
 def _options(address: Address, client_name: str | None) -> dict[str, Any]:
-    return {
+    targets = address.targets
+    ours = {
         "password": address.password,
         "client_name": client_name,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "socket_keepalive": None if address.url.startswith("unix") else True,  # a socket file has none
+        "socket_keepalive": None if "path" in targets.options else True,  # a socket file has none
+        "locator": locator_of(address),
         "protocol": 2,  # RESP3 turns sorted set replies into other shapes and gains nothing here
         "driver_info": redis.DriverInfo(name="corral"),
     }
+    # The URL wins, but for what the callers of these clients rely on.
+    return _without_none(ours) | {n: v for n, v in targets.options.items() if n not in _FIXED}
+
+
+@cache
+def locator_of(address: Address) -> Locator | None:
+    """The process's locator for an address of Sentinels or of a cluster, for all loops and threads."""
+    match address.targets.kind:
+        case "sentinel":
+            return SentinelLocator(address.targets)
+        case "cluster":
+            return ClusterLocator(address)
+    return None
+
+
+def _connection_class(address: Address) -> type[Any]:
+    targets = address.targets
+    if targets.kind != "single":
+        return _FollowingTls if targets.tls else _FollowingTcp
+    return _Tls if targets.tls else _Unix if "path" in targets.options else _Tcp
 
 
 def pooled_client(address: Address) -> aioredis.Redis:
     """A client of its own pool, for everything that answers at once."""
-    pool = aioredis.BlockingConnectionPool.from_url(
-        address.url,
-        connection_class=_CONNECTIONS[urlsplit(address.url).scheme],
-        max_connections=POOL_LIMIT,
-        timeout=COMMAND_TIMEOUT_SECONDS,
+    limits = {"max_connections": POOL_LIMIT, "timeout": COMMAND_TIMEOUT_SECONDS}
+    return _client(address, aioredis.BlockingConnectionPool, limits)
+
+
+def _unbounded_client(address: Address) -> aioredis.Redis:
+    return _client(address, aioredis.ConnectionPool, {})
+
+
+def _client(
+    address: Address, pool_class: type[aioredis.ConnectionPool], limits: dict[str, Any]
+) -> aioredis.Redis:
+    pool = pool_class(
+        connection_class=_connection_class(address),
         socket_timeout=COMMAND_TIMEOUT_SECONDS,
         retry=AsyncRetry(NoBackoff(), 0),
-        **_without_none(_options(address, None)),
+        **limits,
+        **_options(address, None),
     )
-    client: aioredis.Redis = aioredis.Redis.from_pool(pool)  # it owns the pool: closing one closes both
+    kind = aioredis.Redis if address.targets.kind == "single" else FollowingClient
+    client: aioredis.Redis = kind.from_pool(pool)  # it owns the pool: closing one closes both
     return client
 
 
 def blocking_client(address: Address, client_name: str) -> aioredis.Redis:
     """A client with a single connection that may wait for as long as its caller lets it."""
-    client: aioredis.Redis = aioredis.Redis.from_url(
-        address.url,
+    pool = aioredis.ConnectionPool(
+        connection_class=_connection_class(address),
         max_connections=1,
         socket_timeout=None,
         retry=AsyncRetry(NoBackoff(), 0),
-        **_without_none(_options(address, client_name)),
+        **_options(address, client_name),
     )
+    client: aioredis.Redis = aioredis.Redis.from_pool(pool)
     return client
 
 
 def thread_client(address: Address) -> redis.Redis:
     """A client for a thread that is not an event loop."""
-    client: redis.Redis = redis.Redis.from_url(
-        address.url,
+    targets = address.targets
+    kind: Any = redis.SSLConnection if targets.tls else redis.Connection
+    if targets.kind != "single":
+        kind = FollowingThreadTls if targets.tls else FollowingThreadTcp
+    elif "path" in targets.options:
+        kind = redis.UnixDomainSocketConnection
+    pool = redis.ConnectionPool(
+        connection_class=kind,
         socket_timeout=COMMAND_TIMEOUT_SECONDS,
         retry=SyncRetry(NoBackoff(), 0),
-        **_without_none(_options(address, None)),
+        **_options(address, None),
     )
+    client: redis.Redis = redis.Redis.from_pool(pool)
     return client
 
 
@@ -158,19 +194,36 @@ binding = threading.RLock()
 # A child that was forked while another thread held it would wait for ever.
 os.register_at_fork(before=binding.acquire, after_in_parent=binding.release, after_in_child=binding.release)
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Address, aioredis.Redis]] = WeakKeyDictionary()
+_Clients = dict[tuple[Address, Callable[[Address], aioredis.Redis]], aioredis.Redis]
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
 
 
 def shared_client(address: Address) -> aioredis.Redis:
-    """The running loop's client for this server: all queues of a process share one pool."""
+    """The running loop's client for this server: all queues of a process share one pool.
+
+    For calls that answer at once. One that blocks would keep a connection from them: see `stream_client`.
+    """
+    return _of_loop(address, pooled_client)
+
+
+def stream_client(address: Address) -> aioredis.Redis:
+    """The running loop's client for reads that block, each for less than COMMAND_TIMEOUT_SECONDS.
+
+    It opens as many connections as there are such reads at once.
+    """
+    return _of_loop(address, _unbounded_client)
+
+
+def _of_loop(address: Address, make: Callable[[Address], aioredis.Redis]) -> aioredis.Redis:
     loop = asyncio.get_running_loop()
     with binding:
         if loop not in _shared:
             forget_closed_loops(_shared)
         clients = _shared.setdefault(loop, {})
-        if address not in clients:
-            clients[address] = pooled_client(address)
-        return clients[address]
+        key = (address, make)
+        if key not in clients:
+            clients[key] = make(address)
+        return clients[key]
 
 
 def forget_closed_loops(by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]) -> None:

@@ -22,7 +22,7 @@ from corral.policy import Keep, RateLimit
 COMPLETED, FAILED, RETRY, DELAY, PUT_BACK = 1, 2, 3, 4, 5
 
 #: Answers of step.lua for a job it did not settle.
-JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN = -1, -2, -3, 1, -6
+JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN, NOT_WRITTEN = -1, -2, -3, 1, -6, -100
 
 #: Records of what was fetched last, used in turn. A worker has two calls under way, and asks for what a lost
 #: answer held before it fetches again.
@@ -33,6 +33,9 @@ STAMPED_VALUES = 5
 
 #: How long a signal's waiting side is remembered past its time-out.
 SIGNAL_MARGIN_MS = 3_600_000
+
+#: A server that ends a blocking read so late hangs. Below a cluster's usual time-out for a node (15 s).
+LATE_SECONDS = 5.0
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -269,7 +272,7 @@ class Consumer:
         Returns 0 for "there is work", the time in epoch ms at which a delayed job is due, or None.
         """
         # The client itself never gives up (see connection.py), so a half-open socket must be noticed here.
-        async with asyncio.timeout(timeout_seconds + 5):
+        async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
             popped = await self._blocking.bzpopmin(self.keys.marker, timeout_seconds)
         return None if popped is None else int(popped[2])
 

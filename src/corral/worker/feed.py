@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from corral.bullmq import consumer as wire
 from corral.bullmq.consumer import Consumer, Settlement, Step
+from corral.bullmq.failures import is_outage
 from corral.errors import LockLost, Snooze
 from corral.queue import Queue
 from corral.worker.around import Around
@@ -227,6 +228,10 @@ class Feed:
         except (RedisError, OSError, TimeoutError) as error:
             if record:
                 self._lost_records.append(record)
+            if not is_outage(error):  # Redis is there: one of the settlements is at fault
+                self.outage.answered()
+                self._set_aside(settled)
+                raise
             self._finished = settled + self._finished
             await self.outage.wait(error)
             return
@@ -253,6 +258,7 @@ class Feed:
             self._finished = settled + self._finished
             self._one_by_one = len(settled)
         for entry in settled if len(settled) == 1 else ():
+            log.error("settlement_set_aside", queue=self.queue.name, job=entry[0])
             self.locks.held.pop(entry[0], None)
 
     def _take(self, step: Step, token: str, want: int, *, hinted: bool) -> None:
@@ -305,6 +311,9 @@ class Feed:
                 code = await self._consumer.finish_officially(entry, now_ms=now_ms)
                 break
             except (RedisError, OSError, TimeoutError) as error:
+                if not is_outage(error):
+                    log.exception("settlement_set_aside", queue=self.queue.name, job=entry[0])
+                    return  # as in _set_aside; the caller lets go of the lock
                 await self.outage.wait(error)
         if code in (-4, -9):
             # BullMQ refuses to complete a job whose children are not through.
@@ -355,7 +364,13 @@ class Feed:
 
     async def _recover(self) -> None:
         records = self._lost_records.copy()  # the other call may lose one meanwhile
-        ids = await self._consumer.recover(records)
+        try:
+            ids = await self._consumer.recover(records)
+        except ResponseError as error:
+            if is_outage(error):
+                raise
+            log.exception("recovery_broke", queue=self.queue.name)
+            ids = []  # the sweep puts those jobs back
         self._lost_records = [record for record in self._lost_records if record not in records]
         if ids:
             log.info("jobs_recovered", queue=self.queue.name, jobs=len(ids))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer, Step
+from corral.bullmq.failures import is_outage
 from corral.worker.outage import Outage
 
 #: With an empty queue, look again after this even if no marker came.
@@ -70,6 +71,9 @@ class Idle:
             try:
                 due_ms = await self._consumer.wait_for_work(POLL_SECONDS)
             except (RedisError, OSError, TimeoutError) as error:
+                self._look_again()
+                if not is_outage(error):
+                    raise
                 await self._outage.wait(error)
                 self._look_again()
                 continue

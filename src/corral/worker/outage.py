@@ -10,6 +10,8 @@ import time
 
 import structlog
 
+from corral.bullmq.failures import code
+
 log = structlog.get_logger(__name__)
 
 #: Waits between tries; the last repeats. Short, so that a worker is back within 5 s of Redis's return.
@@ -31,7 +33,7 @@ class Outage:
         """A call failed: note it, and sleep until the next try makes sense."""
         if self.away_since is None:
             self.away_since = time.monotonic()
-            log.error("redis_lost", queue=self._queue, error=type(error).__name__)
+            log.error("redis_lost", queue=self._queue, error=code(error))
         await asyncio.sleep(pause(self._failures))
         self._failures += 1
 

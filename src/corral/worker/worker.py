@@ -22,8 +22,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq import reader
+from corral.bullmq.access import check_access
 from corral.bullmq.connection import Address, blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
+from corral.bullmq.failures import code, explain_refusal, is_outage, is_refusal
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.groups import wire_limits
 from corral.queue import Queue, check_layout
@@ -124,7 +126,7 @@ class Worker:
                     client = shared_client(queue.address())
                     block = blocking_client(queue.address(), queue.keys().client_name(self.name))
                     blocking.append(block)
-                    await self._check_layout(queue, patient=not until_empty)
+                    await self._check_server(queue, block, patient=not until_empty)
                     parts.append((queue, client, block, threads, settings, equipment.around(queue)))
                 self._feeds = [self._make_feed(*of_queue) for of_queue in parts]
                 for keeper in self._keepers:
@@ -262,18 +264,25 @@ class Worker:
         # A job that is held while it waits for a child is one that another worker could have run.
         return (self._pool.size,) if only_processes(queue) else (sys.maxsize,)
 
-    async def _check_layout(self, queue: Queue, *, patient: bool) -> None:
+    async def _check_server(self, queue: Queue, block: Any, *, patient: bool) -> None:
+        """Wait until Redis answers. Raises for what waiting does not heal: the layout, rights, a password."""
         failures = 0
+        client = shared_client(queue.address())
         while True:
             try:
-                check_layout(queue.name, await reader.version(shared_client(queue.address()), queue.keys()))
+                check_layout(queue.name, await reader.version(client, queue.keys()))
+                await check_access(client, block, queue.keys())
                 return
             except (RedisError, OSError) as error:
                 if self._stopped:
                     return
+                if is_refusal(error):
+                    raise ConfigurationError(explain_refusal(error, f"queue {queue.name!r}")) from error
+                if not is_outage(error):
+                    raise
                 if not patient:
-                    raise RedisUnavailable(f"Redis does not answer ({type(error).__name__}).") from error
-                log.error("redis_not_there", queue=queue.name, error=type(error).__name__)
+                    raise RedisUnavailable(f"Redis does not answer ({code(error)}).") from error
+                log.error("redis_not_there", queue=queue.name, error=code(error))
                 await asyncio.sleep(pause(failures))
                 failures += 1
 

@@ -35,7 +35,8 @@
           keep_count -1: all; keep_age -1: for ever; fields: flat list for HSET
 
   Returns [problems, fetched, rate_ttl_ms, next_due_ms, now_ms, state]
-    problems  flat list id, code: -1 job gone, -2 lock gone, -3 not active, -6 lock of another, 1 not plain
+    problems  flat list id, code: -1 job gone, -2 lock gone, -3 not active, -6 lock of another, 1 not plain,
+              -100 an error while it was written: back in active with no lock, for the sweep to find
     fetched   list of [id, values of FIELDS], or only the first four of them for a job that never ran
     state     0 open, 1 paused or at global concurrency
 ]]
@@ -209,10 +210,11 @@ local PLAIN = { false, false, false, false } -- name, parentKey, deid, atm; the 
 -- for the official script that will settle it.
 local function look(id, kind, has_children, killed)
   local job = base .. id
-  if kind <= 2 and not has_children and call("HLEN", job) == STARTED_FIELDS then
+  -- pcall: what is no hash any more must not stop the batch.
+  if kind <= 2 and not has_children and redis.pcall("HLEN", job) == STARTED_FIELDS then
     return PLAIN
   end
-  local fields = call("HMGET", job, "name", "parentKey", "deid", "atm", "priority", "corral:cancel")
+  local fields = redis.pcall("HMGET", job, "name", "parentKey", "deid", "atm", "priority", "corral:cancel")
   if not fields[1] then
     problem(id, -1)
     return nil
@@ -284,7 +286,7 @@ local function look_at_stamped(places)
   for k, i in ipairs(places) do
     local id, stamp, kind = settled[i][1], settled[i][2], settled[i][3]
     local job = base .. id
-    local fields = call("HMGET", job, "processedOn", "ats")
+    local fields = redis.pcall("HMGET", job, "processedOn", "ats") -- an error has no first entry
     if fields[1] ~= string.sub(stamp, 2) or fields[2] ~= "1" then
       refuse(id, fields[1])
     elseif some_children and kind == 1 and call("EXISTS", children_keys[k]) > 0 then
@@ -354,97 +356,109 @@ if #owned_ids > 1 and #owned_ids <= CHUNK and not concurrency then
   end
 end
 
-for i = 1, #settled do
-  local fields = owned[i]
-  if fields then
-    local entry = settled[i]
-    local id, kind = entry[1], entry[3]
-    local job = base .. id
-    if kind == 3 and not promoted then
-      promoted = true
-      promote_due()
-    end
-    if not all_left and call("LREM", active, "-1", id) < 1 then
-      problem(id, -3)
-    elseif kind == 1 then
-      if entry[5] ~= 0 then
-        call("HSET", job, "atm", fields[4] and (tonumber(fields[4]) or 0) + 1 or "1", "returnvalue", entry[4],
-          "finishedOn", now_text)
+local at = 0
+local function settle_rest()
+  while at < #settled do
+    at = at + 1
+    local fields = owned[at]
+    if fields then
+      local entry = settled[at]
+      local id, kind = entry[1], entry[3]
+      local job = base .. id
+      if kind == 3 and not promoted then
+        promoted = true
+        promote_due()
       end
-      add_finished(1, id, entry[5], entry[6])
-      call("XADD", events, "*", "event", "completed", "jobId", id, "returnvalue", entry[4], "prev", "active")
-    elseif kind == 2 then
-      local attempts_made = (tonumber(fields[4]) or 0) + 1
-      if entry[6] ~= 0 then
-        call("HSET", job, "atm", attempts_made, "failedReason", entry[4], "stacktrace", entry[5],
-          "finishedOn", now_text)
-        if entry[9] then
-          call("HDEL", job, "defa", "stc")
-        else
-          call("HDEL", job, "defa")
+      if not all_left and call("LREM", active, "-1", id) < 1 then
+        problem(id, -3)
+      elseif kind == 1 then
+        if entry[5] ~= 0 then
+          call("HSET", job, "atm", fields[4] and (tonumber(fields[4]) or 0) + 1 or "1", "returnvalue", entry[4],
+            "finishedOn", now_text)
         end
-        if entry[10] and #entry[10] > 0 then
-          call("HSET", job, unpack(entry[10]))
+        add_finished(1, id, entry[5], entry[6])
+        call("XADD", events, "*", "event", "completed", "jobId", id, "returnvalue", entry[4], "prev", "active")
+      elseif kind == 2 then
+        local attempts_made = (tonumber(fields[4]) or 0) + 1
+        if entry[6] ~= 0 then
+          call("HSET", job, "atm", attempts_made, "failedReason", entry[4], "stacktrace", entry[5],
+            "finishedOn", now_text)
+          if entry[9] then
+            call("HDEL", job, "defa", "stc")
+          else
+            call("HDEL", job, "defa")
+          end
+          if entry[10] and #entry[10] > 0 then
+            call("HSET", job, unpack(entry[10]))
+          end
         end
-      end
-      add_finished(2, id, entry[6], entry[7])
-      call("XADD", events, "*", "event", "failed", "jobId", id, "failedReason", entry[4], "prev", "active")
-      if attempts_made >= entry[8] then
-        call("XADD", events, "*", "event", "retries-exhausted", "jobId", id, "attemptsMade", attempts_made)
-      end
-    elseif kind == 3 then
-      call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1, "failedReason", entry[4], "stacktrace", entry[5])
-      local priority = tonumber(fields[5]) or 0
-      local stopped = is_stopped()
-      if grouping and grouping.parks(id, priority, entry[6]) then -- groups
-      elseif priority == 0 then
-        call(entry[6] and "RPUSH" or "LPUSH", wait, id)
-      else
-        push_by_priority(priority, id)
-      end
-      mark_ready(stopped)
-      call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "waiting", "jobId", id, "prev", "active")
-    else
-      local delay = kind == 4 and entry[4]
-      if kind == 4 then
-        if #entry[6] > 0 then
-          call("HSET", job, unpack(entry[6]))
+        add_finished(2, id, entry[6], entry[7])
+        call("XADD", events, "*", "event", "failed", "jobId", id, "failedReason", entry[4], "prev", "active")
+        if attempts_made >= entry[8] then
+          call("XADD", events, "*", "event", "retries-exhausted", "jobId", id, "attemptsMade", attempts_made)
         end
-        if entry[7] ~= "" and call("HEXISTS", entry[7], "payload") == 1 then
-          delay = nil -- the signal was faster than the wait for it: run again at once
-        end
-        if fields[6] and string.sub(fields[6], 1, 1) == "?" then
-          delay = nil -- somebody cancels it: whoever has it next ends it, and that must not take long
-        end
-      end
-      if delay then
-        if entry[5] then
-          call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1)
-        end
-        local due = now + delay
-        call("HSET", job, "delay", delay)
-        local score = delayed_score(due)
-        call("ZADD", delayed, score, id)
-        call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "delayed", "jobId", id, "delay", due)
-        some_delayed = true
-        if entry[7] ~= "" then -- the score tells this wait from a later delay of the job
-          call("HSET", entry[7], "queue", base, "job", id, "score", score)
-          call("PEXPIRE", entry[7], entry[8])
-        end
-      else
+      elseif kind == 3 then
+        call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1, "failedReason", entry[4], "stacktrace", entry[5])
         local priority = tonumber(fields[5]) or 0
         local stopped = is_stopped()
-        if grouping and grouping.parks(id, priority, true) then -- groups
-        elseif priority > 0 then
-          call("ZADD", prioritized, priority * 4294967296, id)
+        if grouping and grouping.parks(id, priority, entry[6]) then -- groups
+        elseif priority == 0 then
+          call(entry[6] and "RPUSH" or "LPUSH", wait, id)
         else
-          call("RPUSH", wait, id)
+          push_by_priority(priority, id)
         end
-        mark_ready(stopped) -- BullMQ leaves it out for a prioritized job, which then waits for a poll
+        mark_ready(stopped)
         call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "waiting", "jobId", id, "prev", "active")
+      else
+        local delay = kind == 4 and entry[4]
+        if kind == 4 then
+          if #entry[6] > 0 then
+            call("HSET", job, unpack(entry[6]))
+          end
+          if entry[7] ~= "" and call("HEXISTS", entry[7], "payload") == 1 then
+            delay = nil -- the signal was faster than the wait for it: run again at once
+          end
+          if fields[6] and string.sub(fields[6], 1, 1) == "?" then
+            delay = nil -- somebody cancels it: whoever has it next ends it, and that must not take long
+          end
+        end
+        if delay then
+          if entry[5] then
+            call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1)
+          end
+          local due = now + delay
+          call("HSET", job, "delay", delay)
+          local score = delayed_score(due)
+          call("ZADD", delayed, score, id)
+          call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "delayed", "jobId", id, "delay", due)
+          some_delayed = true
+          if entry[7] ~= "" then -- the score tells this wait from a later delay of the job
+            call("HSET", entry[7], "queue", base, "job", id, "score", score)
+            call("PEXPIRE", entry[7], entry[8])
+          end
+        else
+          local priority = tonumber(fields[5]) or 0
+          local stopped = is_stopped()
+          if grouping and grouping.parks(id, priority, true) then -- groups
+          elseif priority > 0 then
+            call("ZADD", prioritized, priority * 4294967296, id)
+          else
+            call("RPUSH", wait, id)
+          end
+          mark_ready(stopped) -- BullMQ leaves it out for a prioritized job, which then waits for a poll
+          call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "waiting", "jobId", id, "prev", "active")
+        end
       end
     end
   end
+end
+
+-- An error in one entry must not leave the others between two states; so one guard for all of them.
+while not pcall(settle_rest) do
+  local id = settled[at][1]
+  call("LREM", active, 0, id)
+  call("LPUSH", active, id)
+  problem(id, -100)
 end
 flush_finished()
 if some_delayed then
@@ -469,7 +483,11 @@ local function start(id)
   local job = base .. id
   local values
   local stamped = false
-  if call("HLEN", job) == ADDED_FIELDS then
+  local length = redis.pcall("HLEN", job)
+  if type(length) == "table" then
+    return -- no hash, so no job; an error here would lose all that were popped with it
+  end
+  if length == ADDED_FIELDS then
     values = call("HMGET", job, unpack(FIRST_FIELDS))
     stamped = record ~= ""
   else
