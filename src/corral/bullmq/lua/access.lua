@@ -13,7 +13,7 @@ local WITH = {
   lrem = { 0, "v" }, lset = { 0, "v" }, ltrim = { 0, 0 }, mget = {}, pexpire = { 1000 },
   pexpireat = { 4102444800000 }, persist = {}, pttl = {}, rename = { KEYS[1] }, rpop = {}, rpoplpush = { KEYS[1] },
   rpush = { "v" }, sadd = { "v" }, scard = {}, set = { "v" }, sismember = { "v" }, smembers = {},
-  srem = { "v" }, type = {}, unlink = {}, xadd = { "*", "f", "v" }, xdel = { "1-1" }, xlen = {},
+  srem = { "v" }, sscan = { 0 }, type = {}, unlink = {}, xadd = { "*", "f", "v" }, xdel = { "1-1" }, xlen = {},
   xrange = { "-", "+" }, xtrim = { "MAXLEN", 1 }, zadd = { 1, "v" }, zcard = {}, zcount = { 0, 1 },
   zlexcount = { "-", "+" }, zpopmin = {}, zrange = { 0, 0 }, zrangebylex = { "-", "+" },
   zrangebyscore = { 0, 1 }, zrem = { "v" }, zremrangebyrank = { 0, 0 }, zremrangebyscore = { 0, 1 },
