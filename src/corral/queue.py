@@ -6,22 +6,17 @@ first used, once for each event loop, over a pool that all queues of the process
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cached_property
-from typing import Any, Literal, Self, TypeVar, Unpack, cast
-from weakref import WeakKeyDictionary
+from typing import Any, Literal, TypeVar, Unpack, cast
 
-import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from corral.adding import (
     AddOptions,
     JobDefaults,
     ManyOptions,
-    Templates,
     check_bounds,
     check_data,
     check_defaults,
@@ -31,32 +26,27 @@ from corral.batch import Batch
 from corral.browse import Browse
 from corral.bullmq import reader
 from corral.bullmq.codec import JobRecord
-from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client, stream_client
-from corral.bullmq.failures import as_corral_error
-from corral.bullmq.keys import QueueKeys, check_queue_name
-from corral.bullmq.official_add import OfficialProducer, holder, release
-from corral.bullmq.producer import Added, NewJobs, Producer
+from corral.bullmq.official_add import holder, release
+from corral.bullmq.producer import Added, NewJobs
 from corral.bullmq.signals import send_signal
 from corral.cancelling import Cancelled, cancel_job
+from corral.connected import Bound, Connected
 from corral.data import decode_json, encode
 from corral.definition import JobDefinition, define
 from corral.errors import (
     ConfigurationError,
     InvalidOptions,
-    LayoutUnsupported,
-    RedisUnavailable,
     UnknownJobName,
 )
-from corral.events import Event, EventHub, start_of
+from corral.events import Event, start_of
 from corral.groups import GroupLimits, Groups
 from corral.job import Job
 from corral.limits import Limits
 from corral.policy import Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
-from corral.results import Outcome, Results
+from corral.results import Outcome
 from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
-from corral.settings import Settings
 from corral.special_adds import NewJob, add_batch, add_officially, existing_job
 from corral.surroundings import Surroundings
 from corral.sync import SyncQueue
@@ -66,11 +56,8 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 #: Jobs larger than this belong elsewhere (an object store), with a reference in the job.
 MAX_DATA_BYTES = 1_048_576
 
-#: BullMQ's layouts that Corral reads and writes. A newer major is refused, not guessed.
-KNOWN_LAYOUTS = ("3", "4", "5", "6")
 
-
-class Queue(Relations, Surroundings):
+class Queue(Connected, Relations, Surroundings):
     """A named queue and what it promises about its jobs.
 
     name: 1 to 100 characters, no colon.
@@ -105,10 +92,9 @@ class Queue(Relations, Surroundings):
         ttl: float | None = None,
         defaults: JobDefaults | None = None,
     ) -> None:
-        super().__init__()
-        check_queue_name(name)
+        Connected.__init__(self, name, redis_url, prefix)
+        Surroundings.__init__(self)
         check_bounds(timeout=timeout, concurrency=concurrency, priority=priority, ttl=ttl)
-        self.name = name
         self.retry = retry
         self.timeout = timeout
         self.priority = int(priority or 0)
@@ -122,11 +108,6 @@ class Queue(Relations, Surroundings):
         self.ttl = ttl
         self.defaults = check_defaults(defaults or {})
         self.jobs: dict[str, JobDefinition] = {}
-        self._redis_url = redis_url
-        self._prefix = prefix
-        self._keys: QueueKeys | None = None
-        self._bound: WeakKeyDictionary[asyncio.AbstractEventLoop, _Bound] = WeakKeyDictionary()
-        self._current: _Bound | None = None
 
     # Declaring
 
@@ -172,9 +153,8 @@ class Queue(Relations, Surroundings):
         raw = encode(data)
         if options:
             return await self.add_json(name, raw, **options)
-        if (
-            not self.jobs and len(raw) <= self.max_data_bytes
-        ):  # no type to hold it against: what we wrote is JSON
+        if not self.jobs and len(raw) <= self.max_data_bytes:
+            # No type to hold it against, and what `encode` wrote is JSON.
             return await self._add_plain(name, raw, raw.decode())
         return await self._add_plain(name, raw, check_data(self, raw, self.decoder(name)))
 
@@ -250,7 +230,7 @@ class Queue(Relations, Surroundings):
             raise UnknownJobName(f"Queue {self.name!r} has no job {name!r}. It has: {known}.")
         return decode_json
 
-    async def _send(self, bound: _Bound, jobs: NewJobs) -> Added:
+    async def _send(self, bound: Bound, jobs: NewJobs) -> Added:
         # Spelled out instead of `with self.redis_errors()`: every job comes through here.
         try:
             if not bound.layout_checked:
@@ -258,20 +238,6 @@ class Queue(Relations, Surroundings):
             return await bound.producer.add(jobs)
         except (RedisError, OSError) as error:
             raise self._unavailable(error) from error
-
-    def templates(self) -> Templates:
-        """Turns options of an add into what travels."""
-        return self._bind().templates
-
-    async def ready(self) -> _Bound:
-        """What the queue holds in the running loop, its layout checked. Raises what redis-py raises."""
-        bound = self._bind()
-        if not bound.layout_checked:
-            async with bound.checking_layout:  # a first burst of adds asks once
-                if not bound.layout_checked:
-                    check_layout(self.name, await reader.version(bound.client, self.keys()))
-                    bound.layout_checked = True
-        return bound
 
     async def prepare(self, name: str, raw: bytes, options: AddOptions) -> NewJobs:
         """A checked job, not added: for what adds jobs in other ways (flows). Raises like `add`."""
@@ -364,89 +330,5 @@ class Queue(Relations, Surroundings):
         """Pause, clean, retry, change: see Admin."""
         return Admin(self)
 
-    # Connecting
-
-    def address(self) -> Address:
-        return Address.resolve(self._redis_url, prefix=self.keys().prefix)
-
-    def keys(self) -> QueueKeys:
-        if self._keys is None:
-            self._keys = QueueKeys(self._prefix or Settings.load().prefix, self.name)
-        return self._keys
-
-    def _bind(self) -> _Bound:
-        loop = asyncio.get_running_loop()
-        current = self._current
-        if current is not None and current.loop is loop:
-            return current
-        with binding:
-            bound = self._bound.get(loop)
-            if bound is None:
-                forget_closed_loops(self._bound)
-                bound = self._bound[loop] = _Bound(self, loop, shared_client(self.address()))
-        self._current = bound
-        return bound
-
-    def client(self) -> aioredis.Redis:
-        """The running loop's client, for what is built on a queue (its schedules, groups, administration)."""
-        return self._bind().client
-
-    @contextlib.contextmanager
-    def redis_errors(self) -> Iterator[None]:
-        """Turns what redis-py raises into RedisUnavailable (RedisFull, RedisRefused)."""
-        try:
-            yield
-        except (RedisError, OSError) as error:
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: Exception) -> RedisUnavailable:
-        return as_corral_error(error, f"queue {self.name!r}")
-
-    async def close(self) -> None:
-        """Stop waiting for results. The connection pool stays: other queues of the process share it."""
-        self._current = None
-        bound = self._bound.pop(asyncio.get_running_loop(), None)
-        if bound is not None:
-            await bound.results.close()
-            await bound.events.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"
-
-
-class _Bound:
-    """What a queue holds in one event loop."""
-
-    __slots__ = (
-        "checking_layout", "client", "events", "layout_checked", "loop", "official", "producer", "results",
-        "templates",
-    )  # fmt: skip
-
-    def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop, client: aioredis.Redis) -> None:
-        keys = queue.keys()
-        self.loop = loop
-        self.client = client
-        self.producer = Producer(client, keys)
-        self.official = OfficialProducer(client, keys)
-        streams = stream_client(queue.address())
-        self.results = Results(client, streams, keys)
-        self.events = EventHub(client, streams, keys)
-        self.templates = Templates(queue, keys)
-        self.layout_checked = False
-        self.checking_layout = asyncio.Lock()
-
-
-def check_layout(queue: str, version: str | None) -> None:
-    """Raise LayoutUnsupported if a Node client of an unknown major version wrote the queue."""
-    if version and version.startswith("bullmq:"):
-        major = version.removeprefix("bullmq:").split(".")[0]
-        if major not in KNOWN_LAYOUTS:
-            raise LayoutUnsupported(
-                f"Queue {queue!r} was written by {version}; this Corral knows layouts up to 6. Upgrade it."
-            )

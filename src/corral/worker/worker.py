@@ -26,9 +26,10 @@ from corral.bullmq.access import check_access
 from corral.bullmq.connection import Address, blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.failures import code, explain_refusal, is_outage, is_refusal
+from corral.connected import check_layout
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.groups import wire_limits
-from corral.queue import Queue, check_layout
+from corral.queue import Queue
 from corral.resources import declare_resource
 from corral.settings import Settings
 from corral.surroundings import declare_middleware
