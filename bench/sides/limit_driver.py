@@ -15,9 +15,9 @@ import hiredis
 import msgspec
 import redis
 
-from corral.bullmq.consumer import completed
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import ours
+from corral.bullmq.settlement import completed
 from corral.policy import Keep
 
 CALLS = 2

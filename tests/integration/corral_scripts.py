@@ -11,11 +11,12 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from corral.bullmq import consumer as wire
+from corral.bullmq import settlement as wire
 from corral.bullmq.connection import Address, blocking_client, pooled_client
-from corral.bullmq.consumer import Consumer, Fetched, Settlement
+from corral.bullmq.consumer import Consumer
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.producer import NewJobs, Producer
+from corral.bullmq.settlement import Fetched, Settlement
 from corral.policy import RateLimit
 
 

@@ -35,9 +35,9 @@ from official_scripts import OfficialQueue
 from queue_snapshot import comparable, differences, markers, snapshots
 from redis import Redis
 
-from corral.bullmq import consumer as wire
-from corral.bullmq.consumer import Settlement
+from corral.bullmq import settlement as wire
 from corral.bullmq.keys import QueueKeys
+from corral.bullmq.settlement import Settlement
 from corral.policy import Keep, RateLimit
 
 START_MS = 1_750_000_000_000

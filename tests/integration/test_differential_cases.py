@@ -11,7 +11,7 @@ from official_scripts import OfficialQueue
 from queue_snapshot import comparable, differences, snapshots
 from redis import Redis
 
-from corral.bullmq import consumer as wire
+from corral.bullmq import settlement as wire
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.producer import MAX_BATCH_JOBS
 from corral.policy import Keep

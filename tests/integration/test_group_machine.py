@@ -27,8 +27,8 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from corral.bullmq import consumer as wire
 from corral.bullmq import grouping
+from corral.bullmq import settlement as wire
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.keys import GroupKeys, QueueKeys
 from corral.bullmq.producer import NewJobs, Producer

@@ -10,7 +10,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import GroupLimits, Job, JobContext, Queue, RateLimit, Retry, Snooze
-from corral.bullmq import consumer as wire
+from corral.bullmq import settlement as wire
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.keys import GroupKeys
 from corral.groups import wire_limits

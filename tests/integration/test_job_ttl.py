@@ -8,7 +8,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Job, JobContext, Queue, Retry, Snooze
-from corral.worker import execute
+from corral.worker import ending as execute
 from eventually import eventually
 
 HOUR_MS = 3_600_000

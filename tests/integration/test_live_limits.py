@@ -8,7 +8,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker
 
 from corral import JobContext, Queue, RateLimit
-from corral.bullmq import consumer as wire
+from corral.bullmq import settlement as wire
 from corral.bullmq.consumer import Consumer
 from corral.errors import InvalidOptions
 from corral.limits import LiveLimits

@@ -8,7 +8,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Job, JobContext, Queue, Retry, RetryAfter, Snooze, ThreadJobContext, Unrecoverable
-from corral.worker import execute
+from corral.worker import ending as execute
 from eventually import eventually
 
 AT_ONCE = Retry(attempts=3, backoff="fixed", delay=0)

@@ -30,8 +30,8 @@ SCRIPTED = (
     "incr", "incrby", "lindex", "llen", "lpop", "lpos", "lpush", "lrange", "lrem", "lset", "ltrim", "mget",
     "pexpire", "pexpireat", "persist", "pttl", "rename", "rpop", "rpoplpush", "rpush", "sadd", "scard", "set",
     "sismember", "smembers", "srem", "sscan", "time", "type", "unlink", "xadd", "xdel", "xlen", "xrange",
-    "xtrim", "zadd", "zcard", "zcount", "zlexcount", "zpopmin", "zrange", "zrangebylex", "zrangebyscore", "zrem",
-    "zremrangebyrank", "zremrangebyscore", "zrevrange", "zrevrangebyscore", "zscore",
+    "xtrim", "zadd", "zcard", "zcount", "zlexcount", "zpopmin", "zrange", "zrangebylex", "zrangebyscore",
+    "zrem", "zremrangebyrank", "zremrangebyscore", "zrevrange", "zrevrangebyscore", "zscore",
 )  # fmt: skip
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import structlog
 
-from corral.bullmq import consumer as wire
-from corral.bullmq.cancel import CANCELLED, obeyed, pending
-from corral.bullmq.codec import append_stacktrace, decode_options, whole
-from corral.bullmq.consumer import Consumer, Fetched, Settlement
-from corral.bullmq.keys import signal_key
+from corral.bullmq import settlement as wire
+from corral.bullmq.cancel import pending
+from corral.bullmq.codec import decode_options, whole
+from corral.bullmq.consumer import Consumer
+from corral.bullmq.settlement import Fetched, Settlement
 from corral.children import WaitingForChildren
-from corral.context import WAIT_FIELD, JobContext, Suspended, Wait
+from corral.context import JobContext, Suspended
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import (
@@ -26,36 +26,22 @@ from corral.errors import (
     CorralError,
     InvalidData,
     JobCancelled,
-    KilledItsWorker,
     LockLost,
     UndecodableData,
-    UnknownNameExpired,
     Unrecoverable,
 )
 from corral.queue import Queue
 from corral.worker.around import Around
 from corral.worker.batches import Batches
+from corral.worker.ending import Ending, refuse_killers
 from corral.worker.invoke import Invoker
-from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, plan, refuse_expired
+from corral.worker.outcome import Plan, plan, refuse_expired
 from corral.worker.parents import leave_for_children
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
 
 log = structlog.get_logger(__name__)
-
-#: A job with a name that no handler here knows is looked at again after this: a deploy may be rolling.
-UNKNOWN_NAME_SECONDS = 30.0
-
-#: Held so long in all, it goes to the dead letters.
-UNKNOWN_NAME_LIMIT_SECONDS = 24 * 3600.0
-UNKNOWN_FIELD = "corral:unknown"
-
-#: A job whose process died so often goes to the dead letters.
-MAX_KILLS = 2
-
-#: With this BullMQ's stalled check sentences a job that stalled too often for its own count.
-STALLED = "job stalled more than allowable limit"
 
 #: Options texts remembered; a queue's jobs mostly share one.
 PLAN_CACHE = 1_000
@@ -115,21 +101,24 @@ class Executor:
             settlement = []
         self._finish(settlement)
 
+    def _ending(self, job: Fetched, job_id: str, token: str) -> Ending:
+        plan = self._plans.get(job.options) or self._plan(job.options)
+        return Ending(self._queue.name, job, job_id, token, plan, whole(job.attempts_made) + 1)
+
     async def _attempt(self, slot: Slot, job: Fetched, job_id: str, token: str) -> Settlement | None:
         plan = self._plans.get(job.options) or self._plan(job.options)
-        attempt = whole(job.attempts_made) + 1
         if job.cancel is not None and (cancelled := pending(job.cancel)) is not None:
-            return self._settle_cancelled(JobCancelled(cancelled), plan, job, job_id, token)
+            return self._ending(job, job_id, token).cancelled(JobCancelled(cancelled))
         try:
             if job.scheduler is not None:
                 await make_next_run(self._queue, job, job_id)
             definition = self._names.get(job.name) or self._definition(job.name)
             if job.deferred_failure is not None or job.stalled_count is not None:
-                _refuse_killers(job)
+                refuse_killers(job)
             if plan.ttl is not None and not whole(job.attempts_started):
                 refuse_expired(plan, float(job.timestamp or self.fetched_ms), self.fetched_ms)
             if definition is None:
-                return self._hold(job, job_id, token)
+                return self._ending(job, job_id, token).hold()
             try:
                 data = job.data if job.data is not None else b"null"
                 if definition.isolation != "process":  # there, its process reads it
@@ -145,7 +134,7 @@ class Executor:
                 job_id=job_id,
                 name=definition.name,
                 data=data,
-                attempt=attempt,
+                attempt=whole(job.attempts_made) + 1,
                 attempts=plan.retry.attempts,
                 enqueued_at=float(job.timestamp or 0) / 1000,
                 deadline=None if timeout is None else time.time() + timeout,
@@ -167,9 +156,9 @@ class Executor:
             value = "null" if result is None else _encode_result(result)
             return wire.completed(job_id, token, value, plan.completed)
         except Suspended as wait:
-            return self._suspend(wait, job_id, token)
+            return self._ending(job, job_id, token).suspended(wait, self._consumer.keys.prefix)
         except WaitingForChildren:
-            return await self._leave_for_children(slot, plan, attempt, job, job_id, token)
+            return await self._leave_for_children(slot, job, job_id, token)
         except asyncio.CancelledError:
             reason = slot.stopped_by
             if reason is None:
@@ -177,15 +166,15 @@ class Executor:
                 reason = CorralError(
                     "The handler was cancelled from inside: a task it awaited was cancelled."
                 )
-                return self._settle_error(reason, plan, attempt, job, job_id, token)
+                return self._ending(job, job_id, token).error(reason)
             if isinstance(reason, LockLost):
                 log.warning("lock_lost", queue=self._queue.name, job=job_id)
                 return None
             if isinstance(reason, JobCancelled):
-                return self._settle_cancelled(reason, plan, job, job_id, token)
+                return self._ending(job, job_id, token).cancelled(reason)
             if not isinstance(reason, AttemptTimeout):
                 return wire.put_back(job_id, token)
-            return self._settle_error(reason, plan, attempt, job, job_id, token)
+            return self._ending(job, job_id, token).error(reason)
         except LockLost:
             log.warning("lock_lost", queue=self._queue.name, job=job_id)
             return None
@@ -194,87 +183,21 @@ class Executor:
         except BaseException as error:  # sys.exit() in a handler ends its attempt, not the worker
             inner = _suspended_in(error)
             if isinstance(inner, WaitingForChildren):
-                return await self._leave_for_children(slot, plan, attempt, job, job_id, token)
+                return await self._leave_for_children(slot, job, job_id, token)
             if inner is not None:
-                return self._suspend(inner, job_id, token)
+                return self._ending(job, job_id, token).suspended(inner, self._consumer.keys.prefix)
             if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
-                return self._settle_cancelled(slot.stopped_by, plan, job, job_id, token)
-            return self._settle_error(error, plan, attempt, job, job_id, token)
-
-    def _settle_error(
-        self, error: BaseException, plan: Plan, attempt: int, job: Fetched, job_id: str, token: str
-    ) -> Settlement:
-        outcome = decide(error, plan, attempt)
-        queue = self._queue.name
-        match outcome:
-            case Unspent(wait):
-                log.info("job_put_back", queue=queue, job=job_id, seconds=wait, error=type(error).__name__)
-                return wire.delay(job_id, token, max(1, round(wait * 1000)), spend=False)
-            case Dead(reason, trace):
-                log.warning(
-                    "job_failed", queue=queue, job=job_id, attempt=attempt, error=type(error).__name__
-                )
-                rows = append_stacktrace(job.stacktrace, trace)
-                killed = isinstance(error, KilledItsWorker)
-                return wire.failed(
-                    job_id, token, reason, rows, plan.failed, plan.retry.attempts, killed=killed
-                )
-            case Again(wait, reason, trace):
-                log.info("job_retries", queue=queue, job=job_id, attempt=attempt, seconds=wait,
-                         error=type(error).__name__)  # fmt: skip
-                rows = append_stacktrace(job.stacktrace, trace)
-                milliseconds = round(wait * 1000)
-                if milliseconds <= 0:
-                    return wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo)
-                fields = ["failedReason", reason, "stacktrace", rows]
-                return wire.delay(job_id, token, milliseconds, spend=True, fields=fields)
-
-    def _settle_cancelled(
-        self, why: JobCancelled, plan: Plan, job: Fetched, job_id: str, token: str
-    ) -> Settlement:
-        log.info("job_cancelled", queue=self._queue.name, job=job_id)
-        reason = f"{CANCELLED}{why}"
-        rows = append_stacktrace(job.stacktrace, "\n".join([reason, *getattr(why, "__notes__", ())]))
-        return wire.failed(
-            job_id, token, reason, rows, plan.failed, plan.retry.attempts, fields=obeyed(str(why))
-        )
-
-    def _suspend(self, wait: Suspended, job_id: str, token: str) -> Settlement:
-        seconds = max(0.001, wait.until - time.time())
-        return wire.delay(
-            job_id,
-            token,
-            max(1, round(seconds * 1000)),
-            spend=False,
-            fields=[WAIT_FIELD, encode(Wait(wait.signal, wait.until)).decode()],
-            signal=signal_key(self._consumer.keys.prefix, wait.signal),
-        )
+                return self._ending(job, job_id, token).cancelled(slot.stopped_by)
+            return self._ending(job, job_id, token).error(error)
 
     async def _leave_for_children(
-        self, slot: Slot, plan: Plan, attempt: int, job: Fetched, job_id: str, token: str
+        self, slot: Slot, job: Fetched, job_id: str, token: str
     ) -> Settlement | None:
         slot.deadline = None  # the attempt goes on when the children have finished
         left = await leave_for_children(self._consumer, job_id, token)
         if isinstance(left, ChildFailed):
-            return self._settle_error(left, plan, attempt, job, job_id, token)
+            return self._ending(job, job_id, token).error(left)
         return left
-
-    def _hold(self, job: Fetched, job_id: str, token: str) -> Settlement:
-        """Keep a job that no handler here knows; after the limit, give it to the dead letters."""
-        now = time.time()
-        since = float(job.unknown_since or now)
-        name = job.name.decode(errors="replace")
-        log.error(
-            "unknown_job_name", queue=self._queue.name, name=name, job=job_id, held_seconds=round(now - since)
-        )
-        if now - since >= UNKNOWN_NAME_LIMIT_SECONDS:
-            raise UnknownNameExpired(
-                f"No worker knew the name {name!r} for {UNKNOWN_NAME_LIMIT_SECONDS / 3600:.0f} h. "
-                "Deploy a handler and retry the job."
-            )
-        # A look by a worker that does not know the name is no start: the job's time to live goes on.
-        fields = [UNKNOWN_FIELD, f"{since:.3f}", "ats", str(whole(job.attempts_started))]
-        return wire.delay(job_id, token, round(UNKNOWN_NAME_SECONDS * 1000), spend=False, fields=fields)
 
     def _plan(self, options: bytes | None) -> Plan:
         if len(self._plans) >= PLAN_CACHE:
@@ -316,19 +239,3 @@ def _encode_result(result: Any) -> str:
     except InvalidData as error:
         # The work is done; doing it again would end the same way.
         raise Unrecoverable(f"The handler's return value cannot be kept. {error}") from error
-
-
-def _refuse_killers(job: Fetched) -> None:
-    """Raise for a job that another worker sentenced, or whose process died too often.
-
-    BullMQ never sentences jobs of a scheduler; counting here covers them too.
-    """
-    kills = whole(job.stalled_count)
-    if kills >= MAX_KILLS:
-        raise KilledItsWorker(
-            f"The process died or stalled {kills} times while it ran this job. "
-            "Look for memory use, a crash in native code, or a blocked event loop; then retry it."
-        )
-    if job.deferred_failure is not None:
-        reason = job.deferred_failure.decode(errors="replace")
-        raise (KilledItsWorker if reason == STALLED else Unrecoverable)(reason)

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
-from corral.bullmq import consumer as wire
-from corral.bullmq.consumer import Consumer, Settlement, Step
+from corral.bullmq import settlement as wire
+from corral.bullmq.consumer import Consumer, Step
 from corral.bullmq.failures import is_outage
+from corral.bullmq.settlement import Settlement
 from corral.errors import LockLost, Snooze
 from corral.queue import Queue
 from corral.worker.around import Around

@@ -19,8 +19,9 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq.connection import Address, thread_client
-from corral.bullmq.consumer import Settlement, keep_locks
+from corral.bullmq.consumer import keep_locks
 from corral.bullmq.keys import QueueKeys
+from corral.bullmq.settlement import Settlement
 
 log = structlog.get_logger(__name__)
 

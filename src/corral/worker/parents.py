@@ -12,9 +12,10 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
-from corral.bullmq import consumer as wire
 from corral.bullmq import families, stuck
-from corral.bullmq.consumer import Consumer, Settlement
+from corral.bullmq import settlement as wire
+from corral.bullmq.consumer import Consumer
+from corral.bullmq.settlement import Settlement
 from corral.children import child_failed
 from corral.errors import ChildFailed, CorralError
 from corral.queue import Queue

@@ -16,10 +16,10 @@ import asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from corral.bullmq.consumer import Fetched
 from corral.bullmq.schedule_reader import ScheduleReader
 from corral.bullmq.schedule_record import Lost
 from corral.bullmq.scheduler import Scheduler
+from corral.bullmq.settlement import Fetched
 from corral.errors import CorralError, RedisUnavailable
 from corral.queue import Queue
 

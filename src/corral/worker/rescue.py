@@ -16,7 +16,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer
-from corral.worker.execute import MAX_KILLS
+from corral.worker.ending import MAX_KILLS
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,83 @@
+"""What goes into and comes out of step.lua for one job: how it ended, and what a fetched one looks like."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from corral.policy import Keep
+
+COMPLETED, FAILED, RETRY, DELAY, PUT_BACK = 1, 2, 3, 4, 5
+
+#: Answers of step.lua for a job it did not settle.
+JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN, NOT_WRITTEN = -1, -2, -3, 1, -6, -100
+
+#: How many values step.lua gives of a job that has no lock yet.
+STAMPED_VALUES = 5
+
+#: How long a signal's waiting side is remembered past its time-out.
+SIGNAL_MARGIN_MS = 3_600_000
+
+
+class Fetched(NamedTuple):
+    """A job as step.lua hands it over: its id and FIELDS there. A job that never ran has the first five."""
+
+    id: bytes
+    name: bytes
+    data: bytes | None
+    options: bytes | None
+    timestamp: bytes | None
+    attempts_made: bytes | None = None
+    attempts_started: bytes | None = None
+    stalled_count: bytes | None = None
+    deferred_failure: bytes | None = None
+    stacktrace: bytes | None = None
+    checkpoint: bytes | None = None
+    wait: bytes | None = None
+    unknown_since: bytes | None = None
+    scheduler: bytes | None = None
+    cancel: bytes | None = None
+
+
+# What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.
+Settlement = list[Any]
+
+
+def completed(job_id: str, token: str, value: str, keep: Keep) -> Settlement:
+    return [job_id, token, COMPLETED, value, *_keep(keep)]
+
+
+def failed(
+    job_id: str,
+    token: str,
+    reason: str,
+    stacktrace: str,
+    keep: Keep,
+    attempts: int,
+    *,
+    killed: bool = False,
+    fields: list[str] | None = None,
+) -> Settlement:
+    """To the dead letters. `killed`: for having killed its workers, which a retry by hand starts afresh.
+    `fields`: further ones for HSET.
+    """
+    settlement = [job_id, token, FAILED, reason, stacktrace, *_keep(keep), attempts]
+    return [*settlement, killed, fields or []] if killed or fields else settlement
+
+
+def retry_now(job_id: str, token: str, reason: str, stacktrace: str, *, lifo: bool) -> Settlement:
+    return [job_id, token, RETRY, reason, stacktrace, lifo]
+
+
+def delay(
+    job_id: str, token: str, delay_ms: int, *, spend: bool, fields: list[str] | None = None, signal: str = ""
+) -> Settlement:
+    """Back to `delayed`. `signal` is a key made by `signal_key`: that signal brings the job back earlier."""
+    return [job_id, token, DELAY, delay_ms, spend, fields or [], signal, delay_ms + SIGNAL_MARGIN_MS]
+
+
+def put_back(job_id: str, token: str) -> Settlement:
+    return [job_id, token, PUT_BACK]
+
+
+def _keep(keep: Keep) -> tuple[int, float]:
+    return (-1 if keep.count is None else keep.count, -1 if keep.age is None else keep.age)

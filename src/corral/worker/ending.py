@@ -1,0 +1,131 @@
+"""How one run of a job ended, as the settlement that tells Redis. The policy is in `outcome`; no I/O here.
+
+Emits: job_put_back, job_retries, job_failed, job_cancelled, unknown_job_name (each with queue and job).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import structlog
+
+from corral.bullmq import settlement as wire
+from corral.bullmq.cancel import CANCELLED, obeyed
+from corral.bullmq.codec import append_stacktrace, whole
+from corral.bullmq.keys import signal_key
+from corral.bullmq.settlement import Fetched, Settlement
+from corral.context import WAIT_FIELD, Suspended, Wait
+from corral.data import encode
+from corral.errors import JobCancelled, KilledItsWorker, UnknownNameExpired, Unrecoverable
+from corral.worker.outcome import Again, Dead, Plan, Unspent, decide
+
+log = structlog.get_logger(__name__)
+
+#: A job with a name that no handler here knows is looked at again after this: a deploy may be rolling.
+UNKNOWN_NAME_SECONDS = 30.0
+
+#: Held so long in all, it goes to the dead letters.
+UNKNOWN_NAME_LIMIT_SECONDS = 24 * 3600.0
+UNKNOWN_FIELD = "corral:unknown"
+
+#: A job whose process died so often goes to the dead letters.
+MAX_KILLS = 2
+
+#: With this BullMQ's stalled check sentences a job that stalled too often for its own count.
+STALLED = "job stalled more than allowable limit"
+
+
+class Ending(NamedTuple):
+    """A run that did not complete: made only then."""
+
+    queue: str
+    job: Fetched
+    job_id: str
+    token: str
+    plan: Plan
+    attempt: int
+
+    def error(self, error: BaseException) -> Settlement:
+        """It raised: the policy decides."""
+        job, job_id, token, plan, attempt = self.job, self.job_id, self.token, self.plan, self.attempt
+        outcome = decide(error, plan, attempt)
+        queue = self.queue
+        match outcome:
+            case Unspent(wait):
+                log.info("job_put_back", queue=queue, job=job_id, seconds=wait, error=type(error).__name__)
+                return wire.delay(job_id, token, max(1, round(wait * 1000)), spend=False)
+            case Dead(reason, trace):
+                log.warning(
+                    "job_failed", queue=queue, job=job_id, attempt=attempt, error=type(error).__name__
+                )
+                rows = append_stacktrace(job.stacktrace, trace)
+                killed = isinstance(error, KilledItsWorker)
+                return wire.failed(
+                    job_id, token, reason, rows, plan.failed, plan.retry.attempts, killed=killed
+                )
+            case Again(wait, reason, trace):
+                log.info("job_retries", queue=queue, job=job_id, attempt=attempt, seconds=wait,
+                         error=type(error).__name__)  # fmt: skip
+                rows = append_stacktrace(job.stacktrace, trace)
+                milliseconds = round(wait * 1000)
+                if milliseconds <= 0:
+                    return wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo)
+                fields = ["failedReason", reason, "stacktrace", rows]
+                return wire.delay(job_id, token, milliseconds, spend=True, fields=fields)
+
+    def cancelled(self, why: JobCancelled) -> Settlement:
+        """Somebody cancelled it."""
+        job, job_id, token, plan = self.job, self.job_id, self.token, self.plan
+        log.info("job_cancelled", queue=self.queue, job=job_id)
+        reason = f"{CANCELLED}{why}"
+        rows = append_stacktrace(job.stacktrace, "\n".join([reason, *getattr(why, "__notes__", ())]))
+        return wire.failed(
+            job_id, token, reason, rows, plan.failed, plan.retry.attempts, fields=obeyed(str(why))
+        )
+
+    def suspended(self, wait: Suspended, prefix: str) -> Settlement:
+        """It waits for a signal."""
+        seconds = max(0.001, wait.until - time.time())
+        return wire.delay(
+            self.job_id,
+            self.token,
+            max(1, round(seconds * 1000)),
+            spend=False,
+            fields=[WAIT_FIELD, encode(Wait(wait.signal, wait.until)).decode()],
+            signal=signal_key(prefix, wait.signal),
+        )
+
+    def hold(self) -> Settlement:
+        """Keep a job that no handler here knows. Raises UnknownNameExpired after the limit."""
+        job, job_id = self.job, self.job_id
+        now = time.time()
+        since = float(job.unknown_since or now)
+        name = job.name.decode(errors="replace")
+        log.error(
+            "unknown_job_name", queue=self.queue, name=name, job=job_id, held_seconds=round(now - since)
+        )
+        if now - since >= UNKNOWN_NAME_LIMIT_SECONDS:
+            raise UnknownNameExpired(
+                f"No worker knew the name {name!r} for {UNKNOWN_NAME_LIMIT_SECONDS / 3600:.0f} h. "
+                "Deploy a handler and retry the job."
+            )
+        # A look by a worker that does not know the name is no start: the job's time to live goes on.
+        fields = [UNKNOWN_FIELD, f"{since:.3f}", "ats", str(whole(job.attempts_started))]
+        return wire.delay(job_id, self.token, round(UNKNOWN_NAME_SECONDS * 1000), spend=False, fields=fields)
+
+
+def refuse_killers(job: Fetched) -> None:
+    """Raise for a job that another worker sentenced, or whose process died too often.
+
+    BullMQ never sentences jobs of a scheduler; counting here covers them too.
+    """
+    kills = whole(job.stalled_count)
+    if kills >= MAX_KILLS:
+        raise KilledItsWorker(
+            f"The process died or stalled {kills} times while it ran this job. "
+            "Look for memory use, a crash in native code, or a blocked event loop; then retry it."
+        )
+    if job.deferred_failure is not None:
+        reason = job.deferred_failure.decode(errors="replace")
+        raise (KilledItsWorker if reason == STALLED else Unrecoverable)(reason)
