@@ -265,7 +265,7 @@ async def test_children_that_finish_while_the_handler_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Between the look and the move: the job must run again at once, not wait for ever."""
-    from corral.worker import ending as execute
+    from corral.worker import execute
 
     move = execute.leave_for_children
     runs: list[int] = []

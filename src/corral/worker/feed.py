@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import structlog
 from redis.exceptions import RedisError, ResponseError
@@ -36,6 +35,7 @@ from corral.worker.parents import watch_parents
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.recurring import watch_schedules
 from corral.worker.rescue import sweep_for_ever
+from corral.worker.settling import Settling
 from corral.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
@@ -45,19 +45,6 @@ CALLS_IN_FLIGHT = 2
 
 #: Before a part of the feed that broke starts again.
 FAULT_SECONDS = 0.5
-
-
-@dataclass(slots=True)
-class FeedState:
-    """What a health check and a log line may say about a feed."""
-
-    fetched: int = 0
-    settled: int = 0
-    lost: int = 0
-    #: Jobs with a parent, children or a deduplication id among the settled.
-    relatives: int = 0
-    #: Errors of our own code; each one is in the log with its trace.
-    faults: int = 0
 
 
 class Feed:
@@ -77,7 +64,6 @@ class Feed:
     ) -> None:
         self.queue = queue
         self.limit = slots
-        self.state = FeedState()
         self.outage = Outage(queue.name)
         self._consumer = consumer
         self._worker = worker
@@ -85,10 +71,13 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self.locks = LockTable(consumer.keys, self._locks_lost_in_thread)
         consumer.on_locked = self.locks.note_written
+        self.settling = Settling(
+            consumer, self.locks, self.outage, failed=queue.retention.failed, look_again=self._look_again
+        )
+        self.state = self.settling.state
         self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads, processes, around)
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
-        self._finished: list[Settlement] = []
         self._occupied = 0  # fetched and not ended
         self._reserved = 0  # asked for by calls under way
         self._more = True  # the queue may have jobs
@@ -100,7 +89,6 @@ class Feed:
         self._wake = asyncio.Event()
         self._stopping = False
         self._draining = False
-        self._one_by_one = 0  # settlements to send singly, after a batch that could not be sent
         # One call never asks for all slots: the others' jobs run while it is under way.
         self._share = -(-slots // CALLS_IN_FLIGHT)
 
@@ -131,15 +119,10 @@ class Feed:
             await self._settle_the_rest()
 
     async def _settle_the_rest(self) -> None:
-        """What a run that was cut off still has to say. Its jobs would be rescued anyway, later."""
         for slot in self._slots.running():  # it ignores its cancellation: like a thread's, its job runs twice
             if slot.job_id in self.locks.held:
                 self._give_back(slot.job_id)
-        settled, self._finished = self._finished, []
-        if settled:
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await self._consumer.step("", 0, self.locks.with_marks(settled))
-        self.locks.held.clear()
+        await self.settling.send_the_rest()
 
     async def _keep_going(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part to its end. A fault of ours in it is logged and the part starts again: a worker that
@@ -184,7 +167,7 @@ class Feed:
     @property
     def drained(self) -> bool:
         """Nothing runs and nothing is left to settle."""
-        return not self._occupied and not self._finished and not self._calls
+        return not self._occupied and not self.settling.waiting and not self._calls
 
     # Calling
 
@@ -192,9 +175,9 @@ class Feed:
         while True:
             want = 0
             # A call that settles anyway looks for work too: that costs next to nothing.
-            if not self._stopping and (self._more or self._finished):
+            if not self._stopping and (self._more or self.settling.waiting):
                 want = min(self.limit - self._occupied - self._reserved, self._share)
-            if not self._finished and want <= 0:
+            if not self.settling.waiting and want <= 0:
                 if self._is_over():
                     self._wake.set()  # the other loop ends as well
                     return
@@ -210,11 +193,7 @@ class Feed:
         return self._stopping or (self._draining and not self._more and not self._limited)
 
     async def _call(self, want: int) -> None:
-        if self._one_by_one:
-            self._one_by_one -= 1
-            settled, self._finished = self._finished[:1], self._finished[1:]
-        else:
-            settled, self._finished = self._finished, []
+        settled = self.settling.take()
         self._sequence += 1
         token = f"{self._worker}:{self._sequence}"
         sent = self.locks.with_marks(settled)
@@ -231,13 +210,13 @@ class Feed:
                 self._lost_records.append(record)
             if not is_outage(error):  # Redis is there: one of the settlements is at fault
                 self.outage.answered()
-                self._set_aside(settled)
+                self.settling.set_aside(settled)
                 raise
-            self._finished = settled + self._finished
+            self.settling.again(settled)
             await self.outage.wait(error)
             return
         except Exception:
-            self._set_aside(settled)
+            self.settling.set_aside(settled)
             raise
         finally:
             self._reserved -= want
@@ -246,21 +225,9 @@ class Feed:
             self._more = True
         self._take(step, token, want, hinted=hints != self._hints)
         if settled:
-            await self._settled(settled, sent, step)
+            await self.settling.answered(settled, sent, step)
         if self._calls == 0 or self._more:
             self._wake.set()
-
-    def _set_aside(self, settled: list[Settlement]) -> None:
-        """A batch could not be sent, by a fault of ours: find the entry that breaks it, and lose only that.
-
-        Its lock then runs out, and the sweep gives its job another run.
-        """
-        if len(settled) > 1:
-            self._finished = settled + self._finished
-            self._one_by_one = len(settled)
-        for entry in settled if len(settled) == 1 else ():
-            log.error("settlement_set_aside", queue=self.queue.name, job=entry[0])
-            self.locks.held.pop(entry[0], None)
 
     def _take(self, step: Step, token: str, want: int, *, hinted: bool) -> None:
         jobs = step.jobs
@@ -284,55 +251,10 @@ class Feed:
         else:
             self._slots.submit(jobs)
 
-    async def _settled(self, settled: list[Settlement], sent: list[Settlement], step: Step) -> None:
-        held = self.locks.held
-        for job_id, token in self.locks.strays(sent):
-            # Written while the call was under way; else it would run out by itself.
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await self._consumer.release_lock(job_id, token)
-        self.state.settled += len(settled)
-        problems = dict(step.problems) if step.problems else None
-        if problems:
-            by_id = {entry[0]: entry for entry in settled}
-            for job_id, code in problems.items():
-                if code == wire.NOT_PLAIN:
-                    self.state.relatives += 1
-                    await self._settle_officially(by_id[job_id], step.now_ms)
-                    self._look_again()  # its parent may be ready now
-                else:
-                    self.state.lost += 1
-                    log.warning("settlement_refused", queue=self.queue.name, job=job_id, code=code)
-        for entry in settled:
-            if held.get(entry[0]) == entry[1]:  # else the job was fetched again meanwhile
-                del held[entry[0]]
-
-    async def _settle_officially(self, entry: Settlement, now_ms: int) -> None:
-        while True:
-            try:
-                code = await self._consumer.finish_officially(entry, now_ms=now_ms)
-                break
-            except (RedisError, OSError, TimeoutError) as error:
-                if not is_outage(error):
-                    log.exception("settlement_set_aside", queue=self.queue.name, job=entry[0])
-                    return  # as in _set_aside; the caller lets go of the lock
-                await self.outage.wait(error)
-        if code in (-4, -9):
-            # BullMQ refuses to complete a job whose children are not through.
-            reason = (
-                "The job has children that are not finished: call job.wait_for_children() before returning."
-                if code == -4
-                else "A child of the job failed."
-            )
-            failed = wire.failed(entry[0], entry[1], reason, "[]", self.queue.retention.failed, 1)
-            await self._settle_officially(failed, now_ms)
-        elif code < 0:
-            self.state.lost += 1
-            log.warning("settlement_refused", queue=self.queue.name, job=entry[0], code=code)
-
     def _finish(self, settlement: Settlement) -> None:
         self._occupied -= 1
         if settlement:
-            self._finished.append(settlement)
+            self.settling.waiting.append(settlement)
         self._wake.set()
 
     def _give_back(self, job_id: str) -> None:
