@@ -11,12 +11,13 @@ WrongState, the next run of a schedule BelongsToSchedule.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from corral.bullmq import admin as wire
-from corral.bullmq import orphans
+from corral.bullmq import grouping, orphans
 from corral.bullmq.codec import whole
 from corral.errors import InvalidInput, WrongState
 from corral.job_admin import FINISHED, JobAdmin, check_number, limit_of
@@ -83,19 +84,24 @@ class Admin(JobAdmin):
 
     async def drain(self, *, delayed: bool = False) -> int:
         """Remove what waits, with `delayed` also what is to wait. Running and finished jobs stay, and the
-        next runs of schedules. Returns how many. Two round trips a list, and one for each 250 jobs.
+        next runs of schedules. Returns how many. Two round trips a list, and one for each 250 jobs; three
+        for each 500 jobs of a group.
         """
         states = ["wait", "paused", "prioritized", *(["delayed"] if delayed else [])]
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
-            return sum([await wire.drain(client, keys, state) for state in states])
+            removed = sum([await wire.drain(client, keys, state) for state in states])
+            for group in await grouping.names(client, keys, sys.maxsize, locks=True):
+                removed += await grouping.drain(client, keys, group)
+            return removed
 
     async def clean(self, state: Cleanable, *, older_than: float = 0, limit: int | None = None) -> int:
         """Remove jobs of a state that finished, or else were last started or added, over `older_than` seconds
         ago; at most `limit` of them. Returns how many. One round trip for each 250 jobs, three where
         the whole state has to be read (delayed, prioritized, waiting-children).
 
-        A parent whose failed child is cleaned no longer waits for it. The next run of a schedule stays.
+        Of what waits, jobs of groups stay (`queue.groups.drain`). A parent whose failed child is cleaned no
+        longer waits for it. The next run of a schedule stays.
         Running jobs are not cleaned: those of dead workers go back to waiting by themselves.
         Raises InvalidInput.
         """

@@ -60,12 +60,15 @@ async def states(client: aioredis.Redis, keys: QueueKeys, groups: Sequence[str])
     return rows
 
 
-async def names(client: aioredis.Redis, keys: QueueKeys, limit: int) -> list[str]:
-    """Groups with waiting or running jobs, at most `limit`; no locks. A round trip for each few hundred."""
+async def names(client: aioredis.Redis, keys: QueueKeys, limit: int, *, locks: bool = False) -> list[str]:
+    """Groups with waiting or running jobs, at most `limit`, with keyed locks only if asked for.
+
+    A round trip for each few hundred.
+    """
     found: dict[str, None] = {}
     async for raw in client.sscan_iter(GroupKeys(keys).all, count=500):
         name = raw.decode()
-        if not name.startswith(LOCK):
+        if locks or not name.startswith(LOCK):
             found[name] = None
             if len(found) >= limit:
                 break

@@ -1,8 +1,9 @@
 """Listing the jobs of states in pages, however many there are. No call changes anything or holds Redis.
 
-A state is one segment or several: what waits lies in BullMQ's list, in a v5 client's `paused` list, and in
-the set of prioritized jobs. "Newest first" walks a segment from the end where jobs are added, which for sets
-that are in an order of their own (delayed, prioritized) is the end that runs last.
+A state is one segment or several: what waits lies in BullMQ's list, in a v5 client's `paused` list, in the
+set of prioritized jobs, and, if it has a group, with a negative score among the waiting parents. "Newest
+first" walks a segment from the end where jobs are added, which for sets that are in an order of their own
+(delayed, prioritized) is the end that runs last.
 """
 
 from __future__ import annotations
@@ -23,13 +24,30 @@ BATCH = 250
 DATA_BYTES = 4_000_000
 
 
+class Scores(NamedTuple):
+    """Bounds of a sorted set's scores; both belong to it."""
+
+    lowest: float | str = "-inf"
+    highest: float | str = "+inf"
+
+
+EVERYTHING = Scores()
+
+#: The score of a waiting parent is a time, that of a job which waits in a group is below zero.
+PARENTS, PARKED = Scores(lowest=0), Scores(highest=-0.5)
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A list or sorted set of ids, all of one state."""
+    """A list or sorted set of ids, or the part of one with these scores, all of one state."""
 
     state: str
     suffix: str
     is_list: bool = False
+    scores: Scores = EVERYTHING
+
+    def bounds(self, within: Scores) -> Scores:
+        return within if self.scores == EVERYTHING else self.scores
 
 
 #: In the order in which jobs of the state run, or have finished.
@@ -38,13 +56,14 @@ SEGMENTS: dict[str, tuple[Segment, ...]] = {
         Segment("waiting", "wait", is_list=True),
         Segment("waiting", "paused", is_list=True),
         Segment("waiting", "prioritized"),
+        Segment("waiting", "waiting-children", scores=PARKED),
     ),
     "prioritized": (Segment("waiting", "prioritized"),),
     "active": (Segment("active", "active", is_list=True),),
     "delayed": (Segment("delayed", "delayed"),),
     "completed": (Segment("completed", "completed"),),
     "failed": (Segment("failed", "failed"),),
-    "waiting-children": (Segment("waiting-children", "waiting-children"),),
+    "waiting-children": (Segment("waiting-children", "waiting-children", scores=PARENTS),),
 }
 
 
@@ -71,16 +90,6 @@ def parts(lengths: Sequence[tuple[Segment, int]], start: int, count: int) -> lis
     return result
 
 
-class Scores(NamedTuple):
-    """Bounds of a sorted set's scores; both belong to it."""
-
-    lowest: float | str = "-inf"
-    highest: float | str = "+inf"
-
-
-EVERYTHING = Scores()
-
-
 async def lengths(
     client: aioredis.Redis, keys: QueueKeys, chosen: Sequence[Segment], within: Scores = EVERYTHING
 ) -> list[int]:
@@ -90,10 +99,10 @@ async def lengths(
         key = keys.base + segment.suffix
         if segment.is_list:
             pipe.llen(key)
-        elif within == EVERYTHING:
+        elif segment.bounds(within) == EVERYTHING:
             pipe.zcard(key)
         else:
-            pipe.zcount(key, within.lowest, within.highest)
+            pipe.zcount(key, *segment.bounds(within))
     return [int(n) for n in await pipe.execute()]
 
 
@@ -116,7 +125,11 @@ async def page(
 
 def _range(pipe: Any, keys: QueueKeys, part: Part, *, newest_first: bool) -> None:
     key, last = keys.base + part.segment.suffix, part.start + part.size - 1
-    if not part.segment.is_list:
+    if part.segment.scores != EVERYTHING:
+        lowest, highest = part.segment.scores
+        bounds = (highest, lowest) if newest_first else (lowest, highest)
+        pipe.zrange(key, *bounds, byscore=True, desc=newest_first, offset=part.start, num=part.size)
+    elif not part.segment.is_list:
         pipe.zrange(key, part.start, last, desc=newest_first)
     elif newest_first:
         pipe.lrange(key, part.start, last)
@@ -154,7 +167,7 @@ async def walk(
     within: Scores = EVERYTHING,
 ) -> Step:
     """Up to `count` ids behind `place` in one segment. One round trip; two in a sorted set."""
-    key = keys.base + segment.suffix
+    key, within = keys.base + segment.suffix, segment.bounds(within)
     if segment.is_list:
         last = place.offset + count - 1
         if newest_first:
