@@ -17,14 +17,16 @@ async def test_jobs_that_wait_in_groups_are_listed_as_waiting(make_queue: MakeQu
 
     counts = await queue.counts()
     assert (counts["waiting"], counts["waiting-children"]) == (6, 1)
-    oldest = await queue.browse.jobs("waiting", count=10)
+    oldest = await queue.browse.jobs("waiting", count=10, newest_first=False)
     assert oldest[0].id == first.id
     assert len(oldest) == 6
     assert {job.status for job in oldest} == {"waiting"}
     newest = await queue.browse.jobs("waiting", count=10, newest_first=True)
     assert [job.id for job in newest] == [job.id for job in oldest][::-1]
-    paged = [j.id for start in range(6) for j in await queue.browse.jobs("waiting", start=start, count=1)]
-    assert paged == [job.id for job in oldest]
+    paged = []
+    for start in range(6):
+        paged += await queue.browse.jobs("waiting", start=start, count=1, newest_first=False)
+    assert [job.id for job in paged] == [job.id for job in oldest]
     assert [job.id for job in await queue.browse.jobs("waiting-children")] == [parent.id]
 
     found = await queue.browse.search(states=["waiting"], id=locked.id)
