@@ -12,6 +12,7 @@ from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
 from corral.bullmq.grouping import LOCK
 from corral.bullmq.keys import QueueKeys, check_job_id
 from corral.bullmq.producer import NewJobs
+from corral.data import encode
 from corral.dedup import Dedup
 from corral.errors import InvalidData, InvalidOptions, JobTooLarge
 from corral.groups import group_of
@@ -31,6 +32,9 @@ CACHE = 256
 
 #: Options that differ from job to job.
 _PERSONAL = frozenset(("at", "delay", "job_id", "idempotency_key", "dedup"))
+
+#: Those of them that change nothing else about the job.
+_NAMES = frozenset(("job_id", "idempotency_key"))
 
 
 class JobDefaults(TypedDict, total=False):
@@ -96,7 +100,7 @@ class Templates:
         if not options:  # the most common add of all
             return self._plain.get(name) or self._remember_plain(name)
         if not _PERSONAL.isdisjoint(options):
-            return self._build(name, options)
+            return self._named(name, options) if options.keys() <= _NAMES else self._build(name, options)
         # To Python True is 1 and False is 0; to `remove_on_complete` they are not.
         removal = type(options.get("remove_on_complete")), type(options.get("remove_on_fail"))
         try:
@@ -109,6 +113,20 @@ class Templates:
                 self._known.clear()
             known = self._known[key] = self._build(name, options)
         return known
+
+    def _named(self, name: str, options: AddOptions) -> NewJobs:
+        """A job that brings a name of its own and nothing else: what the HTTP routes add."""
+        plain = self._plain.get(name) or self._remember_plain(name)
+        job_id, once = options.get("job_id"), options.get("idempotency_key")
+        _check_text(job_id=job_id, idempotency_key=once)
+        text = plain.options
+        if job_id is not None:
+            check_job_id(job_id)
+            text = f'{text[:-1]},"jobId":{encode(job_id).decode()}}}'
+        return NewJobs(
+            job_id or "", name, text, plain.delay_ms, plain.priority, plain.lifo, 0,
+            "" if once is None else self._keys.once(once), plain.once_ms, [], plain.group, plain.group_size,
+        )  # fmt: skip
 
     def _remember_plain(self, name: str) -> NewJobs:
         if len(self._plain) >= CACHE:

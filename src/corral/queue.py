@@ -167,7 +167,7 @@ class Queue(Connected, Relations, Surroundings):
             return await self._add_plain(name, raw, text)
         bound = self._bind()
         jobs = bound.templates.make(name, options)
-        added = await self._send(bound, jobs._replace(data=[text]))
+        added = await self._send(bound, jobs.holding([text]))
         if added.existing_data is None:
             return Job(self, added.ids[0], name, raw)
         return existing_job(self, added, name, raw, options.get("idempotency_key"))

@@ -51,6 +51,13 @@ class NewJobs(NamedTuple):
     group: str = ""
     group_size: int = 0
 
+    def holding(self, data: list[str]) -> NewJobs:
+        """The same with this data: `_replace`, at a third of its price."""
+        return NewJobs(
+            self.id, self.name, self.options, self.delay_ms, self.priority, self.lifo, self.timestamp_ms,
+            self.once_key, self.once_ms, data, self.group, self.group_size,
+        )  # fmt: skip
+
 
 #: Where NewJobs has its data.
 DATA = NewJobs._fields.index("data")
