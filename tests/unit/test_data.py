@@ -292,7 +292,9 @@ def test_a_type_that_json_cannot_be_read_as_is_refused_when_declared(data_type: 
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {"a": object()}, lambda: 1, {None: 1}, "\ud800", {"\ud800": 1}, 1j], ids=repr
+    "value",
+    [object(), {"a": object()}, lambda: 1, {None: 1}, "\ud800", {"\ud800": 1}, 1j],
+    ids=["object", "inner object", "function", "None as a key", "surrogate", "surrogate as a key", "complex"],
 )
 def test_what_json_cannot_hold_is_invalid_data(value: Any) -> None:
     with pytest.raises(InvalidData):
