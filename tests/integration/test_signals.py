@@ -182,6 +182,28 @@ async def test_a_signal_that_comes_between_the_look_and_the_wait_is_not_lost(
     assert runs == [1, 1]
 
 
+async def test_all_jobs_that_wait_for_a_signal_are_woken(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Redis
+) -> None:
+    """An approval that several jobs wait for, in two queues."""
+    queues = [make_queue(retry=Retry(attempts=1)) for _ in range(2)]
+    for queue in queues:
+
+        @queue.job("build")
+        async def build(job: JobContext, data: int) -> Any:
+            return await job.wait_for("approval", timeout=data)
+
+    start_worker(*queues)
+    jobs = [await queue.add("build", seconds) for queue in queues for seconds in (3600, 60, 900)]
+    for job in jobs:
+        await eventually(lambda job=job: _is(job, "delayed"))
+    ttl = await redis.pttl(signal_key(queues[0].keys().prefix, "approval"))
+    assert ttl > 3_600_000  # the longest wait's
+    assert await queues[0].signal("approval", "granted") is True
+    assert [await job.result(timeout=15) for job in jobs] == ["granted"] * 6
+    assert {(await job.refresh()).attempts_made for job in jobs} == {1}
+
+
 async def test_signals_race_with_waits_and_none_is_lost(
     make_queue: MakeQueue, start_worker: StartWorker
 ) -> None:

@@ -78,8 +78,10 @@ local function settle_rest()
           call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "delayed", "jobId", id, "delay", due)
           some_delayed = true
           if entry[7] ~= "" then -- the score tells this wait from a later delay of the job
-            call("HSET", entry[7], "queue", base, "job", id, "score", score)
-            call("PEXPIRE", entry[7], entry[8])
+            call("HSET", entry[7], "waiter:" .. job, string.format("%.0f %s", score, base))
+            if call("PTTL", entry[7]) < entry[8] then -- others may wait for longer
+              call("PEXPIRE", entry[7], entry[8])
+            end
           end
         else
           local priority = tonumber(fields[5]) or 0
