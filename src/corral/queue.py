@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar, Unpack, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
@@ -127,6 +127,7 @@ class Queue(Relations, Surroundings):
         self._keys: QueueKeys | None = None
         self._bound: WeakKeyDictionary[asyncio.AbstractEventLoop, _Bound] = WeakKeyDictionary()
         self._current: _Bound | None = None
+        living.add(self)
 
     # Declaring
 
@@ -440,6 +441,10 @@ class _Bound:
         self.templates = Templates(queue, keys)
         self.layout_checked = False
         self.checking_layout = asyncio.Lock()
+
+
+#: All queues of the process, for tests that point them at a server of their own.
+living: WeakSet[Queue] = WeakSet()
 
 
 def check_layout(queue: str, version: str | None) -> None:

@@ -14,9 +14,10 @@ BZPOPMIN); their caller watches the clock instead.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -196,6 +197,7 @@ os.register_at_fork(before=binding.acquire, after_in_parent=binding.release, aft
 
 _Clients = dict[tuple[Address, Callable[[Address], aioredis.Redis]], aioredis.Redis]
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
+_closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = WeakKeyDictionary()
 
 
 def shared_client(address: Address) -> aioredis.Redis:
@@ -219,6 +221,7 @@ def _of_loop(address: Address, make: Callable[[Address], aioredis.Redis]) -> aio
     with binding:
         if loop not in _shared:
             forget_closed_loops(_shared)
+            _close_with(loop)
         clients = _shared.setdefault(loop, {})
         key = (address, make)
         if key not in clients:
@@ -230,6 +233,26 @@ def forget_closed_loops(by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, An
     """Connections keep their loop alive, and so each other; `asyncio.run` in a script leaves them behind."""
     for loop in [loop for loop in by_loop if loop.is_closed()]:
         del by_loop[loop]
+
+
+def _close_with(loop: asyncio.AbstractEventLoop) -> None:
+    """Have the running loop close its clients at its end, for who does not: a script, a test.
+
+    Before `asyncio.run` and its like close a loop, they finish the asynchronous generators begun in it.
+    """
+    forget_closed_loops(_closers)
+    if loop in _closers:
+        return
+    closer = _closers[loop] = _at_the_end_of_the_loop()
+    with contextlib.suppress(StopIteration):
+        closer.__anext__().send(None)  # up to its yield, without waiting for anything
+
+
+async def _at_the_end_of_the_loop() -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await close_shared_clients()
 
 
 async def close_shared_clients() -> None:
