@@ -24,7 +24,13 @@ class Model(pydantic.BaseModel):
 
 
 def job(job_id: str = "1", name: str = "build", data: Any = None, **other: Any) -> Enqueued:
-    fields = {"status": "waiting", "delay": 0.0, "priority": 0, "group": None, "enqueued_at": 0.0}
+    fields: dict[str, Any] = {
+        "status": "waiting",
+        "delay": 0.0,
+        "priority": 0,
+        "group": None,
+        "enqueued_at": 0.0,
+    }
     return Enqueued(id=job_id, name=name, data=data, json=data, **(fields | other))
 
 
@@ -89,9 +95,12 @@ def test_the_message_lists_the_nearest_first() -> None:
         job("3", "build", {"month": 8}, status="delayed", delay=60.0, group="acme"),
     ]
     text = missing("reports", jobs, "build", Wanted(data={"month": 7}, priority=0), None)
-    assert text.splitlines() == [
+    title, *rows = text.splitlines()
+    assert title == (
         "No job 'build' with data {'month': 7}, priority 0 is enqueued in queue 'reports'. "
-        "These are, the nearest first:",
+        "These are, the nearest first:"
+    )
+    assert rows == [
         "  job 3 'build', delayed, delay 60 s, group 'acme', data {'month': 8}",
         "      data.month is 8, not 7",
         "  job 2 'build', waiting, priority 3, data {'month': 9}",

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from corral.embedded.datadir import pick_port
 from corral.embedded.locate import find_server
@@ -24,6 +26,8 @@ from corral.errors import ServerFailed
 START_SECONDS = 15.0
 #: Between two tries to reach it.
 POLL_SECONDS = 0.01
+#: How long it may take to answer a command. Another program that took the port may never do.
+ANSWER_SECONDS = 2.0
 #: How long it may take to end before it is killed.
 STOP_SECONDS = 5.0
 #: Another program can take the port between our choice and the server's bind; so often we choose anew.
@@ -123,7 +127,9 @@ class PrivateServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._client = redis.Redis(port=self.port, password=self.password, socket_timeout=START_SECONDS)
+        self._client = redis.Redis(
+            port=self.port, password=self.password, socket_timeout=ANSWER_SECONDS, retry=Retry(NoBackoff(), 0)
+        )
         give_up_at = time.monotonic() + START_SECONDS
         while True:
             try:
