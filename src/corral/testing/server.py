@@ -7,6 +7,7 @@ that reads from a pipe of it ends the server. Emits nothing.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import subprocess
 import tempfile
@@ -66,9 +67,9 @@ class PrivateServer:
                 try:
                     self._launch(program, log)
                     return
-                except ServerFailed as error:
+                except BaseException as error:  # Ctrl-C, too
                     self.stop()
-                    if "Address already in use" not in error.message or not tries_left:
+                    if "Address already in use" not in str(error) or not tries_left:
                         raise
 
     def empty(self) -> None:
@@ -118,7 +119,8 @@ class PrivateServer:
         except OSError as error:
             raise ServerFailed(f"{program} cannot be run: {error.strerror}.") from None
         assert process.stdin is not None  # noqa: S101  # for the type checker
-        with process.stdin as stdin:  # the password is in no file and among no process's arguments
+        # The password is in no file and among no process's arguments. What ended already says why in its log.
+        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(configuration(self.port, self.password).encode())
         self._watcher = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", _WATCH, str(process.pid)],
