@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from corral.errors import ServerFailed
 from corral.testing import PrivateServer
@@ -16,7 +18,8 @@ from corral.testing import server as module
 
 def test_it_is_private_and_keeps_nothing() -> None:
     with PrivateServer() as server:
-        with redis.Redis(port=server.port) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger = redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0))
+        with stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
         with redis.Redis.from_url(server.url, decode_responses=True) as client:
             assert client.config_get("save")["save"] == ""

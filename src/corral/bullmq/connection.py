@@ -252,10 +252,15 @@ async def _at_the_end_of_the_loop() -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
+        _closers.pop(asyncio.get_running_loop(), None)  # this generator
         await close_shared_clients()
 
 
 async def close_shared_clients() -> None:
     """Close what the running loop opened. Queues open it again when used again."""
-    for client in _shared.pop(asyncio.get_running_loop(), {}).values():
+    loop = asyncio.get_running_loop()
+    clients, closer = _shared.pop(loop, {}), _closers.pop(loop, None)
+    for client in clients.values():
         await client.aclose()
+    if closer is not None:  # it would keep the loop
+        await closer.aclose()
