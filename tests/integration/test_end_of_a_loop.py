@@ -33,15 +33,7 @@ gc.collect()
 @pytest.mark.parametrize("run", ["asyncio.run(main())", "import uvloop; uvloop.run(main())"])
 def test_no_connection_is_left_behind(redis_url: str, run: str, waits: bool) -> None:
     done = subprocess.run(
-        [
-            sys.executable,
-            "-X",
-            "dev",
-            "-W",
-            "error::ResourceWarning",
-            "-c",
-            PROGRAM.format(run=run, waits=waits),
-        ],
+        [sys.executable, "-W", "error::ResourceWarning", "-c", PROGRAM.format(run=run, waits=waits)],
         env={**os.environ, "REDIS_URL": redis_url},
         capture_output=True,
         text=True,

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import psutil
@@ -169,6 +170,18 @@ def test_a_suite_that_does_not_use_it_imports_nothing(suite: pytest.Pytester) ->
             assert ours == []
         """)
     suite.runpytest_subprocess("-p", "pytest_corral").assert_outcomes(passed=1)
+
+
+def test_the_package_brings_it_along() -> None:
+    project = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text())
+    # Equal names: pytest loads an entry point once, however often it is asked for by name.
+    assert project["project"]["entry-points"]["pytest11"] == {"pytest_corral": "pytest_corral"}
+    assert "src/pytest_corral.py" in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+def test_the_helpers_do_without_pytest(suite: pytest.Pytester) -> None:
+    program = "import corral.testing.sync, sys; assert 'pytest' not in sys.modules"
+    assert suite.runpython_c(program).ret == 0
 
 
 def test_loading_it_twice_is_loading_it_once(suite: pytest.Pytester) -> None:

@@ -21,15 +21,15 @@ from corral.bullmq.connection import binding
 from corral.errors import ConfigurationError
 from corral.job import Job
 from corral.queue import Queue, living
-from corral.testing.inline_queue import InlineQueue, of_class
+from corral.settings import Settings
+from corral.testing.inline_queue import InlineQueue, InlineState, of_class
 from corral.testing.replacing import replaced_resources
 
 
 class InlineRun:
     """The jobs that ran, in the order they were added."""
 
-    def __init__(self, queues: Sequence[Queue]) -> None:
-        self._queues = queues
+    def __init__(self) -> None:
         self.jobs: list[Job] = []
 
     def named(self, name: str) -> list[Job]:
@@ -46,13 +46,14 @@ def inline(*queues: Queue, resources: Sequence[Callable[..., Any]] = ()) -> Iter
         chosen = list(queues or living)
         if any(isinstance(queue, InlineQueue) for queue in chosen):
             raise ConfigurationError("A queue is inline already: leave that `with inline(…)` first.")
-        run = InlineRun(chosen)
+        run = InlineRun()
         classes = [(queue, type(queue)) for queue in chosen]
+    settings = Settings.load()
     with replaced_resources(chosen, resources):
         try:
             for queue, own in classes:
                 queue.__class__ = of_class(own)
-                queue.__dict__["_inline"] = (run.jobs, {}, {})
+                queue.__dict__["_inline"] = InlineState(run.jobs, settings)
             yield run
         finally:
             for queue, own in classes:

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NoReturn, Unpack, cast
 
@@ -37,14 +37,24 @@ from corral.worker.slots import Slot
 if TYPE_CHECKING:
     import redis.asyncio as aioredis
 
-#: All jobs that ran, those of this queue by id, and ids by idempotency key.
-_State = tuple[list[Job], dict[str, MemoryJob], dict[str, str]]
+
+@dataclass(slots=True)
+class InlineState:
+    """What an inline queue has while it is one."""
+
+    #: Jobs of all queues of the same `inline`, in the order they were added.
+    jobs: list[Job]
+    #: Read once: that takes longer than all the rest.
+    settings: Settings
+    by_id: dict[str, MemoryJob] = field(default_factory=dict)
+    #: Ids by idempotency key.
+    once: dict[str, str] = field(default_factory=dict)
 
 
 class InlineQueue(Queue):
     """See `corral.testing.inline`."""
 
-    _inline: _State
+    _inline: InlineState
 
     async def add(self, name: str, data: Any = None, **options: Unpack[AddOptions]) -> Job:
         return await self.add_json(name, encode(data), **options)
@@ -68,16 +78,16 @@ class InlineQueue(Queue):
         return [await self.add(job.name, job.data, **job.options) for job in jobs]
 
     async def get(self, job_id: str) -> Job | None:
-        job = self._inline[1].get(job_id)
+        job = self._inline.by_id.get(job_id)
         return None if job is None else self._handle(job)
 
     async def logs(self, job_id: str, start: int = 0, end: int = -1) -> list[str]:
-        job = self._inline[1].get(job_id)
+        job = self._inline.by_id.get(job_id)
         rows = [] if job is None else job.rows
         return rows[start:] if end == -1 else rows[start : end + 1]
 
     async def outcome(self, job_id: str) -> Outcome:
-        job = self._inline[1].get(job_id)
+        job = self._inline.by_id.get(job_id)
         if job is None:
             raise not_inline(self.name, f"waiting for job {job_id}, which did not run inline,")
         if job.error is not None:
@@ -109,7 +119,7 @@ class InlineQueue(Queue):
             )
         check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
         template = Templates(self, self.keys()).make(name, options)
-        ran, known, once = self._inline
+        known, once = self._inline.by_id, self._inline.once
         job = MemoryJob(self.keys(), "", name, raw, template.options.encode())
         key = options.get("idempotency_key")
         there = known.get(once.get(key, "") if key is not None else template.id)
@@ -124,7 +134,7 @@ class InlineQueue(Queue):
         if key is not None:
             once[key] = job.id
         handle = self._handle(job)
-        ran.append(handle)
+        self._inline.jobs.append(handle)
         try:
             job.returned = encode(await self._handled(job, threads))
         except BaseException as error:
@@ -139,7 +149,7 @@ class InlineQueue(Queue):
 
     async def _handled(self, job: MemoryJob, threads: Executor) -> Any:
         """Run the handler of a job as a worker would, once."""
-        equipment = Equipment((self,), (), (), Settings.load())
+        equipment = Equipment((self,), (), (), self._inline.settings)
         # The types say a pool of threads; all that is asked of it is what every Executor has.
         batches = Batches(self, cast("ThreadPoolExecutor", threads))
         invoker = Invoker(cast("ThreadPoolExecutor", threads), ProcessPool(1))
