@@ -136,6 +136,10 @@ class ResultTimeout(CorralError, TimeoutError):
     """The job did not finish in the given time. It goes on; ask for its result again."""
 
 
+class NotDrained(CorralError, TimeoutError):
+    """A test's queues were not empty in the given time."""
+
+
 # Steering a job from its handler
 
 

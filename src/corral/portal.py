@@ -12,6 +12,7 @@ import atexit
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from corral.bullmq.connection import close_shared_clients
@@ -40,8 +41,11 @@ class Portal:
             self.loop.call_soon(self._started.set)
             self.loop.run_forever()
 
+    def submit(self, call: Coroutine[Any, Any, Result]) -> Future[Result]:
+        return asyncio.run_coroutine_threadsafe(call, self.loop)
+
     def run(self, call: Coroutine[Any, Any, Result]) -> Result:
-        future = asyncio.run_coroutine_threadsafe(call, self.loop)
+        future = self.submit(call)
         try:
             return future.result()
         except BaseException:  # Ctrl-C while it waits: nobody will ask for the answer
@@ -64,10 +68,19 @@ def run_sync(call: Coroutine[Any, Any, Result]) -> Result:
 
     Raises what the call raises, and ConfigurationError in an event loop, which would stand still meanwhile.
     """
+    return _portal_for(call).run(call)
+
+
+def submit(call: Coroutine[Any, Any, Result]) -> Future[Result]:
+    """Run a coroutine in the portal, and do not wait for it. Raises ConfigurationError like `run_sync`."""
+    return _portal_for(call).submit(call)
+
+
+def _portal_for(call: Coroutine[Any, Any, Any]) -> Portal:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _open().run(call)
+        return _open()
     call.close()
     raise ConfigurationError("This thread runs an event loop: use `await queue.add(…)`, not `queue.sync`.")
 

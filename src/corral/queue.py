@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeVar, Unpack, cast
+from weakref import WeakSet
 
 from redis.exceptions import RedisError
 
@@ -108,6 +109,7 @@ class Queue(Connected, Relations, Surroundings):
         self.ttl = ttl
         self.defaults = check_defaults(defaults or {})
         self.jobs: dict[str, JobDefinition] = {}
+        living.add(self)
 
     # Declaring
 
@@ -332,3 +334,7 @@ class Queue(Connected, Relations, Surroundings):
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"
+
+
+#: All queues of the process, for tests that point them at a server of their own.
+living: WeakSet[Queue] = WeakSet()

@@ -14,9 +14,10 @@ BZPOPMIN); their caller watches the clock instead.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -196,6 +197,7 @@ os.register_at_fork(before=binding.acquire, after_in_parent=binding.release, aft
 
 _Clients = dict[tuple[Address, Callable[[Address], aioredis.Redis]], aioredis.Redis]
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
+_closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = WeakKeyDictionary()
 
 
 def shared_client(address: Address) -> aioredis.Redis:
@@ -219,6 +221,7 @@ def _of_loop(address: Address, make: Callable[[Address], aioredis.Redis]) -> aio
     with binding:
         if loop not in _shared:
             forget_closed_loops(_shared)
+            _close_with(loop)
         clients = _shared.setdefault(loop, {})
         key = (address, make)
         if key not in clients:
@@ -232,7 +235,32 @@ def forget_closed_loops(by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, An
         del by_loop[loop]
 
 
+def _close_with(loop: asyncio.AbstractEventLoop) -> None:
+    """Have the running loop close its clients at its end, for who does not: a script, a test.
+
+    Before `asyncio.run` and its like close a loop, they finish the asynchronous generators begun in it.
+    """
+    forget_closed_loops(_closers)
+    if loop in _closers:
+        return
+    closer = _closers[loop] = _at_the_end_of_the_loop()
+    with contextlib.suppress(StopIteration):
+        closer.__anext__().send(None)  # up to its yield, without waiting for anything
+
+
+async def _at_the_end_of_the_loop() -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        _closers.pop(asyncio.get_running_loop(), None)  # this generator
+        await close_shared_clients()
+
+
 async def close_shared_clients() -> None:
     """Close what the running loop opened. Queues open it again when used again."""
-    for client in _shared.pop(asyncio.get_running_loop(), {}).values():
+    loop = asyncio.get_running_loop()
+    clients, closer = _shared.pop(loop, {}), _closers.pop(loop, None)
+    for client in clients.values():
         await client.aclose()
+    if closer is not None:  # it would keep the loop
+        await closer.aclose()
