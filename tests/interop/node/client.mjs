@@ -1,7 +1,7 @@
-// A stock BullMQ producer, observer and operator of one queue: node client.mjs <redis url> <queue>
-import { FlowProducer, Job, Queue, QueueEvents } from 'bullmq';
-import { connection, emit, serve } from './lines.mjs';
+// A stock BullMQ producer, observer and operator of one queue: client.mjs <redis url> <queue>
+import { bullmq, connection, emit, serve } from './lines.mjs';
 
+const { FlowProducer, Job, Queue, QueueEvents } = bullmq();
 const [url, name] = process.argv.slice(2);
 const options = { connection: connection(url) };
 const queue = new Queue(name, options);

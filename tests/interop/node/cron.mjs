@@ -1,4 +1,4 @@
-// The cron-parser that BullMQ uses, asked for the next runs: node cron.mjs
+// The cron-parser that BullMQ uses, asked for the next runs: cron.mjs
 import { CronExpressionParser } from 'cron-parser';
 import { serve } from './lines.mjs';
 

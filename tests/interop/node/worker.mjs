@@ -1,10 +1,10 @@
-// A stock BullMQ worker: node worker.mjs <redis url> <queue> [concurrency]
+// A stock BullMQ worker: worker.mjs <redis url> <queue> [concurrency] [its options as JSON]
 // It answers {echo: data, by: "node"}; a job whose data holds {failures: n} fails its first n runs, one with
 // {ms: n} takes so long, and one with {family: true} answers with its children's values and ignored failures.
-import { Worker } from 'bullmq';
-import { connection, emit, serve } from './lines.mjs';
+import { bullmq, connection, emit, serve } from './lines.mjs';
 
-const [url, name, concurrency] = process.argv.slice(2);
+const { Worker } = bullmq();
+const [url, name, concurrency, options] = process.argv.slice(2);
 const worker = new Worker(
   name,
   async (job) => {
@@ -17,7 +17,7 @@ const worker = new Worker(
     if (job.data?.ms) await new Promise((resolve) => setTimeout(resolve, job.data.ms));
     return { echo: job.data, by: 'node' };
   },
-  { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker' },
+  { connection: connection(url), concurrency: Number(concurrency ?? 1), name: 'node-worker', ...JSON.parse(options ?? '{}') },
 );
 await worker.waitUntilReady();
 worker.on('completed', (job) => emit({ event: 'completed', jobId: job.id }));
