@@ -1,12 +1,13 @@
 """Node scripts that run beside the test and talk JSON lines (see `node/host.mjs`).
 
-A `Host` is a Node process; it runs scripts one after the other, and outlives the tests. A `NodeProcess` is one
-run of a script.
+A `Host` is a Node process; it runs scripts one after the other, and outlives the tests. A `NodeProcess` is
+one run of a script.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -68,10 +69,8 @@ class Host:
         """Close stdin, which ends it; kill it if that does not help."""
         assert self.process.stdin
         assert self.process.stdout
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
@@ -137,6 +136,12 @@ class NodeProcess:
         result = found()
         assert result
         return result
+
+    async def counts(self) -> dict[str, int]:
+        """Jobs by state as Corral counts them. BullMQ 5 has a state more: what waits in a paused queue."""
+        counts: dict[str, int] = await self.call("counts")
+        counts["waiting"] += counts.pop("paused", 0)
+        return counts
 
     def events_of(self, job_id: str) -> list[str]:
         return [e["event"] for e in self.events if e.get("jobId") == job_id]
