@@ -89,6 +89,7 @@ class NodeProcess:
         self._answers: dict[int, dict[str, Any]] = {}
         self._changed = asyncio.Condition()
         self._ended = False
+        self._closed: bool | None = None
         self.events: list[dict[str, Any]] = []
         #: Ids of the jobs that had an event, by event.
         self.jobs: defaultdict[str, set[str]] = defaultdict(set)
@@ -166,7 +167,12 @@ class NodeProcess:
         self._host.process.wait()
 
     async def close(self) -> bool:
-        """End the script. Returns whether its host can run another."""
+        """End the script, once. Returns whether its host can run another."""
+        if self._closed is None:
+            self._closed = await self._close()
+        return self._closed
+
+    async def _close(self) -> bool:
         alive = self._host.process.poll() is None
         if alive:
             try:

@@ -16,7 +16,7 @@ import pytest
 from node_process import BOTH_VERSIONS, Node, Workers
 from redis.asyncio import Redis
 
-from corral import Dedup, JobContext, Queue
+from corral import Dedup, JobContext, Queue, Retry
 from eventually import eventually
 
 pytestmark = BOTH_VERSIONS
@@ -68,7 +68,7 @@ async def test_corral_takes_over_from_a_killed_node_worker(
 ) -> None:
     monkeypatch.setenv("CORRAL_LOCK_SECONDS", "1")
     monkeypatch.setenv("CORRAL_STALLED_SECONDS", "1")
-    queue = Queue("killed", redis_url=redis_url)
+    queue = Queue("killed", redis_url=redis_url, retry=Retry(attempts=1))
 
     @queue.job("x")
     async def run(job: JobContext, data: Any) -> str:
