@@ -10,6 +10,7 @@ import pytest
 from node_process import BOTH_VERSIONS, Node, NodeProcess, Workers
 
 from corral import Job, JobContext, Priority, Queue, Retry
+from eventually import eventually
 
 pytestmark = BOTH_VERSIONS
 
@@ -34,12 +35,13 @@ async def _counts_agree(queue: Queue, client: NodeProcess) -> dict[str, int]:
 
 
 async def _fail(queue: Queue, workers: Workers, client: NodeProcess, **options: Any) -> list[Job]:
-    """Jobs that our worker has failed; it has stopped again."""
+    """Jobs that our worker has failed; it has ended again."""
     jobs = await queue.add_many("x", ["bad"] * 3, **options)
     worker = await workers(queue)
     for job in jobs:
         await client.event("failed", jobId=job.id)
     worker.stop()
+    await eventually(lambda: not worker.health()["queues"])
     return jobs
 
 

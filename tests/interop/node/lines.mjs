@@ -15,6 +15,10 @@ export function bullmq() {
   return load(version);
 }
 
+export function whereBullmqIs() {
+  return load.resolve(version);
+}
+
 // ops: { name: async (...args) => value }; a command is {"id": 1, "op": "name", "args": [...]}.
 export function serve(ops, close) {
   serving = { ops, close };
