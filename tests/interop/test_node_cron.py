@@ -122,8 +122,11 @@ async def test_the_differences_that_are_written_down(node: Node, node_version: s
         cron, "0 0 * * *", "America/Havana", havana, 1
     )
     assert same == (node_version == "5.81")
-    # Clocks that move by half an hour: it gives up.
+    # Clocks that move by half an hour: that of 6.7 gives up.
     lord_howe = datetime(2026, 4, 5, 1, 5, tzinfo=ZoneInfo("Australia/Lord_Howe"))
     assert ours("0 2 * * *", "Australia/Lord_Howe", lord_howe, 1)
+    if node_version == "5.81":
+        assert await theirs(cron, "1-2 2 * * *", "Australia/Lord_Howe", lord_howe, 1)
+        return
     with pytest.raises(NodeFailed, match="loop limit"):
         await theirs(cron, "1-2 2 * * *", "Australia/Lord_Howe", lord_howe, 1)

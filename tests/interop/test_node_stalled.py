@@ -149,8 +149,8 @@ async def test_a_stock_sweep_takes_no_job_of_a_live_corral_worker(
         async def swept() -> bool:
             return bool(await redis.exists("bull:living:stalled-check"))
 
-        # By Corral itself, whose turn is 30 s. From now on it is the stock worker's, which begins afresh: what
-        # keeps young jobs safe is the time between two sweeps, and that was cut short here.
+        # By Corral itself, whose turn is 30 s. From now on it is the stock worker's, which begins afresh:
+        # what keeps young jobs safe is the time between two sweeps, and that was cut short here.
         await eventually(swept)
         await redis.delete("bull:living:stalled-check", "bull:living:stalled")
         await sweeper.call("sweep")
