@@ -97,6 +97,15 @@ def _pattern(dice: random.Random) -> str:
     return " ".join([field(0, 59), *fields] if dice.random() < 0.3 else fields)
 
 
+async def test_all_hours_written_out_are_every_real_hour(node: Node) -> None:
+    """Found by chance: over the hour that comes twice."""
+    cron = await node("cron.mjs")
+    after = datetime(2026, 11, 1, 1, 59, 3, tzinfo=UTC)
+    runs = ours("4 0-23 * * *", "America/New_York", after)
+    assert runs == ours("4 * * * *", "America/New_York", after)
+    assert runs == await theirs(cron, "4 0-23 * * *", "America/New_York", after)
+
+
 async def test_what_both_refuse(node: Node, node_version: str) -> None:
     cron = await node("cron.mjs")
     for pattern in REFUSED_BY_BOTH:
