@@ -14,10 +14,10 @@ import asyncio
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from corral.bullmq import admin as wire
-from corral.bullmq import grouping, orphans
+from corral.bullmq import grouping, old_clients, orphans
 from corral.bullmq.codec import whole
 from corral.errors import InvalidInput, WrongState
 from corral.job_admin import FINISHED, JobAdmin, check_number, limit_of
@@ -41,6 +41,8 @@ class QueueMeta:
     max_events: int | None
     #: The last Node client, `bullmq:6.7.0`.
     written_by: str | None
+    #: What told of a BullMQ 5 client, now or within a day: its resume can lose jobs. None: nothing did.
+    old_clients: str | None
 
 
 class Admin(JobAdmin):
@@ -70,8 +72,13 @@ class Admin(JobAdmin):
 
     async def meta(self) -> QueueMeta:
         """What holds for the queue as a whole. One round trip."""
+        keys = self._queue.keys()
         with self._queue.redis_errors():
-            fields: Any = await self._queue.client().hgetall(self._queue.keys().meta)
+            pipe = self._queue.client().pipeline(transaction=False)
+            pipe.hgetall(keys.meta)
+            pipe.llen(keys.paused)
+            pipe.get(keys.old_clients)
+            fields, paused_jobs, remembered = await pipe.execute()
         jobs, window_ms = whole(fields.get(b"max")), whole(fields.get(b"duration"))
         version = fields.get(b"version")
         return QueueMeta(
@@ -80,6 +87,7 @@ class Admin(JobAdmin):
             rate_limit=RateLimit(jobs, per=window_ms / 1000) if jobs > 0 and window_ms > 0 else None,
             max_events=whole(fields.get(b"opts.maxLenEvents")) or None,
             written_by=version.decode() if version else None,
+            old_clients=old_clients.read(fields, paused_jobs, remembered),
         )
 
     async def drain(self, *, delayed: bool = False) -> int:

@@ -128,6 +128,8 @@ def _fields(expression: str) -> tuple[str, ...]:
             "or 6 with the seconds first."
         )
     fields = ["0", *given] if len(given) == 5 else given
+    if fields[2] == "0-23":  # BullMQ's parsers take all hours, written out, for every real hour too
+        fields[2] = "*"
     for place, first, last in ((3, 1, 31), (5, 0, 6)):
         field = "*" if fields[place] == "?" else fields[place]
         # To cronsim, as to Debian's cron, a step over all days restricts nothing; to BullMQ it does.

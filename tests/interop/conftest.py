@@ -1,4 +1,7 @@
-"""Stock Node software for the interop tests: installed once with `npm ci`, started a script at a time."""
+"""Stock Node software for the interop tests: installed once with `npm ci`, started a script at a time.
+
+A Node process serves many tests, since loading BullMQ takes longer than most of them: see node_process.py.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from node_process import Node, NodeProcess, Workers
+from node_process import Host, Node, NodeProcess, Workers
 
 from corral import Queue, Worker
 from corral.bullmq.connection import close_shared_clients
@@ -47,16 +50,55 @@ def node_binary() -> str:
     return node
 
 
+@pytest.fixture(scope="session")
+def hosts(node_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    pool = Hosts(node_binary, tmp_path_factory.mktemp("node"))
+    yield pool
+    pool.end()
+
+
+class Hosts:
+    """Node processes that wait for a test to give them a script."""
+
+    def __init__(self, node: str, folder: Path) -> None:
+        self._node = node
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._idle: list[Host] = []
+
+    def take(self) -> Host:
+        if self._idle:
+            return self._idle.pop()
+        return Host(self._node, self._folder / f"{next(self._numbers)}.stderr")
+
+    def give_back(self, host: Host) -> None:
+        self._idle.append(host)
+
+    def end(self) -> None:
+        for host in self._idle:
+            host.end()
+
+
 @pytest.fixture
-async def node(node_binary: str, tmp_path: Path) -> AsyncIterator[Node]:
+def node_version() -> str:
+    """Which BullMQ `node` runs. `BOTH_VERSIONS` (node_process.py) runs a test, or a file's, with either."""
+    return "6.7"
+
+
+@pytest.fixture
+async def node(hosts: Hosts, node_version: str) -> AsyncIterator[Node]:
     """Start a script of `node/`: `await node("client.mjs", redis_url, queue_name)`."""
     async with AsyncExitStack() as stack:
-        numbers = itertools.count(1)
 
-        async def start(script: str, *args: str) -> NodeProcess:
-            stderr = tmp_path / f"{next(numbers)}-{script}.stderr"
-            process = await NodeProcess.start(node_binary, script, *args, stderr=stderr)
-            stack.push_async_callback(process.close)
+        async def start(script: str, *args: str, version: str = node_version) -> NodeProcess:
+            host = hosts.take()
+            process = await NodeProcess.start(host, script, *args, version=version)
+
+            async def close() -> None:
+                if await process.close():
+                    hosts.give_back(host)
+
+            stack.push_async_callback(close)
             return process
 
         yield start

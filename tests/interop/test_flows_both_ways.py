@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
-from node_process import Node, NodeProcess, Workers
+from node_process import BOTH_VERSIONS, Node, NodeProcess, Workers
 
 from corral import Flow, JobContext, JobFailed, OnFailure, Queue, Retry
 from corral.family import StuckReason
 from eventually import eventually
+
+pytestmark = BOTH_VERSIONS
 
 ONCE = Retry(attempts=1)
 

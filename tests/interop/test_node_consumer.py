@@ -7,9 +7,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from node_process import Node, Workers
+from node_process import BOTH_VERSIONS, Node, Workers
 
 from corral import Job, JobContext, JobFailed, Priority, Queue, Retry
+
+pytestmark = BOTH_VERSIONS
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Our cron expressions against BullMQ's parser: the same next runs, or a difference that is written down."""
+"""Our cron expressions against BullMQ's parsers: the same next runs, or a difference that is written down."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from node_process import Node, NodeFailed, NodeProcess
+from node_process import BOTH_VERSIONS, Node, NodeFailed, NodeProcess
 
 from corral.cron import next_runs
 from corral.errors import InvalidOptions
+
+pytestmark = BOTH_VERSIONS
 
 #: Nights on which clocks move, and a day on which none does.
 DAYS = [
@@ -22,6 +24,9 @@ DAYS = [
     ("Pacific/Auckland", datetime(2026, 4, 4, 9, tzinfo=UTC)),
     ("Asia/Kolkata", datetime(2026, 6, 1, tzinfo=UTC)),
 ]
+
+#: The older parser takes its time.
+DAYS_FOR = {"6.7": DAYS, "5.81": DAYS[1:3]}
 
 PATTERNS = [
     "* * * * *", "*/15 * * * *", "5/15 * * * *", "1-10/3 * * * *", "0 3 * * *", "30 2 * * *", "0 2 * * *",
@@ -39,8 +44,12 @@ REFUSED_BY_BOTH = [
     "0 0 * * L", "0 0 L-3 * *", "0 0 * * MON#1,WED#2", "0,0 * * * *", "@midnight", "x * * * *",
 ]  # fmt: skip
 
-#: BullMQ's parser fills in what is missing, and puts a random number for H.
-REFUSED_HERE_ONLY = ["", "* * *", "H * * * *"]
+#: BullMQ's parser fills in what is missing, and puts a random number for H (that of 5.81 knows no H).
+REFUSED_HERE_ONLY = {"6.7": ["", "* * *", "H * * * *"], "5.81": ["", "* * *"]}
+
+#: The parser of BullMQ 5.81 is older.
+REFUSED_BY_5_81 = {"@secondly", "@minutely", "@weekdays", "@weekends", "@annually", "0 0 * 2 1#5"}
+REFUSED_BUT_BY_5_81 = {"0,0 * * * *"}
 
 
 def ours(pattern: str, tz: str, after: datetime, count: int = 5) -> list[int]:
@@ -52,19 +61,23 @@ async def theirs(cron: NodeProcess, pattern: str, tz: str, after: datetime, coun
     return runs
 
 
-async def test_the_same_next_five_runs(node: Node) -> None:
+async def test_the_same_next_five_runs(node: Node, node_version: str) -> None:
     cron = await node("cron.mjs")
     for pattern in PATTERNS:
-        for tz, after in DAYS:
+        if node_version == "5.81" and pattern in REFUSED_BY_5_81:
+            with pytest.raises(NodeFailed):
+                await theirs(cron, pattern, *DAYS[0])
+            continue
+        for tz, after in DAYS_FOR[node_version]:
             assert ours(pattern, tz, after) == await theirs(cron, pattern, tz, after), (pattern, tz, after)
 
 
-async def test_the_same_runs_of_expressions_made_by_chance(node: Node) -> None:
+async def test_the_same_runs_of_expressions_made_by_chance(node: Node, node_version: str) -> None:
     cron = await node("cron.mjs")
     seed = random.randrange(10_000)
     print(f"seed {seed}")  # noqa: T201  # shown when the test fails
     dice = random.Random(seed)
-    for _ in range(300):
+    for _ in range(300 if node_version == "6.7" else 40):
         pattern = _pattern(dice)
         tz, day = dice.choice(DAYS)
         after = day.replace(minute=dice.randrange(60), second=dice.randrange(60))
@@ -84,29 +97,45 @@ def _pattern(dice: random.Random) -> str:
     return " ".join([field(0, 59), *fields] if dice.random() < 0.3 else fields)
 
 
-async def test_what_both_refuse(node: Node) -> None:
+async def test_all_hours_written_out_are_every_real_hour(node: Node) -> None:
+    """Found by chance: over the hour that comes twice."""
+    cron = await node("cron.mjs")
+    after = datetime(2026, 11, 1, 1, 59, 3, tzinfo=UTC)
+    runs = ours("4 0-23 * * *", "America/New_York", after)
+    assert runs == ours("4 * * * *", "America/New_York", after)
+    assert runs == await theirs(cron, "4 0-23 * * *", "America/New_York", after)
+
+
+async def test_what_both_refuse(node: Node, node_version: str) -> None:
     cron = await node("cron.mjs")
     for pattern in REFUSED_BY_BOTH:
         with pytest.raises(InvalidOptions):
             ours(pattern, "UTC", DAYS[0][1])
+        if node_version == "5.81" and pattern in REFUSED_BUT_BY_5_81:
+            assert await theirs(cron, pattern, "UTC", DAYS[0][1])
+            continue
         with pytest.raises(NodeFailed):
             await theirs(cron, pattern, "UTC", DAYS[0][1])
 
 
-async def test_the_differences_that_are_written_down(node: Node) -> None:
+async def test_the_differences_that_are_written_down(node: Node, node_version: str) -> None:
     cron = await node("cron.mjs")
-    for pattern in REFUSED_HERE_ONLY:
+    for pattern in REFUSED_HERE_ONLY[node_version]:
         with pytest.raises(InvalidOptions):
             ours(pattern, "UTC", DAYS[0][1])
         assert await theirs(cron, pattern, "UTC", DAYS[0][1])
 
-    # Clocks that move at midnight: the first of two times here, the second there.
+    # Clocks that move at midnight: the first of two times here, the second there (the first by BullMQ 5.81).
     havana = datetime(2026, 10, 31, 20, tzinfo=ZoneInfo("America/Havana"))
-    assert ours("0 0 * * *", "America/Havana", havana, 1) != await theirs(
+    same = ours("0 0 * * *", "America/Havana", havana, 1) == await theirs(
         cron, "0 0 * * *", "America/Havana", havana, 1
     )
-    # Clocks that move by half an hour: it gives up.
+    assert same == (node_version == "5.81")
+    # Clocks that move by half an hour: that of 6.7 gives up.
     lord_howe = datetime(2026, 4, 5, 1, 5, tzinfo=ZoneInfo("Australia/Lord_Howe"))
     assert ours("0 2 * * *", "Australia/Lord_Howe", lord_howe, 1)
+    if node_version == "5.81":
+        assert await theirs(cron, "1-2 2 * * *", "Australia/Lord_Howe", lord_howe, 1)
+        return
     with pytest.raises(NodeFailed, match="loop limit"):
         await theirs(cron, "1-2 2 * * *", "Australia/Lord_Howe", lord_howe, 1)

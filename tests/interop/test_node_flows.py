@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from node_process import Node, Workers
+from node_process import BOTH_VERSIONS, Node, Workers
 
 from corral import JobContext, Queue, Retry
+
+pytestmark = BOTH_VERSIONS
 
 
 @pytest.fixture

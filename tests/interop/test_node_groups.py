@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from node_process import Node, Workers
+from node_process import BOTH_VERSIONS, Node, Workers
 
 from corral import JobContext, Queue, RateLimit, Retry
 from corral.limits import LiveLimits
 from eventually import eventually
+
+pytestmark = BOTH_VERSIONS
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ async def test_a_job_of_a_group_is_shown_removed_and_no_orphan(
     first, second, _ = await queue.add_many("build", [1, 2, 3], group="a")
     client = await node("client.mjs", redis_url, queue.name)
     assert await client.call("state", first.id) == "waiting-children"
-    assert (await client.call("counts"))["waiting-children"] == 3
+    assert (await client.counts())["waiting-children"] == 3
     assert sorted(await client.call("ids", "waiting-children")) == ["1", "2", "3"]
     assert await client.call("removeOrphans") == 0
     await client.call("remove", second.id)

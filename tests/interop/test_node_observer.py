@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from node_process import Node, NodeProcess, Workers
+from node_process import BOTH_VERSIONS, Node, NodeProcess, Workers
 
 from corral import JobContext, Priority, Queue, Retry
+
+pytestmark = BOTH_VERSIONS
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ async def test_node_counts_and_lists_what_we_count(
         "delayed": [later.id],
         "waiting-children": [],
     }
-    assert await client.call("counts") == {state: len(ids) for state, ids in states.items()}
+    assert await client.counts() == {state: len(ids) for state, ids in states.items()}
     assert await queue.counts() == {state: len(ids) for state, ids in states.items()}
     assert {state: sorted(await client.call("ids", state)) for state in states} == states
     for state, ids in states.items():
@@ -134,7 +136,7 @@ async def test_pause_by_node_stops_us_and_resume_goes_on(
     job = await queue.get(left.id)
     assert job
     assert job.status == "waiting"
-    assert (await client.call("counts"))["active"] == 0
+    assert (await client.counts())["active"] == 0
 
     await client.call("resume")
     assert await left.result(timeout=20) == 7
@@ -150,7 +152,7 @@ async def test_a_pause_before_the_worker_starts_holds(
     await workers(queue)
     await _until(client, 1)
     assert await client.call("isPaused") is True
-    assert (await client.call("counts"))["completed"] == 0
+    assert (await client.counts())["completed"] == 0
 
     await client.call("resume")
     assert [await job.result(timeout=20) for job in jobs] == [1, 2]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from node_process import Node, Workers
+from node_process import BOTH_VERSIONS, Node, Workers
 from redis.asyncio import Redis
 
 from corral import JobContext, Queue, Retry
+
+pytestmark = BOTH_VERSIONS
 
 
 async def test_a_job_of_node_expires_here_and_node_retries_it(

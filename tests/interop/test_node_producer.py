@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from node_process import Node, Workers
+from node_process import BOTH_VERSIONS, Node, Workers
 from redis.asyncio import Redis
 
 from corral import JobContext, Keep, Queue, Retention
+
+pytestmark = BOTH_VERSIONS
 
 KYC_DATA = {
     "userId": "user-1",

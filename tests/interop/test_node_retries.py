@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from node_process import Node, NodeProcess, Workers
+from node_process import BOTH_VERSIONS, Node, NodeProcess, Workers
 from redis.asyncio import Redis
 
 from corral import JobContext, Queue, Retry, RetryAfter, Snooze, Unrecoverable
+
+pytestmark = BOTH_VERSIONS
 
 OPTS = {"priority": 1, "attempts": 3, "backoff": {"type": "exponential", "delay": 60_000}}
 

@@ -8,10 +8,12 @@ from collections import Counter
 from typing import Any
 
 import httpx2
-from node_process import Node, Workers
+from node_process import BOTH_VERSIONS, Node, Workers
 
 from corral import JobContext, Queue, Retry
 from eventually import eventually
+
+pytestmark = BOTH_VERSIONS
 
 
 class Ticks:

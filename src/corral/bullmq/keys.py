@@ -90,6 +90,11 @@ class QueueKeys:
         """Who holds it looks for stuck parents; the others leave it to him."""
         return f"corral:{self.prefix}:{self.name}:stuck-check"
 
+    @property
+    def old_clients(self) -> str:
+        """What was seen of BullMQ 5 on this queue within a day."""
+        return self.own() + "old-clients"
+
     def schedule(self, schedule_id: str) -> str:
         """The hash of a job scheduler."""
         return f"{self.repeat}:{schedule_id}"

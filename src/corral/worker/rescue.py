@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer
 from corral.worker.ending import MAX_KILLS
+from corral.worker.old_clients import mind_old_clients
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ async def sweep_for_ever(consumer: Consumer, interval_seconds: float) -> None:
             for job_id in await consumer.sweep_stalled(MAX_KILLS, interval_seconds, now_ms):
                 log.warning("job_rescued", queue=queue, job=job_id)
             await consumer.heal_groups(interval_seconds)
+            await mind_old_clients(consumer.client, consumer.keys)
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("rescue_failed", queue=queue, error=type(error).__name__)
         await asyncio.sleep(interval_seconds)

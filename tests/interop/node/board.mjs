@@ -1,11 +1,11 @@
-// Stock Bull Board on Express, on an ephemeral loopback port: node board.mjs <redis url> <queue>…
+// Stock Bull Board on Express, on an ephemeral loopback port: board.mjs <redis url> <queue>…
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
-import { Queue } from 'bullmq';
 import express from 'express';
-import { connection, emit, serve } from './lines.mjs';
+import { bullmq, connection, emit, serve } from './lines.mjs';
 
+const { Queue } = bullmq();
 const [url, ...names] = process.argv.slice(2);
 const queues = names.map((name) => new Queue(name, { connection: connection(url) }));
 const serverAdapter = new ExpressAdapter();

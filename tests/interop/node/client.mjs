@@ -1,7 +1,7 @@
-// A stock BullMQ producer, observer and operator of one queue: node client.mjs <redis url> <queue>
-import { FlowProducer, Job, Queue, QueueEvents } from 'bullmq';
-import { connection, emit, serve } from './lines.mjs';
+// A stock BullMQ producer, observer and operator of one queue: client.mjs <redis url> <queue>
+import { bullmq, connection, emit, serve } from './lines.mjs';
 
+const { FlowProducer, Job, Queue, QueueEvents } = bullmq();
 const [url, name] = process.argv.slice(2);
 const options = { connection: connection(url) };
 const queue = new Queue(name, options);
@@ -79,6 +79,14 @@ serve(
     perPriority: (priorities) => queue.getCountsPerPriority(priorities),
     removeOrphaned: () => queue.removeOrphanedJobs(),
     obliterate: () => queue.obliterate(),
+    drain: (delayed) => queue.drain(delayed),
+    clean: (grace, limit, state) => queue.clean(grace, limit, state),
+    retryAll: (state) => queue.retryJobs({ state }),
+    promoteAll: () => queue.promoteJobs(),
+    changePriority: async (id, priority) => (await find(id)).changePriority({ priority }),
+    changeDelay: async (id, ms) => (await find(id)).changeDelay(ms),
+    updateData: async (id, data) => (await find(id)).updateData(data),
+    log: async (id, row) => (await find(id)).log(row),
   },
   () => Promise.all([queue.close(), flows.close(), events.close()]),
 );
