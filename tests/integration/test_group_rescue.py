@@ -149,7 +149,7 @@ async def test_a_fetch_whose_answer_was_lost_holds_no_place(make_queue: MakeQueu
     first, _ = await queue.add_many("build", [1, 2], group="a")
     consumer = consumer_of(queue)
     await fetch(consumer, "lost")
-    assert await consumer.recover(["lost"]) == [first.id]
+    assert await consumer.recover([("lost", "lost")]) == [first.id]
     assert await fetch(consumer, "next") == [first.id]
     assert (await queue.groups.counts("a")).active == 1
 
@@ -159,7 +159,7 @@ async def test_a_job_that_kept_its_place_does_not_pay_its_rate_twice(make_queue:
     first, second = await queue.add_many("build", [1, 2], group="a")
     consumer = consumer_of(queue)
     assert await fetch(consumer, "lost") == [first.id]
-    await consumer.recover(["lost"])
+    await consumer.recover([("lost", "lost")])
     assert await fetch(consumer, "next") == [first.id]
     assert await fetch(consumer, "more") == []
     await queue.groups.set_limits("a", GroupLimits(rate_limit=RateLimit(2, per=3600)))

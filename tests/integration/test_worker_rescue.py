@@ -10,7 +10,7 @@ import redis as sync_redis
 from running_worker import MakeQueue, Redis, StartWorker
 
 from corral import Job, JobContext, Queue, Retry
-from corral.bullmq.consumer import Consumer
+from corral.bullmq.consumer import RECORDS, Consumer
 from eventually import eventually
 
 
@@ -179,17 +179,51 @@ async def test_a_fetch_that_is_lost_while_others_are_recovered_is_not_forgotten(
     (feed,) = running.feeds
     recovered: list[list[str]] = []
 
-    async def recover(records: list[str]) -> list[str]:
-        recovered.append(records.copy())
+    async def recover(calls: list[tuple[str, str]]) -> list[str]:
+        recovered.append([token for _, token in calls])
         if len(recovered) == 1:
-            feed._lost_records.append("second")  # by the other call
+            feed._lost_calls.append(("record", "second"))  # by the other call
         return []
 
     monkeypatch.setattr(feed._consumer, "recover", recover)
-    feed._lost_records.append("first")
+    feed._lost_calls.append(("record", "first"))
     feed._look_again()
     await eventually(lambda: len(recovered) == 2)
     assert recovered == [["first"], ["second"]]
+
+
+async def test_a_fetch_that_never_arrived_takes_nothing_from_earlier_ones(
+    queue: Queue, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record is that of an earlier fetch, whose job runs."""
+    runs: list[str] = []
+    gate = asyncio.Event()
+
+    @queue.job("build")
+    async def build(job: JobContext) -> None:
+        runs.append(job.id)
+        await gate.wait()
+
+    running = await start_worker(queue).ready()
+    (feed,) = running.feeds
+    job = await queue.add("build")
+    await eventually(lambda: runs == [job.id])
+    step, cut = Consumer.step, 0
+
+    async def cut_off(*args: Any, **options: Any) -> Any:
+        nonlocal cut
+        if cut < 2 * RECORDS:  # before it reached the server
+            cut += 1
+            raise sync_redis.ConnectionError("cut off")
+        return await step(*args, **options)
+
+    monkeypatch.setattr(Consumer, "step", cut_off)
+    feed._look_again()
+    await eventually(lambda: cut == 2 * RECORDS and feed.outage.away_since is None)
+    assert (await job.refresh()).status == "active"
+    gate.set()
+    await job.result(timeout=15)
+    assert runs == [job.id]
 
 
 async def test_an_end_whose_answer_was_lost_is_written_once(

@@ -99,7 +99,9 @@ def test_a_page_may_span_segments(start: int, count: int, expected: list[Part]) 
 
 def test_segments_are_walked_from_the_end_that_is_asked_for() -> None:
     assert [s.suffix for s in segments(["waiting", "failed"], newest_first=False)] == [
-        "wait", "paused", "prioritized", "failed",
+        "wait", "paused", "prioritized", "waiting-children", "failed",
     ]  # fmt: skip
-    assert [s.suffix for s in segments(["waiting"], newest_first=True)] == ["prioritized", "paused", "wait"]
+    assert [s.suffix for s in segments(["waiting"], newest_first=True)] == [
+        "waiting-children", "prioritized", "paused", "wait",
+    ]  # fmt: skip
     assert {s.state for chosen in SEGMENTS.values() for s in chosen} == set(SEGMENTS) - {"prioritized"}

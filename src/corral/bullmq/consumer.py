@@ -231,14 +231,14 @@ class Consumer:
         """Free places in groups whose jobs no longer run. One round trip; more if groups are many."""
         await heal(self._client, self.keys, round(interval_seconds * 1000))
 
-    async def recover(self, records: list[str]) -> list[str]:
-        """Put back jobs fetched by calls whose answer was lost. One round trip."""
+    async def recover(self, calls: list[tuple[str, str]]) -> list[str]:
+        """Put back jobs fetched by calls (record, token) whose answer was lost. One round trip."""
         keys = self.keys
         ids = await ours("recover")(
             self._client,
             [keys.active, keys.wait, keys.prioritized, keys.stalled, keys.meta, keys.marker, keys.events],
             keys.base,
-            _pack(records),
+            _pack(calls),
         )
         return [job_id.decode() for job_id in ids]
 

@@ -85,7 +85,7 @@ class Feed:
         self._limited = False  # it has jobs, and the rate limit keeps them
         self._calls = 0
         self._sequence = 0
-        self._lost_records: list[str] = []
+        self._lost_calls: list[tuple[str, str]] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._draining = False
@@ -202,12 +202,12 @@ class Feed:
         self._reserved += want
         self._calls += 1
         try:
-            if self._lost_records:
+            if self._lost_calls:
                 await self._recover()
             step = await self._consumer.step(token, want, sent, record=record)
         except (RedisError, OSError, TimeoutError) as error:
             if record:
-                self._lost_records.append(record)
+                self._lost_calls.append((record, token))
             if not is_outage(error):  # Redis is there: one of the settlements is at fault
                 self.outage.answered()
                 self.settling.set_aside(settled)
@@ -286,14 +286,14 @@ class Feed:
     # Living without Redis
 
     async def _recover(self) -> None:
-        records = self._lost_records.copy()  # the other call may lose one meanwhile
+        calls = self._lost_calls.copy()  # the other call may lose one meanwhile
         try:
-            ids = await self._consumer.recover(records)
+            ids = await self._consumer.recover(calls)
         except ResponseError as error:
             if is_outage(error):
                 raise
             log.exception("recovery_broke", queue=self.queue.name)
             ids = []  # the sweep puts those jobs back
-        self._lost_records = [record for record in self._lost_records if record not in records]
+        self._lost_calls = [call for call in self._lost_calls if call not in calls]
         if ids:
             log.info("jobs_recovered", queue=self.queue.name, jobs=len(ids))

@@ -3,7 +3,8 @@
   Without this they would wait for the sweep and count as stalled.
 
   KEYS  1 active  2 wait  3 prioritized  4 stalled  5 meta  6 marker  7 events
-  ARGV  1 base  2 msgpack list of the records that step.lua kept of those fetches
+  ARGV  1 base  2 msgpack list of [record, token]: where step.lua kept what those fetches took, and their tokens.
+        A fetch that never reached the server has left the record of an earlier one
 
   Returns the ids that went back.
 ]]
@@ -22,16 +23,19 @@ local function is_lost(id, token, stamp)
 end
 
 local recovered = {}
-for _, record in ipairs(cmsgpack.unpack(ARGV[2])) do
-  local fetched = call("GET", record)
-  if fetched then
-    local token, stamp, ids = unpack(cjson.decode(fetched))
+for _, lost in ipairs(cmsgpack.unpack(ARGV[2])) do
+  local record = call("GET", lost[1])
+  local token, stamp, ids
+  if record then
+    token, stamp, ids = unpack(cjson.decode(record))
+  end
+  if token == lost[2] then
     for _, id in ipairs(ids) do
       if is_lost(id, token, stamp) then
         recovered[#recovered + 1] = id
       end
     end
-    call("DEL", record)
+    call("DEL", lost[1])
   end
 end
 
