@@ -13,6 +13,8 @@ class Scale:
 
     quick: bool
     factor: float = 1.0
+    #: Round-trip time added between the measured programs and Redis, in milliseconds.
+    rtt_ms: float = 0.0
 
     def amount(self, full: int, quick: int) -> int:
         return max(50, round((quick if self.quick else full) * self.factor))

@@ -1,4 +1,4 @@
-"""What a server was asked to do since a moment: calls by command, inside scripts or not, and reads of sockets."""
+"""What a server was asked to do since a moment: calls by command, in scripts or not, and reads of sockets."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ async def test_a_lone_add_is_one_round_trip(queue: Queue, redis: Redis) -> None:
 
 @pytest.fixture
 def counted(make_queue: MakeQueue, start_worker: StartWorker, redis: Redis) -> Counted:
-    """`await counted(handler)`: the traffic of JOBS jobs, from their add in one batch to their last settlement."""
+    """`await counted(handler)`: the traffic of JOBS jobs, from their add to the last settlement."""
 
     async def run(handler: Handler, *, attempts: int = 1, **options: Any) -> Traffic:
         queue = make_queue(retry=Retry(attempts=attempts, delays=(0,)))
@@ -139,11 +139,11 @@ async def at_rest(redis: Redis) -> None:
 def rest_of(traffic: Traffic, per_job: dict[str, int]) -> int:
     """Commands beyond `per_job`, which may be exceeded only by what calls make once.
 
-    A group that runs empty between two fetches leaves the ring and comes back, hence the 100 below.
+    A group that runs empty between two fetches leaves the ring and comes back: hence 100 fewer, 200 more.
     """
     for name, times in per_job.items():
         low, seen = times * JOBS, traffic.calls[name]
-        assert low - 100 <= seen <= low + 5 * traffic.scripts, (name, traffic.calls)
+        assert low - 100 <= seen <= low + 200, (name, traffic.calls)
     return traffic.commands - sum(per_job.values()) * JOBS
 
 
