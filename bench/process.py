@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from bench.programs import Program, ProgramFailed, node, python
 from bench.python_peers import peers, processing
@@ -34,22 +35,26 @@ STUCK_SECONDS = 60
 FIRST_JOBS = 200
 
 
-def measure(command: Callable[[str], list[str]], full: int, quick: int) -> Measure:
-    """A measurement of the worker that `command(redis_url)` starts, with so many jobs."""
+def measure(command: Callable[[str], list[str]], full: int, quick: int, processes: int = 1) -> Measure:
+    """A measurement of the workers that `command(redis_url)` starts, with so many jobs."""
 
     def run(scale: Scale) -> dict[str, float]:
         jobs = scale.amount(full, quick)
         with Server(scale.rtt_ms) as server:
-            asyncio.run(preload(server.url, jobs))
-            with Program(command(server.peer_url)) as program:
-                program.line()
+            asyncio.run(preload(server.url, jobs, Retry(attempts=1)))
+            with ExitStack() as stack:
+                workers = [stack.enter_context(Program(command(server.peer_url))) for _ in range(processes)]
+                for worker in workers:
+                    worker.line()
                 server.reset_counts()
-                redis_before, worker_before = server.cpu_seconds(), program.cpu_seconds()
-                program.go()
-                wait_until_done(server, program, jobs)
+                redis_before = server.cpu_seconds()
+                worker_before = sum(worker.cpu_seconds() for worker in workers)
+                for worker in workers:
+                    worker.go()
+                wait_until_done(server, workers[0], jobs)
                 numbers = server.per_job(jobs, redis_before)
-                worker_seconds = program.cpu_seconds() - worker_before
-                memory = program.memory_mb()
+                worker_seconds = sum(worker.cpu_seconds() for worker in workers) - worker_before
+                memory = sum(worker.memory_mb() for worker in workers)
             seconds = working_seconds(server)
         return numbers | {
             "jobs_per_second": jobs / seconds,
@@ -60,8 +65,8 @@ def measure(command: Callable[[str], list[str]], full: int, quick: int) -> Measu
     return run
 
 
-async def preload(url: str, jobs: int) -> None:
-    queue = Queue(QUEUE, redis_url=url, prefix="bull", retry=Retry(attempts=1))
+async def preload(url: str, jobs: int, retry: Retry) -> None:
+    queue = Queue(QUEUE, redis_url=url, prefix="bull", retry=retry)
     async with queue:
         for start in range(0, jobs, 10_000):
             await queue.add_many("noop", [{"n": n} for n in range(start, min(jobs, start + 10_000))])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from bench.programs import Program, ProgramFailed
-from bench.sides.recorder import CAPACITY, HEADER, ONE
+from bench.sides.recorder import CAPACITY, HEADER, ONE, UNSAID
 
 #: Seconds without a further job after which a peer counts as stuck.
 STUCK_SECONDS = 60
@@ -66,13 +66,17 @@ class Recordings:
             program.check()
             time.sleep(look_seconds)
 
-    def latencies(self) -> list[float]:
-        """Seconds from being sent to the start of the handler, sorted; only of jobs that say when."""
+    def latencies(self, skip: int = 0) -> list[float]:
+        """Seconds from being sent to the start of the handler, sorted, without the first `skip` jobs."""
         found: list[float] = []
-        for path in self._files():
+        files = self._files()
+        for path in files:
             with path.open("rb") as file:
                 count = min(int(HEADER.unpack(file.read(HEADER.size))[0]), CAPACITY)
-                found += (value for (value,) in ONE.iter_unpack(file.read(count * ONE.size)) if value >= 0)
+                values = [value for (value,) in ONE.iter_unpack(file.read(count * ONE.size))]
+            # Where several processes share the work, each leaves out its part.
+            left_out = min(count, -(-skip // len(files)))
+            found += (value for value in values[left_out:] if value != UNSAID)
         return sorted(found)
 
 

@@ -3,8 +3,10 @@
     python -m bench.sides.<peer>_side add <bulk|single> <jobs> <batch> <warm-up>
     python -m bench.sides.<peer>_side send
     python -m bench.sides.<peer>_side pace <jobs a second> <seconds>
+    python -m bench.sides.<peer>_side later <jobs> <first due in seconds> <seconds they are spread over>
 
-`add` answers with the seconds that it took; `send` adds a job for every line on stdin; `pace` adds at a rate.
+`add` answers with the seconds that it took; `send` adds a job for every line on stdin; `pace` adds at a rate;
+`later` adds delayed jobs, which carry the moment at which they are due as `sent`.
 Jobs carry `sent`, the monotonic seconds at which they were handed to the library (0 in `add`).
 """
 
@@ -21,14 +23,21 @@ Item = dict[str, Any]
 Bulk = Callable[[Sequence[Item]], Awaitable[Any]]
 Single = Callable[[Item], Awaitable[Any]]
 
+Later = Callable[[Item, float], Awaitable[Any]]
+
 
 def item(n: int, sent: float = 0.0) -> Item:
     return {"userId": "user-1", "n": n, "sent": sent}
 
 
-async def produce(single: Single, bulk: Bulk | None, arguments: Sequence[str]) -> None:
+async def produce(
+    single: Single, bulk: Bulk | None, arguments: Sequence[str], later: Later | None = None
+) -> None:
     """For libraries on asyncio. `bulk` None: it has no way to add many."""
-    if arguments[0] == "send":
+    if arguments[0] == "later":
+        assert later is not None
+        await _later(later, int(arguments[1]), float(arguments[2]), float(arguments[3]))
+    elif arguments[0] == "send":
         await _send(single)
     elif arguments[0] == "pace":
         await _pace(single, float(arguments[1]), float(arguments[2]))
@@ -97,3 +106,16 @@ async def _pace(single: Single, rate: float, seconds: float) -> None:
         await asyncio.sleep(0.001)
     await asyncio.gather(*under_way)
     print(json.dumps({"seconds": time.monotonic() - started, "jobs": total}), flush=True)
+
+
+async def _later(later: Later, jobs: int, first: float, spread: float) -> None:
+    print('{"ready": true}', flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    started = time.monotonic()
+
+    async def one(n: int) -> None:
+        due = started + first + spread * n / jobs
+        await later(item(n, due), due - time.monotonic())
+
+    await asyncio.gather(*(one(n) for n in range(jobs)))
+    print(json.dumps({"seconds": time.monotonic() - started}), flush=True)

@@ -1,7 +1,7 @@
 """What handlers leave behind for the bench: how many started, when, and how long after they were sent.
 
 A file for each process in the folder BENCH_RECORD, mapped into memory, so that a stamp costs no system call:
-three doubles (count, first start, last start), then a double a job (seconds from being sent, or -1). All
+three doubles (count, first start, last start), then a double a job (seconds from being sent, or UNSAID). All
 stamps are the system's monotonic clock, which is one for all processes of a machine. Standard library only:
 every peer's environment imports this.
 """
@@ -18,6 +18,8 @@ HEADER = struct.Struct("<ddd")
 ONE = struct.Struct("<d")
 #: Jobs of which a process keeps the latency; later ones are counted only. Untouched pages take no room.
 CAPACITY = 1 << 20
+#: Instead of a latency, for a job that does not say when it was sent.
+UNSAID = -1e9
 
 
 class Recorder:
@@ -49,7 +51,7 @@ class Recorder:
                 stamps = self._open(pid)
             if self._count < CAPACITY:
                 place = HEADER.size + self._count * ONE.size
-                ONE.pack_into(stamps, place, now - sent if sent else -1.0)
+                ONE.pack_into(stamps, place, now - sent if sent else UNSAID)
             self._count += 1
             HEADER.pack_into(stamps, 0, self._count, self._first, now)
 
