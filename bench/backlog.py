@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from bench.process import CONCURRENCY, QUEUE, preload, wait_until_done
 from bench.programs import Program, node, python
@@ -45,8 +46,8 @@ def measure(command: Callable[[str], list[str]], *, long: bool) -> Measure:
 
 def finished(server: Server, place: int) -> float:
     """When the job at this place of the order of finishing was done, in seconds."""
-    (_, score), *_ = server.client.zrange(f"bull:{QUEUE}:completed", place, place, withscores=True)
-    return float(score) / 1000
+    found: Any = server.client.zrange(f"bull:{QUEUE}:completed", place, place, withscores=True)
+    return float(found[0][1]) / 1000
 
 
 def corral(url: str) -> list[str]:

@@ -42,7 +42,7 @@ def interpreter(name: str) -> Path:
 
 def versions() -> dict[str, str]:
     """What the locks pin, by peer: the package itself and its client."""
-    found = {}
+    found: dict[str, str] = {}
     for lock in sorted(LOCKS.glob("*.lock")):
         pins = dict(
             line.split()[0].split("==", 1)

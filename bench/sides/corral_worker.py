@@ -6,10 +6,11 @@ The first line on stdin starts it; each later one is answered with the lag of it
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import sys
+import threading
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -29,7 +30,7 @@ class LostLocks:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, _: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         self.count += event["event"] == "lock_lost"
         return event
 
@@ -67,9 +68,10 @@ async def sample_lag(lags: list[float]) -> None:
         lags.append(loop.time() - due)
 
 
-async def answer(lags: list[float]) -> None:
-    while await asyncio.to_thread(sys.stdin.readline):
-        found = sorted(lags) or [0.0]
+def answer(lags: list[float]) -> None:
+    """In a thread that nobody waits for: reading stdin cannot be cancelled."""
+    while sys.stdin.readline():
+        found = sorted(lags.copy()) or [0.0]
         p99 = max(0.0, found[min(len(found) - 1, len(found) * 99 // 100)]) * 1e3
         print(json.dumps({"lag_p99_ms": p99, "lost": lost.count}), flush=True)
 
@@ -82,15 +84,15 @@ async def main(url: str, concurrency: int, kind: str) -> None:
     queue.job("noop")(HANDLERS[kind])
     print('{"ready": true}', flush=True)
     sys.stdin.readline()
-    helpers: list[asyncio.Task[None]] = []
-    if kind == "sleep":
-        lags: list[float] = []
-        helpers = [asyncio.create_task(sample_lag(lags)), asyncio.create_task(answer(lags))]
-    await Worker(queue, concurrency=concurrency).run()
-    for helper in helpers:
-        helper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await helper
+    worker = Worker(queue, concurrency=concurrency)
+    if kind != "sleep":
+        await worker.run()
+        return
+    lags: list[float] = []
+    threading.Thread(target=answer, args=(lags,), daemon=True).start()
+    sampling = asyncio.create_task(sample_lag(lags))
+    await worker.run()
+    sampling.cancel()
 
 
 if __name__ == "__main__":
