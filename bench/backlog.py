@@ -68,7 +68,7 @@ SCENARIO = Scenario(
         Peer("BullMQ Node, 10,000", measure(bullmq, long=False)),
     ),
     metrics=(
-        Metric("jobs_per_second", "jobs/s from the 2,000th to the 10,000th"),
+        Metric("jobs_per_second", "jobs/s, 2,000th to 10,000th"),
         Metric("whole_per_second", f"jobs/s up to the {PROCESSED:,}th"),
         Metric("bytes_per_job", "Redis, bytes/waiting job"),
     ),

@@ -54,7 +54,7 @@ def as_svg(machine: dict[str, Any], results: list[Result]) -> str:
         "<title>Corral beside its peers: ratios of medians</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         text(16, 24, "Corral beside its peers: ratios of medians", size=16, bold=True),
-        text(16, 44, where, colour="#4a5568"),
+        text(16, 44, f"{where}. Of times, memory and round trips, less is better.", colour="#4a5568"),
     ]
     for tick in TICKS:
         if axis.least <= tick <= axis.most:
