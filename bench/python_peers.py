@@ -48,7 +48,7 @@ def own_side(key: str) -> Callable[[int], list[str]]:
 PYTHON_PEERS = (
     PythonPeer("arq", "arq", own_side("arq"), (5_000, 1_000)),
     PythonPeer("SAQ", "saq", own_side("saq"), (10_000, 1_500)),
-    PythonPeer("streaQ", "streaq", own_side("streaq"), (10_000, 1_500), bulk=True),
+    PythonPeer("streaQ", "streaq", own_side("streaq"), (10_000, 1_000), bulk=True),
     PythonPeer(
         "taskiq",
         "taskiq",
@@ -56,7 +56,7 @@ PYTHON_PEERS = (
             *("-m", "taskiq", "worker", "bench.sides.taskiq_side:broker", "--workers", "1"),
             *("--max-async-tasks", str(concurrency), "--log-level", "ERROR"),
         ],
-        (20_000, 2_000),
+        (20_000, 1_000),
     ),
     PythonPeer(
         "dramatiq",
@@ -122,7 +122,7 @@ def adding(peer: PythonPeer) -> Measure:
     def run(scale: Scale) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for way in ("bulk", "single") if peer.bulk else ("single",):
-            jobs = scale.amount(10_000, 2_000)
+            jobs = scale.amount(10_000, 1_000)
             side = peer.side("add", way, jobs, 1_000, 1_000)
             with Server(scale.rtt_ms) as server, Program(side, environment(server)) as program:
                 program.line()

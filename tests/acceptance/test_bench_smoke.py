@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).parents[2]
+#: The copy of Corral beside the bench, wherever an installed one lies.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
 
 PEERS = ["Corral", "BullMQ Node", "BullMQ Python"]
 WORK = {"jobs_per_second", "redis_us_per_job", "worker_us_per_job", "worker_mib", "redis_mib"}
@@ -44,7 +46,7 @@ def test_a_tiny_run_measures_all_peers(names: list[str], rounds: int, tmp_path: 
     done = subprocess.run(
         [*command, "--json", str(output)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=550,
@@ -91,7 +93,7 @@ def test_added_round_trip_time_is_a_run_of_its_own(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, "--only", "Corral", "--json", str(output)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=180,
