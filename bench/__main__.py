@@ -1,4 +1,4 @@
-"""`python -m bench [scenario …] [--quick] [--rounds N] [--json FILE]`."""
+"""`python -m bench [scenario …] [options]`; `--help` lists them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,43 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from bench import add, http_enqueue, images, process, redis_limit
+from bench import (
+    add,
+    backlog,
+    delayed,
+    failing,
+    http_enqueue,
+    images,
+    in_flight,
+    latency,
+    process,
+    processes,
+    redis_limit,
+)
 from bench.machine import facts
+from bench.plot import as_svg
 from bench.programs import ProgramFailed, install_peers
 from bench.report import as_json, as_markdown
 from bench.scenario import Result, Scale, Scenario, order
 
-MODULES = (process, add, http_enqueue, redis_limit, images)
-SCENARIOS = {module.SCENARIO.name: module.SCENARIO for module in MODULES}
+ALL = (
+    process.SCENARIO,
+    processes.SCENARIO,
+    add.SCENARIO,
+    failing.SCENARIO,
+    latency.LATENCY,
+    latency.HALF_LOAD,
+    delayed.SCENARIO,
+    in_flight.SCENARIO,
+    backlog.SCENARIO,
+    http_enqueue.SCENARIO,
+    redis_limit.SCENARIO,
+    images.SCENARIO,
+)
+SCENARIOS = {scenario.name: scenario for scenario in ALL}
 
 
 def main() -> int:
@@ -25,19 +52,49 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="measurements of each peer (default 5, quick 1)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the jobs, to try the bench itself")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
+    parser.add_argument(
+        "--rtt",
+        type=float,
+        nargs="+",
+        default=[0.0],
+        metavar="MS",
+        help="round-trip times to add, each a run of its own",
+    )
+    parser.add_argument("--only", nargs="+", metavar="PEER", help="leave out the other peers")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to this file too")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the ratios as an SVG to this file")
     options = parser.parse_args()
     unknown = [name for name in options.scenario if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {unknown[0]!r}; there are {', '.join(SCENARIOS)}")
     rounds = options.rounds or (1 if options.quick else 5)
-    scale = Scale(options.quick, options.scale)
 
     install_peers()
     machine = facts()
     wanted = [SCENARIOS[name] for name in options.scenario or SCENARIOS]
-    results = [run(scenario, scale, rounds) for scenario in wanted]
-    chosen = {"rounds": rounds, "quick": options.quick, "scale": options.scale}
-    print(as_markdown(machine, chosen, results))
+    if options.only:
+        wanted = [
+            replace(one, peers=[peer for peer in one.peers if peer.name in options.only]) for one in wanted
+        ]
+    started = time.monotonic()
+    results = [
+        run(scenario, Scale(options.quick, options.scale, rtt_ms), rounds)
+        for rtt_ms in options.rtt
+        for scenario in wanted
+        if scenario.peers and (scenario.over_network or not rtt_ms)
+    ]
+    chosen = {
+        "rounds": rounds,
+        "quick": options.quick,
+        "scale": options.scale,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+    }
+    text = as_markdown(machine, chosen, results)
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text)
+    if options.plot:
+        options.plot.write_text(as_svg(machine, results))
     if options.json:
         options.json.write_text(json.dumps(as_json(machine, chosen, results), indent=2) + "\n")
     return 1 if any(result.failures for result in results) else 0
@@ -45,7 +102,7 @@ def main() -> int:
 
 def run(scenario: Scenario, scale: Scale, rounds: int) -> Result:
     """Measure every peer in every round. A peer that fails is left out of later rounds and reported."""
-    result = Result(scenario)
+    result = Result(scenario, scale.rtt_ms)
     for number in range(rounds):
         for peer in order(scenario.peers, number):
             if peer.name in result.failures:
@@ -55,13 +112,13 @@ def run(scenario: Scenario, scale: Scale, rounds: int) -> Result:
                 numbers = peer.measure(scale)
             except ProgramFailed as error:
                 result.failures[peer.name] = str(error)
-                print(f"{scenario.name} {number + 1}/{rounds} {peer.name}: {error}", file=sys.stderr)
+                print(f"{result.name} {number + 1}/{rounds} {peer.name}: {error}", file=sys.stderr)
                 continue
             result.add(peer.name, numbers)
             text = ", ".join(f"{key} {value:,.4g}" for key, value in numbers.items())
             seconds = time.monotonic() - started
             print(
-                f"{scenario.name} {number + 1}/{rounds} {peer.name}: {text} [{seconds:.0f} s]",
+                f"{result.name} {number + 1}/{rounds} {peer.name}: {text} [{seconds:.0f} s]",
                 file=sys.stderr,
             )
     result.notes = scenario.notes()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.programs import Program, ProgramFailed, node, python
+from bench.python_peers import PYTHON_PEERS, adding, peers
 from bench.scenario import Measure, Metric, Peer, Scale, Scenario, Target
 from bench.server import Server
 
@@ -22,9 +23,9 @@ def measure(command: Callable[..., list[str]], bulk: int, single: int) -> Measur
     def run(scale: Scale) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for way, full in (("bulk", bulk), ("single", single)):
-            with Server() as server:
+            with Server(scale.rtt_ms) as server:
                 jobs = scale.amount(full, min(full, 10_000))
-                with Program(command(server.url, way, way, jobs, BATCH, WARM_UP)) as program:
+                with Program(command(server.peer_url, way, way, jobs, BATCH, WARM_UP)) as program:
                     program.line()
                     redis_before = server.cpu_seconds()
                     program.go()
@@ -47,6 +48,7 @@ SCENARIO = Scenario(
         Peer("Corral", measure(lambda *args: python("corral_adder", *args), 200_000, 100_000)),
         Peer("BullMQ Node", measure(lambda *args: node("adder.mjs", *args), 100_000, 50_000)),
         Peer("BullMQ Python", measure(lambda *args: python("official_adder", *args), 50_000, 20_000)),
+        *peers(adding),
     ),
     metrics=(
         Metric("bulk_per_second", "in bulk, jobs/s"),
@@ -59,5 +61,8 @@ SCENARIO = Scenario(
         Target("single_per_second", "Corral", "BullMQ Node", at_least=4),
         Target("bulk_per_second", "Corral", "BullMQ Python"),
         Target("single_per_second", "Corral", "BullMQ Python"),
+        Target("bulk_per_second", "Corral", "streaQ"),
+        Target("bulk_per_second", "Corral", "RQ"),
+        *(Target("single_per_second", "Corral", peer.name) for peer in PYTHON_PEERS),
     ),
 )

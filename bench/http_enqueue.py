@@ -37,13 +37,13 @@ def measure(command: Callable[[str, int], list[str]]) -> Measure:
         seconds = max(1, round((3 if scale.quick else 10) * min(1, scale.factor)))
         port = free_port()
         url = f"http://127.0.0.1:{port}/verify-kyc"
-        with Server() as server:
+        with Server(scale.rtt_ms) as server:
             env = {
-                "REDIS_URL": server.url,
+                "REDIS_URL": server.peer_url,
                 "CORRAL_API_KEYS": f"bench:{KEY}:enqueue",
                 "CORRAL_SANDBOX": "1",
             }
-            with Program(command(server.url, port), env) as program:
+            with Program(command(server.peer_url, port), env) as program:
                 wait_for(url, program)
                 load(url, 1)
                 redis_before, held_before = server.cpu_seconds(), jobs_in(server)

@@ -222,6 +222,7 @@ SCENARIO = Scenario(
     title="Image set: a 4000 x 3000 JPEG to four sizes",
     peers=(Peer("Corral", corral), Peer("sharp", sharp)),
     metrics=RATES + COSTS,
+    over_network=False,
     targets=tuple(
         Target(metric.key, "Corral", "sharp", at_least=TARGET if metric.key.startswith("machine") else None)
         for metric in RATES

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from bench.environments import versions
 from bench.programs import PEERS, node
 from bench.server import Server
 
@@ -34,6 +35,7 @@ def facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "node": _output([*node("")[:1], "--version"]).removeprefix("v"),
         "packages": {name: _version(name) for name in PACKAGES},
+        "python_peers": versions(),
         "node_packages": {name: _node_version(name) for name in NODE_PACKAGES},
     }
 

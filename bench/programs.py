@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import psutil
 
@@ -80,12 +81,16 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
+        children = self._children()
         self._process.terminate()
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
@@ -121,10 +126,27 @@ class Program:
         return self._errors.read()[-3000:].decode(errors="replace")
 
     def cpu_seconds(self) -> float:
-        """Processor time of the program so far, with its threads."""
-        times = self._info.cpu_times()
-        return float(times.user + times.system)
+        """Processor time of the program so far, with its threads and processes."""
+        times = [found for process in self._all() if (found := _or_none(process.cpu_times))]
+        return float(sum(found.user + found.system for found in times))
 
     def memory_mb(self) -> float:
-        """Resident memory now, in MiB."""
-        return float(self._info.memory_info().rss) / 2**20
+        """Resident memory now, in MiB, of all its processes; pages that they share count for each."""
+        found = [memory for process in self._all() if (memory := _or_none(process.memory_info))]
+        return float(sum(memory.rss for memory in found)) / 2**20
+
+    def _children(self) -> list[psutil.Process]:
+        return _or_none(lambda: self._info.children(recursive=True)) or []
+
+    def _all(self) -> list[psutil.Process]:
+        return [self._info, *self._children()]
+
+
+T = TypeVar("T")
+
+
+def _or_none(ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except psutil.NoSuchProcess:
+        return None

@@ -15,7 +15,7 @@ def as_json(machine: dict[str, Any], options: dict[str, Any], results: list[Resu
         "format": FORMAT,
         "machine": machine,
         "options": options,
-        "scenarios": {result.scenario.name: _scenario_json(result) for result in results},
+        "scenarios": {result.name: _scenario_json(result) for result in results},
     }
 
 
@@ -46,10 +46,16 @@ def _scenario_json(result: Result) -> dict[str, Any]:
                     "met": target.met(ratio),
                 }
             )
+    limits = [
+        {"metric": limit.metric, "peer": limit.peer, "target": limit.bound, "met": limit.met(spread.median)}
+        for limit in result.scenario.limits
+        if (spread := result.spread(limit.peer, limit.metric))
+    ]
     return {
-        "title": result.scenario.title,
+        "title": result.title,
         "peers": peers,
         "ratios": ratios,
+        "limits": limits,
         "failures": result.failures,
         "notes": result.notes,
     }
@@ -59,12 +65,16 @@ def as_markdown(machine: dict[str, Any], options: dict[str, Any], results: list[
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     node_packages = ", ".join(f"{name} {version}" for name, version in machine["node_packages"].items())
     cores, memory, load = machine["cores"], machine["memory_gib"], machine["load_average"][0]
+    peers = ", ".join(f"{name} {version}" for name, version in machine["python_peers"].items())
     lines = [
         f"{machine['processor']}, {cores} cores, {memory} GiB, {machine['system']}, load before {load}  ",
         f"{machine['server']}  ",
         f"Python {machine['python']}: {packages}  ",
         f"Node {machine['node']}: {node_packages}  ",
-        f"Rounds: {options['rounds']}, peers in turn" + (", quick" if options["quick"] else ""),
+        f"Python peers, each in its own environment: {peers}  ",
+        f"Rounds: {options['rounds']}, peers in turn"
+        + (", quick" if options["quick"] else "")
+        + f", {options['minutes']:g} minutes",
     ]
     for result in results:
         lines += ["", *_scenario_markdown(result)]
@@ -73,7 +83,7 @@ def as_markdown(machine: dict[str, Any], options: dict[str, Any], results: list[
 
 def _scenario_markdown(result: Result) -> list[str]:
     scenario = result.scenario
-    lines = [f"## {scenario.title}", "", "| | | min | median | max |", "|---|---|---:|---:|---:|"]
+    lines = [f"## {result.title}", "", "| | | min | median | max |", "|---|---|---:|---:|---:|"]
     for metric in scenario.metrics:
         for peer in scenario.peers:
             spread = result.spread(peer.name, metric.key)
@@ -92,9 +102,9 @@ def _scenario_markdown(result: Result) -> list[str]:
     for limit in scenario.limits:
         spread = result.spread(limit.peer, limit.metric)
         if spread:
-            verdict = "met" if spread.median < limit.below else "**missed**"
+            verdict = "met" if limit.met(spread.median) else "**missed**"
             what = f"{labels[limit.metric]}: {limit.peer}"
-            lines.append(f"| {what} | {spread.median:,.1f} | < {limit.below:g} | {verdict} |")
+            lines.append(f"| {what} | {spread.median:,.2f} | {limit.bound} | {verdict} |")
     for name, reason in result.failures.items():
         lines += ["", f"**{name} was not measured**: {reason.splitlines()[0]}"]
     for note in result.notes:

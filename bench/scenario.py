@@ -13,6 +13,8 @@ class Scale:
 
     quick: bool
     factor: float = 1.0
+    #: Round-trip time added between the measured programs and Redis, in milliseconds.
+    rtt_ms: float = 0.0
 
     def amount(self, full: int, quick: int) -> int:
         return max(50, round((quick if self.quick else full) * self.factor))
@@ -59,7 +61,17 @@ class Limit:
 
     metric: str
     peer: str
-    below: float
+    below: float | None = None
+    at_least: float | None = None
+
+    def met(self, value: float) -> bool:
+        return (self.below is None or value < self.below) and (
+            self.at_least is None or value >= self.at_least
+        )
+
+    @property
+    def bound(self) -> str:
+        return f"< {self.below:g}" if self.below is not None else f"≥ {self.at_least:g}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ class Scenario:
     metrics: Sequence[Metric]
     targets: Sequence[Target]
     limits: Sequence[Limit] = ()
+    #: Whether added round-trip time means anything to it.
+    over_network: bool = True
     #: What to know when reading the numbers, found out at run time (which load generator, …).
     notes: Callable[[], list[str]] = list
 
@@ -98,11 +112,24 @@ class Result:
     """All measurements of a scenario: peer, metric, rounds."""
 
     scenario: Scenario
+    rtt_ms: float = 0
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     #: What the scenario found out for the reader, when all rounds were over.
     notes: list[str] = field(default_factory=list)
     #: Peers that could not be measured, with the reason.
     failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.scenario.name}+{self.rtt_ms:g}ms" if self.rtt_ms else self.scenario.name
+
+    @property
+    def title(self) -> str:
+        return (
+            f"{self.scenario.title}, {self.rtt_ms:g} ms of round trip added"
+            if self.rtt_ms
+            else self.scenario.title
+        )
 
     def add(self, peer: str, numbers: dict[str, float]) -> None:
         of_peer = self.values.setdefault(peer, {})

@@ -3,12 +3,13 @@
     .venv/bin/python tools/lock.py             # keep the pins that still fit, add what is missing
     .venv/bin/python tools/lock.py --upgrade   # newest releases that pyproject.toml allows
 
-Writes three files, each readable by `pip install --require-hashes -r`, for every platform and every
+Writes files, each readable by `pip install --require-hashes -r`, for every platform and every
 Python from 3.11 on, with no index address in them:
 
 - requirements-build.lock: dependency group `build`, installed before all else
 - requirements.lock: the package's dependencies and its extra `dev`
 - requirements-node.lock: dependency group `node`
+- bench/peers/python/NAME.lock: what bench/ measures against, one environment each, from NAME.in beside it
 
 The resolver is uv, installed into a temporary virtual environment by pip; nothing else needs it.
 Needs the package index that pip is configured for to be the default one: uv reads no pip settings.
@@ -26,6 +27,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench" / "peers" / "python"
 HEADER = "# Made by tools/lock.py from pyproject.toml. Do not edit; run the tool again.\n"
 #: File name -> what uv is asked to resolve. The first bounds the others: all go into one environment.
 LOCKS: dict[str, list[str]] = {
@@ -54,6 +56,17 @@ def main() -> int:
                 return 1
             (ROOT / name).write_text(HEADER + text)
             print(f"{name}: {len(re.findall(r'^[^ #]+==', text, re.MULTILINE))} packages")
+        for wanted in sorted(PEERS.glob("*.in")):
+            lock = wanted.with_suffix(".lock")
+            for file in (wanted, lock) if lock.exists() and not args.upgrade else (wanted,):
+                shutil.copy(file, work)
+            _compile(uv, work, lock.name, [wanted.name])
+            text = (work / lock.name).read_text()
+            if "://" in text:
+                print(f"lock.py: {lock.name} would hold an address; not written.", file=sys.stderr)
+                return 1
+            lock.write_text(HEADER.replace("pyproject.toml", wanted.name) + text)
+            print(f"{lock.relative_to(ROOT)}: {len(re.findall(r'^[^ #]+==', text, re.MULTILINE))} packages")
     return 0
 
 

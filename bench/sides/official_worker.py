@@ -1,4 +1,4 @@
-"""The official Python worker: python -m bench.sides.official_worker <redis url> <concurrency>
+"""The official Python worker: python -m bench.sides.official_worker <redis url> <concurrency> [noop|stamp]
 
 On uvloop, like Corral's: it is the faster loop for both.
 """
@@ -11,17 +11,24 @@ from typing import Any
 import uvloop
 from bullmq import Worker  # type: ignore[import-untyped]  # it ships no types
 
+from bench.sides.recorder import record
 
-async def noop(job: Any, token: str) -> None:
+
+async def noop(_: Any, __: str) -> None:
     pass
 
 
-async def main(url: str, concurrency: int) -> None:
-    worker = Worker("bench", noop, {"connection": url, "concurrency": concurrency, "autorun": False})
+async def stamp(job: Any, _: str) -> None:
+    record(job.data["sent"])
+
+
+async def main(url: str, concurrency: int, kind: str) -> None:
+    handler = stamp if kind == "stamp" else noop
+    worker = Worker("bench", handler, {"connection": url, "concurrency": concurrency, "autorun": False})
     print('{"ready": true}', flush=True)
     sys.stdin.readline()
     await worker.run()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2])))
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), [*sys.argv[3:], "noop"][0]))
