@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 import random
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from corral.bullmq.codec import JobOptions
 from corral.errors import CorralError, JobExpired, RetryAfter, Snooze, Unrecoverable
 from corral.policy import Keep, Retention, Retry
+from corral.worker.traces import format_trace
 
 #: Longest reason kept; the whole story is in the stack trace.
 REASON_LIMIT = 2_000
@@ -153,7 +153,7 @@ def describe(error: BaseException) -> tuple[str, str]:
         reason = " ".join(str(error).split()) or type(error).__name__
     except Exception:  # an error whose __str__ is broken must cost its attempt, no more
         reason = type(error).__name__
-    trace = "".join(traceback.format_exception(error))
+    trace = format_trace(error)
     if len(trace) > TRACE_LIMIT:  # the end names the error, the beginning the way to it
         trace = trace[: TRACE_LIMIT // 3] + "\n  […]\n" + trace[-2 * TRACE_LIMIT // 3 :]
     return _writable(reason[:REASON_LIMIT]), _writable(trace)
