@@ -44,6 +44,8 @@ class FaultProxy:
         self.delay = 0.0
         #: Seconds between two pieces of PIECE bytes; 0: all at once.
         self.trickle = 0.0
+        #: Bytes lost so far by `drop`.
+        self.dropped = 0
         self._lost: frozenset[str] = frozenset()
         self._losses: list[_Loss] = []
         self._loop = asyncio.new_event_loop()
@@ -156,6 +158,9 @@ class FaultProxy:
             self._losses.remove(found)
         return found
 
+    def again(self, loss: _Loss) -> None:
+        self._losses.append(loss)
+
     async def flow(self) -> None:
         await self._flowing.wait()
 
@@ -184,6 +189,7 @@ class _Connection:
             while data := await reader.read(65_536):
                 if self._dead or self._proxy.loses(direction):
                     self._dead = True
+                    self._proxy.dropped += len(data)
                 elif not self._cuts(direction, data):
                     queue.put_nowait((loop.time() + self._proxy.delay, data))
             if self._dead:  # the other side is not told
@@ -199,6 +205,10 @@ class _Connection:
             return False
         loss = self._loss or self._proxy.match(direction, data)
         if loss is None:
+            return False
+        if data.startswith(b"-NOSCRIPT"):  # nothing was done yet: the request comes again
+            self._proxy.again(loss)
+            self._loss = None
             return False
         loss.happened.set()
         self.abort()
