@@ -240,11 +240,10 @@ class Executor:
         )
 
     def _suspend(self, wait: Suspended, job_id: str, token: str) -> Settlement:
-        seconds = max(0.001, wait.until - time.time())
         return wire.delay(
             job_id,
             token,
-            max(1, round(seconds * 1000)),
+            max(1, round(wait.seconds * 1000)),
             spend=False,
             fields=[WAIT_FIELD, encode(Wait(wait.signal, wait.until)).decode()],
             signal=signal_key(self._consumer.keys.prefix, wait.signal),
@@ -261,7 +260,7 @@ class Executor:
 
     def _hold(self, job: Fetched, job_id: str, token: str) -> Settlement:
         """Keep a job that no handler here knows; after the limit, give it to the dead letters."""
-        now = time.time()
+        now = self.fetched_ms / 1000
         since = float(job.unknown_since or now)
         name = job.name.decode(errors="replace")
         log.error(
