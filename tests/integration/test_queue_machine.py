@@ -1,0 +1,446 @@
+"""A queue's public operations and its workers' steps, in any order, against an exact model.
+
+Two workers fetch, end, lose and forget jobs as a Worker does (its LockTable, Consumer and scripts); callers
+add, cancel, pause, retry, promote, remove, drain and signal. After every step each list, set, count and
+attempt is what the model says. In the end every job that is left gets its turn, and none completed twice.
+
+QUEUE_EXAMPLES=2000 makes it a long run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+import pytest
+from corral_scripts import Loop
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from queue_model import QueueModel
+from redis import Redis
+
+from corral import Cancelled, Queue, Retention
+from corral.adding import AddOptions
+from corral.bullmq import consumer as wire
+from corral.bullmq.cancel import obeyed, pending
+from corral.bullmq.connection import close_shared_clients
+from corral.bullmq.consumer import STAMPED_VALUES, Consumer, Fetched, Settlement, keep_locks
+from corral.bullmq.keys import signal_key
+from corral.errors import JobNotFound, WrongState
+from corral.policy import Keep
+from corral.worker.locks import LockTable
+
+EXAMPLES = int(os.environ.get("QUEUE_EXAMPLES", "60"))
+STEPS = int(os.environ.get("QUEUE_STEPS", "40"))
+
+PHASES = tuple(Phase) if not os.environ.get('NOSHRINK') else (Phase.generate,)
+FAR_SECONDS = 3600.0
+LOCK_SECONDS = 3600.0
+WORKERS = ("first", "second")
+KINDS = ("completed", "completed", "failed", "retry", "later", "snooze", "wait", "put back", "cancelled")
+SIGNALS = ("go", "stop")
+
+#: Which job an operation means: its place among those there are, or one that never was.
+picks = st.integers(-1, 30)
+
+
+class Hands:
+    """What one worker has in its hands."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+        self.locks = LockTable(consumer.keys, lambda lost: None)
+        self.fetched: dict[str, tuple[str, int]] = {}
+        self.cancelled: set[str] = set()
+
+
+class QueueMachine(RuleBasedStateMachine):
+    redis: Redis
+    plain: Redis
+    loop: Loop
+    url: str
+
+    @initialize()
+    def begin(self) -> None:
+        self.redis.flushall()
+        self.queue = Queue("machine", redis_url=self.url, prefix="bull", retention=Retention())
+        self.keys = self.queue.keys()
+        self.model = QueueModel()
+        self.hands = {name: self._worker(name) for name in WORKERS}
+        self.calls = 0
+
+    def _worker(self, name: str) -> Hands:
+        consumer = Consumer(
+            self.loop.client, self.loop.blocking, self.keys, worker=name, lock_seconds=LOCK_SECONDS,
+            rate_limit=None, feed=name,
+        )  # fmt: skip
+        hands = Hands(consumer)
+        consumer.on_locked = hands.locks.note_written
+        return hands
+
+    def run(self, call: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run(call)
+
+    def _pick(self, number: int, *states: str) -> str:
+        ids = sorted(self.model.ids(*states) if states else self.model.jobs, key=lambda i: (len(i), i))
+        return ids[number % len(ids)] if ids and number >= 0 else "none of them"
+
+    # Who adds
+
+    @rule(
+        job_id=st.sampled_from(("", "", "", "own-1", "own-2")),
+        key=st.sampled_from(("", "", "k1", "k2")),
+        priority=st.sampled_from((0, 0, 3, 7)),
+        lifo=st.booleans(),
+        delayed=st.sampled_from((False, False, True)),
+    )
+    def add(self, job_id: str, key: str, priority: int, lifo: bool, delayed: bool) -> None:
+        options: AddOptions = {"priority": priority, "lifo": lifo and not priority}
+        if delayed:
+            options["delay"] = FAR_SECONDS
+        if job_id:
+            options["job_id"], key = job_id, ""
+        if key:
+            options["idempotency_key"] = key
+        job = self.run(self.queue.add("build", {"a": 1}, **options))
+        met = self.model.known(job_id, key)
+        assert job.existed == (met is not None)
+        if met is not None:
+            assert job.id == met
+            return
+        if job_id:
+            assert job.id == job_id
+        else:
+            self._is_new(job.id)
+        self.model.add(job.id, key, priority=priority, lifo=lifo and not priority, delayed=delayed)
+
+    def _is_new(self, job_id: str) -> None:
+        """Numbers rise, and none comes twice; BullMQ counts jobs with ids of their own too."""
+        assert int(job_id) > self.model.count
+        self.model.count = int(job_id)
+
+    @rule(count=st.integers(1, 5))
+    def add_many(self, count: int) -> None:
+        for job in self.run(self.queue.add_many("build", [{"a": 1}] * count)):
+            self._is_new(job.id)
+            self.model.add(job.id, "", priority=0, lifo=False, delayed=False)
+
+    # Workers
+
+    @rule(name=st.sampled_from(WORKERS), slots=st.integers(1, 6), is_lost=st.sampled_from((False,) * 5 + (True,)))
+    def fetch(self, name: str, slots: int, is_lost: bool) -> None:
+        """A fetch; or one whose answer is lost, after which the worker asks for what it held."""
+        self.calls += 1
+        token = f"{name}:{self.calls}"
+        hands = self.hands[name]
+        record = hands.consumer.next_record()
+        step = self.run(hands.consumer.step(token, slots, [], record=record))
+        expected = self.model.fetch(slots, (name, self.calls))
+        assert [(values[0] or b"").decode() for values in step.jobs] == expected
+        if is_lost:
+            back = self.run(hands.consumer.recover([record]))
+            assert back == expected
+            for job_id in back:
+                self.model.back(job_id)
+            return
+        for values in step.jobs:
+            job = Fetched(*values)  # type: ignore[arg-type]  # redis-py's replies are not typed
+            job_id = job.id.decode()
+            hands.locks.held[job_id] = step.stamp if len(values) == STAMPED_VALUES else token
+            hands.fetched[job_id] = (name, self.calls)
+            hands.cancelled.discard(job_id)
+            if job.cancel is not None and pending(job.cancel) is not None:
+                assert self.model.jobs[job_id].cancel == "?"
+                hands.cancelled.add(job_id)
+            else:
+                assert self.model.jobs[job_id].cancel != "?"
+
+    @precondition(lambda self: any(hands.locks.held for hands in self.hands.values()))
+    @rule(
+        name=st.sampled_from(WORKERS),
+        ends=st.lists(st.tuples(st.integers(0, 20), st.sampled_from(KINDS)), min_size=1, max_size=4),
+        signal=st.sampled_from(SIGNALS),
+        slots=st.just(0),
+    )
+    def end(self, name: str, ends: list[tuple[int, str]], signal: str, slots: int) -> None:
+        hands = self.hands[name]
+        held = sorted(hands.locks.held, key=lambda i: (len(i), i))
+        chosen = {held[n % len(held)]: kind for n, kind in ends} if held else {}
+        for job_id in chosen:
+            if job_id in hands.cancelled:  # whoever fetches it ends it
+                chosen[job_id] = "cancelled"
+        settled = [self._settlement(i, hands.locks.held[i], kind, signal) for i, kind in chosen.items()]
+        sent = hands.locks.with_marks(settled)
+        step = self.run(hands.consumer.step("", slots, sent))
+        for job_id, token in hands.locks.strays(sent):
+            self.run(hands.consumer.release_lock(job_id, token))
+        refused = dict(step.problems)
+        for job_id, kind in chosen.items():
+            mine = hands.fetched.pop(job_id)
+            del hands.locks.held[job_id]
+            job = self.model.jobs.get(job_id)
+            if job is not None and job.state == "active" and job.owner == mine:
+                assert job_id not in refused, (job_id, refused)
+                self.model.end(job_id, kind, signal)
+            else:  # it was taken over: fenced
+                assert refused[job_id] in (wire.JOB_GONE, wire.LOCK_GONE, wire.NOT_ACTIVE, wire.LOCK_TAKEN)
+
+    def _settlement(self, job_id: str, token: str, kind: str, signal: str) -> Settlement:
+        far_ms = round(FAR_SECONDS * 1000)
+        match kind:
+            case "completed":
+                return wire.completed(job_id, token, "1", Keep())
+            case "failed":
+                return wire.failed(job_id, token, "broke", "[]", Keep(), 1)
+            case "cancelled":
+                return wire.failed(job_id, token, "Cancelled: x", "[]", Keep(), 1, fields=obeyed("x"))
+            case "retry":
+                job = self.model.jobs.get(job_id)
+                return wire.retry_now(job_id, token, "again", "[]", lifo=job is not None and job.lifo)
+            case "later":
+                return wire.delay(job_id, token, far_ms, spend=True)
+            case "snooze":
+                return wire.delay(job_id, token, far_ms, spend=False)
+            case "wait":
+                key = signal_key(self.keys.prefix, signal)
+                return wire.delay(job_id, token, far_ms, spend=False, signal=key)
+            case _:
+                return wire.put_back(job_id, token)
+
+    @rule(name=st.sampled_from(WORKERS))
+    def keep(self, name: str) -> None:
+        """The thread that keeps locks comes round: writes the first ones, renews, and hears of lost ones."""
+        hands = self.hands[name]
+        due = hands.locks.due(everything=True)
+        lost = set(keep_locks(self.plain, self.keys, due, LOCK_SECONDS)) if due else set()
+        for job_id in due:
+            job = self.model.jobs.get(job_id)
+            is_mine = job is not None and job.state == "active" and job.owner == hands.fetched[job_id]
+            assert (job_id not in lost) == is_mine, job_id
+            if is_mine:
+                self.model.marked.discard(job_id)
+            else:  # its handler is stopped, and says nothing
+                del hands.locks.held[job_id], hands.fetched[job_id]
+
+    @rule(name=st.sampled_from(WORKERS), is_frozen=st.booleans())
+    def vanish(self, name: str, is_frozen: bool) -> None:
+        """Its locks run out: it is dead and forgets all, or frozen and will come back with its ends."""
+        hands = self.hands[name]
+        for job_id in hands.locks.held:
+            job = self.model.jobs.get(job_id)
+            if job is not None and job.owner == hands.fetched[job_id]:
+                self.redis.delete(f"{self.keys.job(job_id)}:lock")
+        if is_frozen:
+            # One that had a lock and lost it is not known by its stamp; what `keep` wrote first, still is.
+            self._lock_is_gone(hands)
+        else:
+            self.hands[name] = self._worker(name)
+
+    def _lock_is_gone(self, hands: Hands) -> None:
+        for job_id, token in list(hands.locks.held.items()):
+            job = self.model.jobs.get(job_id)
+            if not token.startswith("@") and job is not None and job.owner == hands.fetched[job_id]:
+                job.owner = None
+
+    @rule()
+    def sweep(self) -> None:
+        has_lock = {i for i in self.model.jobs if self.redis.exists(f"{self.keys.job(i)}:lock")}
+        self.redis.delete(self.keys.stalled_check)
+        rescued = self.run(self.hands["first"].consumer.sweep_stalled(2, 60, 0))
+        assert set(rescued) == self.model.sweep(has_lock)
+        for job_id in rescued:
+            if self.model.jobs[job_id].priority:
+                score = self.redis.zscore(self.keys.prioritized, job_id)
+                if score is not None:  # BullMQ puts a stalled job into `wait`, whatever its priority
+                    self.model.prioritized[job_id] = int(score)
+                    continue
+            job = self.model.jobs[job_id]
+            job.state, job.owner = "waiting", None
+            self.model.wait.append(job_id)
+
+    # Hands from outside
+
+    @rule(number=picks)
+    def cancel(self, number: int) -> None:
+        job_id = self._pick(number)
+        job = self.model.jobs.get(job_id)
+        if job is None:
+            with pytest.raises(JobNotFound):
+                self.run(self.queue.cancel(job_id))
+            return
+        met = self.run(self.queue.cancel(job_id, "x"))
+        if job.state in ("completed", "failed"):
+            assert met is Cancelled.FINISHED
+        elif job.state == "active":
+            assert met is Cancelled.SIGNALLED
+            job.cancel = "?"
+        else:
+            assert met is Cancelled.REMOVED
+            self.model.forget(job_id)
+
+    @rule(number=picks)
+    def remove(self, number: int) -> None:
+        job_id = self._pick(number)
+        job = self.model.jobs.get(job_id)
+        if job is None or job.state == "active":
+            with pytest.raises((JobNotFound, WrongState)):
+                self.run(self.queue.admin.remove(job_id))
+            return
+        self.run(self.queue.admin.remove(job_id))
+        self.model.forget(job_id)
+
+    @rule(number=picks)
+    def promote(self, number: int) -> None:
+        job_id = self._pick(number)
+        job = self.model.jobs.get(job_id)
+        if job is None or job.state != "delayed":
+            with pytest.raises((JobNotFound, WrongState)):
+                self.run(self.queue.admin.promote(job_id))
+            return
+        self.run(self.queue.admin.promote(job_id))
+        self.model.put(job_id, in_front=False)
+
+    @rule(number=picks)
+    def retry(self, number: int) -> None:
+        job_id = self._pick(number)
+        job = self.model.jobs.get(job_id)
+        if job is None or job.state not in ("completed", "failed"):
+            with pytest.raises((JobNotFound, WrongState)):
+                self.run(self.queue.admin.retry(job_id))
+            return
+        self.run(self.queue.admin.retry(job_id))
+        self.model.retry(job_id)
+
+    @rule(delayed=st.booleans())
+    def drain(self, delayed: bool) -> None:
+        gone = {i for i in self.model.ids("waiting")} | (self.model.ids("delayed") if delayed else set())
+        assert self.run(self.queue.admin.drain(delayed=delayed)) == len(gone)
+        for job_id in gone:
+            self.model.forget(job_id)
+
+    @rule(state=st.sampled_from(("completed", "failed")))
+    def clean(self, state: Any) -> None:
+        gone = self.model.ids(state)
+        assert self.run(self.queue.admin.clean(state)) == len(gone)
+        for job_id in gone:
+            self.model.forget(job_id)
+
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        self.run(self.queue.admin.pause() if paused else self.queue.admin.resume())
+        self.model.paused = paused
+
+    @rule(name=st.sampled_from(SIGNALS))
+    def signal(self, name: str) -> None:
+        assert self.run(self.queue.signal(name, {})) == self.model.signal(name)
+
+    # What must hold
+
+    @invariant()
+    def redis_is_as_the_model_says(self) -> None:
+        model, keys = self.model, self.keys
+        ids = list(model.jobs)
+        pipe: Any = self.redis.pipeline(transaction=False)
+        pipe.lrange(keys.wait, 0, -1)
+        pipe.zrange(keys.prioritized, 0, -1, withscores=True)
+        pipe.lrange(keys.active, 0, -1)
+        for place in (keys.delayed, keys.completed, keys.failed):
+            pipe.zrange(place, 0, -1)
+        pipe.keys(f"{keys.base}*")
+        for job_id in ids:
+            pipe.hmget(keys.job(job_id), "atm", "stc", "corral:cancel", "finishedOn")
+        wait, prioritized, active, *sets, names, = (replies := pipe.execute())[:7]
+        assert wait == model.wait
+        assert {job: int(score) for job, score in prioritized} == model.prioritized
+        assert [job for job, _ in prioritized] == model.line()
+        assert sorted(active) == sorted(model.ids("active"))
+        for found, state in zip(sets, ("delayed", "completed", "failed"), strict=True):
+            assert set(found) == model.ids(state), state
+        own = {name.removeprefix(keys.base) for name in names}
+        assert {name for name in own if name.isdigit() or name.startswith("own-") and ":" not in name} == set(ids)
+        locks = {name.removesuffix(":lock") for name in own if name.endswith(":lock")}
+        assert locks <= model.ids("active")
+        for job_id, (made, stalls, cancel, finished) in zip(ids, replies[7:], strict=True):
+            job = model.jobs[job_id]
+            assert (int(made or 0), int(stalls or 0)) == (job.attempts, job.stalls), job_id
+            assert (cancel[0] if cancel else None) == job.cancel, job_id
+            assert (finished is not None) == (job.state in ("completed", "failed")), job_id
+
+    @invariant()
+    def counts_and_states_are_told_rightly(self) -> None:
+        counts = self.run(self.queue.counts())
+        wait, line = len(self.model.wait), len(self.model.prioritized)
+        expected = {state: len(self.model.ids(state)) for state in ("active", "delayed", "completed", "failed")}
+        expected |= {"prioritized": line}
+        assert {state: counts[state] for state in expected} == expected
+        assert counts["waiting"] + counts.get("paused", 0) == wait
+        if self.model.jobs:
+            job_id = self._pick(self.calls)
+            found = self.run(self.queue.get(job_id))
+            assert found is not None
+            assert found.status == self.model.jobs[job_id].state
+
+    def teardown(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        try:
+            if sys.exc_info()[1] is None:
+                self._everything_ends()
+        finally:
+            self.run(self.queue.close())
+            self.run(close_shared_clients())
+
+    def _everything_ends(self) -> None:
+        self.pause(paused=False)
+        for name in WORKERS:
+            self.vanish(name, is_frozen=False)
+        self.sweep()
+        self.sweep()
+        for job_id in sorted(self.model.ids("delayed")):
+            self.run(self.queue.admin.promote(job_id))
+            self.model.put(job_id, in_front=False)
+        while self.model.ids("waiting"):
+            self.fetch("first", 6, is_lost=False)
+            count = len(self.hands["first"].locks.held)
+            self.end("first", [(n, "completed") for n in range(count)], "go", 0)
+            self.redis_is_as_the_model_says()
+        assert not self.model.ids("active", "delayed", "waiting")
+
+
+@pytest.fixture
+def loop(redis_url: str) -> Iterator[Loop]:
+    loop = Loop(redis_url)
+    yield loop
+    loop.close()
+
+
+def test_the_queue_does_what_the_model_says(redis_url: str, loop: Loop) -> None:
+    with contextlib.closing(Redis.from_url(redis_url, decode_responses=True)) as redis:
+        plain = Redis.from_url(redis_url)
+        machine = type(
+            "Machine", (QueueMachine,), {"redis": redis, "plain": plain, "loop": loop, "url": redis_url}
+        )
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=EXAMPLES,
+                    stateful_step_count=STEPS,
+                    deadline=None,
+                    phases=PHASES,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            plain.close()
