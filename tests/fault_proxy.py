@@ -214,9 +214,7 @@ class _Connection:
         self.abort()
         return True
 
-    async def _write(
-        self, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
-    ) -> None:
+    async def _write(self, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):
             while True:

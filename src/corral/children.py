@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from corral.adding import AddOptions
 from corral.bullmq import families
-from corral.bullmq.consumer import Consumer
 from corral.bullmq.clock import server_ms
+from corral.bullmq.consumer import Consumer
 from corral.bullmq.flow_add import FlowJob, Parent, add_child
 from corral.data import encode
 from corral.errors import ChildFailed, ConfigurationError, LockLost

@@ -179,7 +179,7 @@ class Schedules:
                 await self._reader().note_upserted(list(self.declared))
 
     async def forgotten(self) -> bool:
-        """Has Redis lost what `note_upserted` wrote? Removing or pruning a schedule does not. One round trip."""
+        """Has Redis lost what `note_upserted` wrote? Removing a schedule does not. One round trip."""
         if not self.declared:
             return False
         with self._queue.redis_errors():

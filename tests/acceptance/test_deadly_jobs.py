@@ -61,6 +61,22 @@ async def let_it_kill(group: Workers, times: int) -> None:
     group.start()
 
 
+async def test_a_neighbour_at_both_deaths_shares_the_fate_and_can_be_retried(
+    server: RedisProcess, group: Workers, ledger: Ledger, queue: Queue
+) -> None:
+    """A limit that docs/engine/failures.md states: who was it, of all that ran in a process that died?"""
+    killer = await queue.add("segfault", {"n": 0})
+    innocent = await queue.add("gated", {"n": 1})
+    await let_it_kill(group, 2)
+    for job in (killer, innocent):
+        with pytest.raises(JobFailed, match=REASON):
+            await job.result(timeout=60)
+    ledger.open()
+    await queue.admin.retry(innocent.id)
+    assert await innocent.result(timeout=60)
+    assert ledger.done() == {1: 1}
+
+
 KINDS: dict[str, AddOptions] = {
     "plain": {},
     "prioritized": {"priority": 5},

@@ -1,8 +1,8 @@
 """Native code that holds the GIL for longer than the lock: no thread runs, so nobody keeps the locks.
 
 What happens: another worker takes the process's jobs, for it cannot be told from one that died. The job that
-does it stops the next process too, so it goes to the dead letters like one that kills. What is guaranteed even
-so: each job ends once; whatever the stopped process believes to hold, it changes nothing.
+does it stops the next process too, so it goes to the dead letters like one that kills. What is guaranteed
+even so: each job ends once; whatever the stopped process believes to hold, it changes nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
         results = await asyncio.gather(*(job.result(timeout=60) for job in neighbours))
         assert results == [second.pid] * 5
         ledger.open()
-        with pytest.raises(JobFailed, match="died or stalled 2 times.*a blocked event loop"):
+        with pytest.raises(JobFailed, match=r"died or stalled 2 times.*a blocked event loop"):
             await holder.result(timeout=90)
         until(lambda: counts(server, "fire"), lambda places: not places["active"] and not places["wait"])
         until(group.health, lambda reports: len(reports) == 2 and all(one["ok"] for one in reports))

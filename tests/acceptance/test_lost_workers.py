@@ -102,10 +102,8 @@ def wait_in_redis(server: RedisProcess, seconds: float) -> None:
     until(lambda: server.client.exists("so long"), lambda there: not there)
 
 
-async def busy(
-    server: RedisProcess, group: Workers, ledger: Ledger, queue: Queue, *, old: bool
-) -> list[Job]:
-    """Its only worker runs these jobs: `old`, and they have their locks; else it froze in their first moment."""
+async def busy(server: RedisProcess, group: Workers, ledger: Ledger, queue: Queue, *, old: bool) -> list[Job]:
+    """Its only worker runs these jobs. `old`: they have their locks; else it froze in their first moment."""
     until(group.health, lambda reports: any(report["ok"] for report in reports))
     jobs = await queue.add_many("gated", [{"n": n} for n in range(JOBS)], remove_on_complete=False)
     locks = [f"bull:fire:{job.id}:lock" for job in jobs]
@@ -132,7 +130,7 @@ async def test_a_worker_cut_off_for_longer_than_its_locks_changes_nothing_when_i
     else:
         proxy.drop()
     ledger.open(cut_off.pid)  # it ends all of them and cannot say so
-    until(lambda: ledger.done(), lambda done: len(done) == JOBS)
+    until(ledger.done, lambda done: len(done) == JOBS)
     heir = group.start()
     until(lambda: {n: len(ledger.runs(n)) for n in range(JOBS)}, lambda runs: set(runs.values()) == {2})
     ledger.open()

@@ -1,4 +1,4 @@
-"""Redis comes back with nothing in it: no jobs, no scripts, no schedules. Workers and callers go on from there."""
+"""Redis comes back empty: no jobs, no scripts, no schedules. Workers and callers go on from there."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,21 @@ async def test_a_worker(server: RedisProcess, queue: Queue, tmp_path: Path, wron
 
 
 @WRONG
+async def test_a_wait_that_begins_under_one_clock_and_ends_under_another(
+    server: RedisProcess, queue: Queue, tmp_path: Path, wrong: int
+) -> None:
+    with workers(server, tmp_path, "wrong_clock_jobs:queue") as group:
+        first = group.start(CLOCK_WRONG_BY=str(wrong))
+        job = await queue.add("waiting", 4.0)
+        until(lambda: server.client.zcard("bull:clocks:delayed"), lambda count: count == 1)
+        group.kill(first)
+        group.start()
+        assert await job.result(timeout=60) == "timed out"
+        stored = await finished(server, job.id)
+        assert stored["finishedOn"] - stored["timestamp"] >= 4_000
+
+
+@WRONG
 async def test_what_is_removed_for_its_age(
     server: RedisProcess, queue: Queue, monkeypatch: pytest.MonkeyPatch, wrong: int
 ) -> None:
@@ -116,8 +132,6 @@ async def test_what_is_removed_for_its_age(
     server.client.hset(f"bull:clocks:{old.id}", "timestamp", round(now_ms(server) - 1.5 * HOUR_MS))
     server.client.lrem("bull:clocks:wait", 0, old.id)
     server.client.rpush("bull:clocks:wait", old.id)
-    import time
-
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + wrong)
     assert await queue.admin.clean("waiting", older_than=3600) == 1

@@ -81,7 +81,7 @@ async def test_an_add_whose_answer_is_lost_is_safe_to_repeat_with_a_key(
 async def test_without_a_key_a_repeated_add_is_a_second_job(
     queue: Queue, proxy: FaultProxy, redis: Redis
 ) -> None:
-    """What docs/engine/failures.md says to those who repeat without one. Corral itself never repeats an add."""
+    """As docs/engine/failures.md says. Corral itself never repeats an add."""
     await queue.add("build", "first")
     proxy.lose_answer_to(b"order-7")
     with pytest.raises(RedisUnavailable):

@@ -55,7 +55,11 @@ def test_class_name_and_text_stay(error: Exception) -> None:
 
 
 def test_what_steers_a_job_keeps_its_numbers() -> None:
-    later, snooze, wait = crossed(RetryAfter(7.5, "x")), crossed(Snooze(3)), crossed(Suspended("sig", 12.5, 2.5))
+    later, snooze, wait = (
+        crossed(RetryAfter(7.5, "x")),
+        crossed(Snooze(3)),
+        crossed(Suspended("sig", 12.5, 2.5)),
+    )
     assert isinstance(later, RetryAfter)
     assert later.seconds == 7.5
     assert isinstance(snooze, Snooze)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as aioredis
 
@@ -160,7 +161,7 @@ class ScheduleReader:
         await self._client.sadd(self._keys.schedules("upserted"), *ids)
 
     async def forgot(self, ids: list[str]) -> bool:
-        known: set[bytes] = await self._client.smembers(self._keys.schedules("upserted"))
+        known: Any = await self._client.smembers(self._keys.schedules("upserted"))
         return not known.issuperset(schedule_id.encode() for schedule_id in ids)
 
 

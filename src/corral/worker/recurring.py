@@ -3,8 +3,8 @@
 When Redis is away just as a run starts, its job runs all the same and the schedule waits for the watchdog:
 one worker in each interval finds the schedules whose next run is overdue and nowhere, and makes it. That also
 brings back one whose worker died in that moment (its job is rescued too), or whose run was removed by hand.
-A Redis that came back without its data forgot all schedules: those declared in code are upserted again, within
-an interval.
+A Redis that came back without its data forgot all schedules: those declared in code are upserted again,
+within an interval.
 
 Emits: schedule_not_armed (queue, schedule, error), schedule_rearmed (queue, schedule, job),
 schedule_unreadable (queue, schedule, error), schedule_refused (queue, schedule, error),

@@ -1,4 +1,4 @@
-"""Jobs that end badly, or whose moment of ending the test chooses; a ledger beside the queue counts effects."""
+"""Jobs that end badly, or when the test wants it; a ledger beside the queue counts their effects."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import wrong_clock  # noqa: F401, I001  # before all others
+import wrong_clock  # noqa: F401  # before all others
 
 from corral import GroupLimits, JobContext, Queue, RateLimit, Retention, Retry, SignalTimeout
 from corral.policy import Keep

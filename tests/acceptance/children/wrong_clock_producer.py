@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import wrong_clock  # noqa: F401, I001  # before all others
-
 import asyncio
 import json
 import sys
+
+import wrong_clock  # noqa: F401  # before all others
 
 from corral import Dedup, Flow, NewJob, Queue
 from corral.bullmq.connection import close_shared_clients
