@@ -16,8 +16,11 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+import redis.asyncio as aioredis
+
 from corral.bullmq import admin as wire
 from corral.bullmq import grouping, old_clients, orphans
+from corral.bullmq.clock import server_ms
 from corral.bullmq.codec import whole
 from corral.errors import InvalidInput, WrongState
 from corral.job_admin import FINISHED, JobAdmin, check_number, limit_of
@@ -119,7 +122,7 @@ class Admin(JobAdmin):
         most = limit_of(limit)
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
-            until_ms = _ago_ms(older_than)
+            until_ms = await _ago_ms(client, older_than)
             if state in FINISHED:
                 return await self._sweep(state, until_ms=until_ms, limit=most, by_hand=True)
             if state != "waiting":
@@ -163,7 +166,7 @@ class Admin(JobAdmin):
         removed = 0
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
-            async for found in orphans.find(client, keys, _ago_ms(older_than)):
+            async for found in orphans.find(client, keys, await _ago_ms(client, older_than)):
                 part = found[: most - removed]
                 removed += len(part) if dry_run else await orphans.remove(client, keys, part)
                 if removed >= most:
@@ -187,7 +190,7 @@ class Admin(JobAdmin):
     async def _apply(self, state: str, keep: Keep, limit: int) -> int:
         if keep.age is None and keep.count is None:
             return 0
-        until_ms = -1 if keep.age is None else _ago_ms(keep.age)
+        until_ms = -1 if keep.age is None else await _ago_ms(self._queue.client(), keep.age)
         count = -1 if keep.count is None else keep.count
         return await self._sweep(state, until_ms=until_ms, keep=count, limit=limit, polite=True)
 
@@ -222,5 +225,6 @@ class Admin(JobAdmin):
         return removed
 
 
-def _ago_ms(seconds: float) -> int:
-    return max(0, round((time.time() - seconds) * 1000))
+async def _ago_ms(client: aioredis.Redis, seconds: float) -> int:
+    """By the server's clock: one of this machine that is ahead would have too much removed."""
+    return max(0, await server_ms(client) - round(seconds * 1000))

@@ -7,13 +7,13 @@ so a child's id is made from what it is (parent, queue, name, data): the second 
 from __future__ import annotations
 
 import hashlib
-import time
 import uuid
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from corral.adding import AddOptions
 from corral.bullmq import families
+from corral.bullmq.clock import server_ms
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.flow_add import FlowJob, Parent, add_child
 from corral.data import encode
@@ -97,7 +97,8 @@ class Children:
         if code == -2:
             raise LockLost(f"Job {self.id} in {self.queue!r} is no longer held by this worker. Stop.")
         if code == 0:
-            await self._ask(add_child(consumer.client, child, round(time.time() * 1000)))
+            now_ms = await self._ask(server_ms(consumer.client))
+            await self._ask(add_child(consumer.client, child, now_ms))
             if on_failure is OnFailure.REMOVE:
                 await self._store(CHILD_FIELD + child.key, "1")
         return Job(queue, job_id, name, raw, existed=code == 1)

@@ -43,15 +43,16 @@ WAIT_FIELD = "corral:wait"
 class Suspended(BaseException):
     """Leaves the handler to wait for a signal. No Exception: a handler's `except` must not keep it."""
 
-    def __init__(self, signal: str, until: float) -> None:
+    def __init__(self, signal: str, until: float, now: float) -> None:
         super().__init__(signal)
         self.signal = signal
         self.until = until
+        self.seconds = until - now
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The durable wait that the job left its last run for. `until` is in epoch seconds."""
+    """The durable wait that the job left its last run for. `until` is in epoch seconds, by Redis's clock."""
 
     signal: str
     until: float
@@ -146,10 +147,9 @@ class JobContext(Children):
             raise InvalidInput(
                 f"wait_for({signal!r}, timeout={timeout}): name a signal, and seconds from 0 to 10 years."
             )
-        payload = await self._ask(self._consumer.signal_payload(signal))
+        payload, now = await self._ask(self._consumer.signal_payload(signal))
         if payload is not None:
             return msgspec.json.decode(payload)
-        now = time.time()
         until = now + timeout
         waited = msgspec.json.decode(self._wait, type=Wait) if self._wait else None
         if waited is not None and waited.signal == signal:
@@ -157,7 +157,7 @@ class JobContext(Children):
                 self._wait = None
                 raise SignalTimeout(f"Signal {signal!r} did not come in time.")
             until = waited.until  # woken early, by hand or by a stalled worker: wait for the rest
-        raise Suspended(signal, until)
+        raise Suspended(signal, until, now)
 
     async def _tell(self, call: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         now = time.monotonic()

@@ -13,12 +13,12 @@ Wire-compatible with BullMQ's FlowProducer: any node may run on a Node worker.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Unpack, cast
 
 from corral.adding import AddOptions
+from corral.bullmq.clock import server_ms
 from corral.bullmq.flow_add import FlowJob, Parent, add_flow
 from corral.bullmq.producer import NewJobs
 from corral.data import encode
@@ -84,7 +84,7 @@ class Flow:
         ]
         jobs = _tree(nodes, ready)
         with queue.redis_errors():
-            added = await add_flow(queue.client(), jobs, round(time.time() * 1000))
+            added = await add_flow(queue.client(), jobs, await server_ms(queue.client()))
         if not added:
             existing = await queue.get(jobs[0].id)
             if existing is None:

@@ -6,12 +6,12 @@ The children of a job may be in other queues of the same server and prefix.
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import redis.asyncio as aioredis
 
 from corral.bullmq import families, flow_read, stuck
+from corral.bullmq.clock import server_ms
 from corral.bullmq.keys import QueueKeys
 from corral.errors import InvalidOptions, JobNotFound
 from corral.family import ChildCounts, ChildrenPage, FlowNode, StuckParent
@@ -98,9 +98,9 @@ class Relations:
         if limit < 1:
             raise InvalidOptions(f"limit={limit}: at least one parent.")
         keys = self.keys()
-        before = round((time.time() - older_than) * 1000)
         found: list[StuckParent] = []
         with self.redis_errors():
+            before = await server_ms(self.client()) - round(older_than * 1000)
             for start in range(0, MAX_LOOKED, LOOK_BATCH):
                 batch = await stuck.waiting_parents(self.client(), keys, before, start, LOOK_BATCH)
                 if batch:
@@ -117,7 +117,8 @@ class Relations:
         they are through. Raises JobNotFound if no such job waits for children.
         """
         with self.redis_errors():
-            code = await families.release(self.client(), self.keys(), job_id, round(time.time() * 1000))
+            now_ms = await server_ms(self.client())
+            code = await families.release(self.client(), self.keys(), job_id, now_ms)
         if code < 0:
             raise JobNotFound(f"No job {job_id} of queue {self.name!r} waits for children.")
         return code == 1

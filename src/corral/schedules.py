@@ -172,6 +172,19 @@ class Schedules:
             known = await self._reader().declared(list(self.declared))
         return [schedule_id for schedule_id in known if schedule_id not in self.declared]
 
+    async def note_upserted(self) -> None:
+        """Remember in Redis that what is declared here was upserted. One round trip; none without any."""
+        if self.declared:
+            with self._queue.redis_errors():
+                await self._reader().note_upserted(list(self.declared))
+
+    async def forgotten(self) -> bool:
+        """Has Redis lost what `note_upserted` wrote? Removing a schedule does not. One round trip."""
+        if not self.declared:
+            return False
+        with self._queue.redis_errors():
+            return await self._reader().forgot(list(self.declared))
+
     # Declaring
 
     def declare(self, schedule_id: str, name: str, options: ScheduleOptions) -> None:

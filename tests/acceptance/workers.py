@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ class Workers:
         self._env = environment(REDIS_URL=server.url, LEDGER_URL=f"{server.url}/1", **env)
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, **env: str) -> subprocess.Popen[bytes]:
+        """One more. `env`: what is different for this one."""
         command = [sys.executable, "-m", "corral.worker.process", self._target, "--quiet"]
         command += ["--health-dir", str(self._health_dir)]
-        process = subprocess.Popen(command, cwd=CHILDREN, env=self._env)
+        process = subprocess.Popen(command, cwd=CHILDREN, env=self._env | env)
         self.running.append(process)
         return process
 
@@ -94,18 +95,21 @@ class Ledger:
         rows: Any = self._client.lrange(f"runs:{number}", 0, -1)
         return [int(pid) for pid in rows]
 
+    def started(self, numbers: Iterable[int]) -> set[int]:
+        """Those of these jobs that ran at least once."""
+        return {number for number in numbers if self.runs(number)}
+
+    def open(self, pid: int | None = None) -> None:
+        """Let the gated jobs of a process end, or of all."""
+        self._client.set("open" if pid is None else f"open:{pid}", 1)
+
     def close(self) -> None:
         self._client.close()
 
 
-def counts(server: RedisProcess) -> dict[str, int]:
+def counts(server: RedisProcess, queue: str = "ledger") -> dict[str, int]:
     """Jobs of the queue by where they are."""
-    client = server.client
-    return {
-        "wait": int(str(client.llen("bull:ledger:wait"))),
-        "active": int(str(client.llen("bull:ledger:active"))),
-        "delayed": int(str(client.zcard("bull:ledger:delayed"))),
-        "prioritized": int(str(client.zcard("bull:ledger:prioritized"))),
-        "completed": int(str(client.zcard("bull:ledger:completed"))),
-        "failed": int(str(client.zcard("bull:ledger:failed"))),
-    }
+    client, base = server.client, f"bull:{queue}:"
+    lists = {place: int(str(client.llen(base + place))) for place in ("wait", "active")}
+    sets = ("delayed", "prioritized", "completed", "failed")
+    return lists | {place: int(str(client.zcard(base + place))) for place in sets}

@@ -133,7 +133,7 @@ class ByHand:
             self.due = False
             raise SignalTimeout
         self.waits.append((signal, timeout))
-        raise Suspended(signal, timeout)
+        raise Suspended(signal, timeout, 0.0)
 
     #: Whether the time of the last wait has passed.
     due = False

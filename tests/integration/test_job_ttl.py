@@ -8,7 +8,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Job, JobContext, Queue, Retry, Snooze
-from corral.worker import ending as execute
+from corral.worker import ending
 from eventually import eventually
 
 HOUR_MS = 3_600_000
@@ -121,7 +121,7 @@ async def test_a_durable_wait_may_be_longer(queue: Queue, redis: Redis, start_wo
 async def test_a_worker_that_does_not_know_the_name_is_no_start(
     make_queue: MakeQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute, "UNKNOWN_NAME_SECONDS", 0.001)
+    monkeypatch.setattr(ending, "UNKNOWN_NAME_SECONDS", 0.001)
     queue = make_queue()
     job = await queue.add("later", ttl=60)
     old_release, new_release = make_queue(queue.name), make_queue(queue.name)
@@ -165,6 +165,6 @@ async def test_a_worker_with_a_wrong_clock_expires_nothing(
     """The age is told by the server's clock on both ends."""
     await queue.add("build", 1, ttl=60)
     now = time.time
-    monkeypatch.setattr(execute.time, "time", lambda: now() + 3600)
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)
     await drain(queue)
     assert ran == [1]

@@ -8,7 +8,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Job, JobContext, Queue, Retry, RetryAfter, Snooze, ThreadJobContext, Unrecoverable
-from corral.worker import ending as execute
+from corral.worker import ending
 from eventually import eventually
 
 AT_ONCE = Retry(attempts=3, backoff="fixed", delay=0)
@@ -187,7 +187,7 @@ async def test_retry_after_waits_for_the_longer_of_both(
 
 @pytest.fixture
 def unknown_held_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "UNKNOWN_NAME_SECONDS", 0.02)
+    monkeypatch.setattr(ending, "UNKNOWN_NAME_SECONDS", 0.02)
 
 
 async def test_an_unknown_name_is_held_with_nothing_spent(make_queue: MakeQueue, redis: Redis) -> None:
@@ -219,7 +219,7 @@ async def test_an_unknown_name_is_held_with_nothing_spent(make_queue: MakeQueue,
 async def test_an_unknown_name_is_dead_after_the_limit(
     queue: Queue, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, unknown_held_briefly: None
 ) -> None:
-    monkeypatch.setattr(execute, "UNKNOWN_NAME_LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(ending, "UNKNOWN_NAME_LIMIT_SECONDS", 0.2)
     job = await queue.add("nowhere", {"a": 1})
 
     @queue.job("build")

@@ -55,14 +55,18 @@ def test_class_name_and_text_stay(error: Exception) -> None:
 
 
 def test_what_steers_a_job_keeps_its_numbers() -> None:
-    later, snooze, wait = crossed(RetryAfter(7.5, "x")), crossed(Snooze(3)), crossed(Suspended("sig", 12.5))
+    later, snooze, wait = (
+        crossed(RetryAfter(7.5, "x")),
+        crossed(Snooze(3)),
+        crossed(Suspended("sig", 12.5, 2.5)),
+    )
     assert isinstance(later, RetryAfter)
     assert later.seconds == 7.5
     assert isinstance(snooze, Snooze)
     assert snooze.seconds == 3
     assert isinstance(wait, Suspended)
     assert not isinstance(wait, Exception)
-    assert (wait.signal, wait.until) == ("sig", 12.5)
+    assert (wait.signal, wait.until, wait.seconds) == ("sig", 12.5, 10.0)
 
 
 def test_a_constructor_of_its_own_is_not_called_again() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import redis
@@ -288,10 +287,13 @@ class Consumer:
         """Delete the lock of a job if it is still this one. One round trip."""
         await official("releaseLock")(self._client, [f"{self.keys.job(job_id)}:lock"], token, "0")
 
-    async def signal_payload(self, signal: str) -> bytes | None:
-        """The payload of a signal that came. One round trip."""
-        payload: Any = await self._client.hget(signal_key(self.keys.prefix, signal), "payload")
-        return None if payload is None else bytes(payload)
+    async def signal_payload(self, signal: str) -> tuple[bytes | None, float]:
+        """The payload of a signal that came, and the server's time in epoch seconds. One round trip."""
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hget(signal_key(self.keys.prefix, signal), "payload")
+        pipe.time()
+        payload, (seconds, microseconds) = await pipe.execute()
+        return None if payload is None else bytes(payload), seconds + microseconds / 1_000_000
 
 
 def keep_locks(client: redis.Redis, keys: QueueKeys, locks: dict[str, str], lock_seconds: float) -> list[str]:

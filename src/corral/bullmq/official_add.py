@@ -11,7 +11,6 @@ The timestamp is the producer's clock, as with every BullMQ client: the scripts 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
@@ -20,6 +19,7 @@ import msgspec
 import redis.asyncio as aioredis
 from redis.exceptions import NoScriptError
 
+from corral.bullmq.clock import server_ms
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.producer import MAX_BATCH_BYTES, MAX_BATCH_JOBS, NewJobs
 from corral.bullmq.scripts import official
@@ -75,7 +75,7 @@ class OfficialProducer:
     async def add_all(self, jobs: Sequence[tuple[NewJobs, str]]) -> list[Stored]:
         """Add jobs, one in each NewJobs, with their deduplication ids. Raises what redis-py raises."""
         loop = asyncio.get_running_loop()
-        now = time.time_ns() // 1_000_000
+        now = await server_ms(self._client)
         calls = [_call(job, dedup_id, now, loop.create_future()) for job, dedup_id in jobs]
         self._pending += calls
         if self._sender is None or self._sender.done():

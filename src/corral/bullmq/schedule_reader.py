@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio as aioredis
 
@@ -154,6 +155,14 @@ class ScheduleReader:
 
     async def forget_declared(self, schedule_id: str) -> None:
         await self._client.srem(self._keys.schedules("declared"), schedule_id)
+
+    async def note_upserted(self, ids: list[str]) -> None:
+        """Kept apart from what is declared: only a server that lost its data loses it."""
+        await self._client.sadd(self._keys.schedules("upserted"), *ids)
+
+    async def forgot(self, ids: list[str]) -> bool:
+        known: Any = await self._client.smembers(self._keys.schedules("upserted"))
+        return not known.issuperset(schedule_id.encode() for schedule_id in ids)
 
 
 def _lost(schedule_id: bytes, slot: bytes, flat: list[bytes], latest: bytes | None) -> Lost | None:

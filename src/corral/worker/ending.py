@@ -5,7 +5,6 @@ Emits: job_put_back, job_retries, job_failed, job_cancelled, unknown_job_name (e
 
 from __future__ import annotations
 
-import time
 from typing import NamedTuple
 
 import structlog
@@ -86,20 +85,21 @@ class Ending(NamedTuple):
 
     def suspended(self, wait: Suspended, prefix: str) -> Settlement:
         """It waits for a signal."""
-        seconds = max(0.001, wait.until - time.time())
         return wire.delay(
             self.job_id,
             self.token,
-            max(1, round(seconds * 1000)),
+            max(1, round(wait.seconds * 1000)),
             spend=False,
             fields=[WAIT_FIELD, encode(Wait(wait.signal, wait.until)).decode()],
             signal=signal_key(prefix, wait.signal),
         )
 
-    def hold(self) -> Settlement:
-        """Keep a job that no handler here knows. Raises UnknownNameExpired after the limit."""
+    def hold(self, now: float) -> Settlement:
+        """Keep a job that no handler here knows. `now`: the server's epoch seconds.
+
+        Raises UnknownNameExpired after the limit.
+        """
         job, job_id = self.job, self.job_id
-        now = time.time()
         since = float(job.unknown_since or now)
         name = job.name.decode(errors="replace")
         log.error(

@@ -118,7 +118,7 @@ class Executor:
             if plan.ttl is not None and not whole(job.attempts_started):
                 refuse_expired(plan, float(job.timestamp or self.fetched_ms), self.fetched_ms)
             if definition is None:
-                return self._ending(job, job_id, token).hold()
+                return self._ending(job, job_id, token).hold(self.fetched_ms / 1000)
             try:
                 data = job.data if job.data is not None else b"null"
                 if definition.isolation != "process":  # there, its process reads it

@@ -7,13 +7,13 @@ a worker for as long as the parent is stuck), parent_watch_failed (queue, error)
 from __future__ import annotations
 
 import asyncio
-import time
 
 import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq import families, stuck
 from corral.bullmq import settlement as wire
+from corral.bullmq.clock import server_ms, server_seconds
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.settlement import Settlement
 from corral.children import child_failed
@@ -35,7 +35,7 @@ async def leave_for_children(consumer: Consumer, job_id: str, token: str) -> Set
     try:
         if not await consumer.lock_now(job_id, token):
             return None
-        now_ms = round(time.time() * 1000)
+        now_ms = await server_ms(consumer.client)
         code = await families.wait_for_children(consumer.client, consumer.keys, job_id, token, now_ms)
     except (RedisError, OSError, TimeoutError):
         # The settlement is kept until Redis answers; then the handler comes here again.
@@ -69,6 +69,7 @@ async def watch_parents(queue: Queue, interval_seconds: float = STUCK_CHECK_SECO
 async def report_stuck(queue: Queue, known: set[str], older_than: float) -> set[str]:
     """Log the stuck parents that are not in `known`. Returns all that are stuck now."""
     found = await queue.stuck_parents(older_than=older_than)
+    now = await server_seconds(queue.client()) if found else 0.0
     for parent in found:
         if parent.id not in known:
             log.warning(
@@ -77,6 +78,6 @@ async def report_stuck(queue: Queue, known: set[str], older_than: float) -> set[
                 job=parent.id,
                 reason=parent.reason.value,
                 children=[f"{child.queue}:{child.id}" for child in parent.children],
-                waiting_seconds=round(time.time() - parent.waiting_since),
+                waiting_seconds=round(now - parent.waiting_since),
             )
     return {parent.id for parent in found}

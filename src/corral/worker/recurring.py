@@ -3,10 +3,12 @@
 When Redis is away just as a run starts, its job runs all the same and the schedule waits for the watchdog:
 one worker in each interval finds the schedules whose next run is overdue and nowhere, and makes it. That also
 brings back one whose worker died in that moment (its job is rescued too), or whose run was removed by hand.
+A Redis that came back without its data forgot all schedules: those declared in code are upserted again,
+within an interval.
 
 Emits: schedule_not_armed (queue, schedule, error), schedule_rearmed (queue, schedule, job),
 schedule_unreadable (queue, schedule, error), schedule_refused (queue, schedule, error),
-schedule_not_declared (queue, schedule), schedules_not_watched (queue, error).
+schedule_not_declared (queue, schedule), schedules_not_watched (queue, error), schedules_forgotten (queue).
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ async def watch_schedules(queue: Queue, interval_seconds: float) -> None:
     unreadable: set[str] = set()
     while True:
         try:
+            if await queue.schedules.forgotten():
+                log.warning("schedules_forgotten", queue=queue.name)
+                await _upsert_declared(queue)
             await _rearm(queue, interval_seconds, unreadable)
         except _AWAY as error:
             log.warning("schedules_not_watched", queue=queue.name, error=type(error).__name__)
@@ -74,6 +79,7 @@ async def _upsert_declared(queue: Queue) -> None:
             raise
         except CorralError as error:  # one that is over, or names an unknown job; the others are not to blame
             log.error("schedule_refused", queue=queue.name, schedule=schedule_id, error=str(error))
+    await schedules.note_upserted()
 
 
 async def _rearm(queue: Queue, interval_seconds: float, unreadable: set[str]) -> None:

@@ -1,0 +1,80 @@
+"""Native code that holds the GIL for longer than the lock: no thread runs, so nobody keeps the locks.
+
+What happens: another worker takes the process's jobs, for it cannot be told from one that died. The job that
+does it stops the next process too, so it goes to the dead letters like one that kills. What is guaranteed
+even so: each job ends once; whatever the stopped process believes to hold, it changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service import until
+from workers import Ledger, counts, workers
+
+from corral import JobFailed, Queue
+from corral.bullmq.connection import close_shared_clients
+from redis_process import RedisProcess
+
+SETTINGS = {"CORRAL_LOCK_SECONDS": "1", "CORRAL_STALLED_SECONDS": "1"}
+
+
+async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
+    server = RedisProcess()
+    server.start()
+    ledger = Ledger(server)
+    queue = Queue("fire", redis_url=server.url, prefix="bull")
+    with workers(server, tmp_path, "fire_jobs:queue", **SETTINGS) as group:
+        first = group.start()
+        until(group.health, lambda reports: any(report["ok"] for report in reports))
+        neighbours = await queue.add_many("gated", [{"n": n} for n in range(5)])
+        until(lambda: ledger.started(range(5)), lambda started: len(started) == 5)
+        holder = await queue.add("hold the gil", {"n": 10, "ms": 6_000})
+        until(lambda: ledger.runs(10), bool)
+        second = group.start()
+        ledger.open(second.pid)
+        # The neighbours are run by the other worker while the first one stands.
+        results = await asyncio.gather(*(job.result(timeout=60) for job in neighbours))
+        assert results == [second.pid] * 5
+        ledger.open()
+        with pytest.raises(JobFailed, match=r"died or stalled 2 times.*a blocked event loop"):
+            await holder.result(timeout=90)
+        until(lambda: counts(server, "fire"), lambda places: not places["active"] and not places["wait"])
+        until(group.health, lambda reports: len(reports) == 2 and all(one["ok"] for one in reports))
+        rows: Any = server.client.xrange("bull:fire:events")
+        completed = [fields["jobId"] for _, fields in rows if fields["event"] == "completed"]
+        assert sorted(completed) == sorted(job.id for job in neighbours)
+        assert counts(server, "fire")["failed"] == 1
+        assert first.poll() is None
+    ledger.close()
+    await queue.close()
+    await close_shared_clients()
+    server.stop()
+
+
+async def test_held_for_less_than_the_lock_costs_nothing(tmp_path: Path) -> None:
+    server = RedisProcess()
+    server.start()
+    ledger = Ledger(server)
+    queue = Queue("fire", redis_url=server.url, prefix="bull")
+    settings = {"CORRAL_LOCK_SECONDS": "4", "CORRAL_STALLED_SECONDS": "4"}
+    with workers(server, tmp_path, "fire_jobs:queue", **settings) as group:
+        first = group.start()
+        until(group.health, lambda reports: any(report["ok"] for report in reports))
+        jobs = await queue.add_many("gated", [{"n": n} for n in range(5)])
+        until(lambda: ledger.started(range(5)), lambda started: len(started) == 5)
+        group.start()
+        locks = [f"bull:fire:{job.id}:lock" for job in jobs]
+        until(lambda: server.client.exists(*locks), lambda n: n == 5)
+        ledger.open(first.pid)
+        holder = await queue.add("hold the gil", {"n": 10, "ms": 1_500})
+        await holder.result(timeout=60)
+        assert await asyncio.gather(*(job.result(timeout=60) for job in jobs)) == [first.pid] * 5
+        assert [len(ledger.runs(n)) for n in range(5)] == [1] * 5
+    ledger.close()
+    await queue.close()
+    await close_shared_clients()
+    server.stop()
