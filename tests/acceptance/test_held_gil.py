@@ -36,9 +36,11 @@ async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
         until(lambda: ledger.runs(10), bool)
         second = group.start()
         ledger.open(second.pid)
-        # The neighbours are run by the other worker while the first one stands.
-        results = await asyncio.gather(*(job.result(timeout=60) for job in neighbours))
-        assert results == [second.pid] * 5
+        # The other worker runs the neighbours while the first one stands, unless it takes the holder together
+        # with them and stands as well: then they share its fate (docs/engine/failures.md).
+        results = await asyncio.gather(*(j.result(timeout=90) for j in neighbours), return_exceptions=True)
+        fates = [second.pid, *(r for r in results if isinstance(r, JobFailed) and "2 times" in str(r))]
+        assert all(result in fates for result in results)
         ledger.open()
         with pytest.raises(JobFailed, match=r"died or stalled 2 times.*a blocked event loop"):
             await holder.result(timeout=90)
@@ -46,8 +48,9 @@ async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
         until(group.health, lambda reports: len(reports) == 2 and all(one["ok"] for one in reports))
         rows: Any = server.client.xrange("bull:fire:events")
         completed = [fields["jobId"] for _, fields in rows if fields["event"] == "completed"]
-        assert sorted(completed) == sorted(job.id for job in neighbours)
-        assert counts(server, "fire")["failed"] == 1
+        ran = [job.id for job, result in zip(neighbours, results, strict=True) if result == second.pid]
+        assert sorted(completed) == sorted(ran)
+        assert counts(server, "fire")["failed"] == 6 - len(ran)
         assert first.poll() is None
     ledger.close()
     await queue.close()

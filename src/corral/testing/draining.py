@@ -212,12 +212,10 @@ async def _to_stay(queue: Queue, ids: Sequence[str]) -> set[str]:
     noted = [(job_id, wait) for job_id, (wait, _) in rows if wait]
     for _, raw in noted:
         wait = msgspec.json.decode(raw, type=Wait)
-        pipe.hmget(signal_key(keys.prefix, wait.signal), "queue", "job")
+        pipe.hexists(signal_key(keys.prefix, wait.signal), f"waiter:{keys.job(job_id)}")
     waiters = await pipe.execute()
     return {job_id for job_id, (_, unknown) in rows if unknown} | {
-        job_id
-        for (job_id, _), waiter in zip(noted, waiters, strict=True)
-        if waiter == [keys.base.encode(), job_id.encode()]
+        job_id for (job_id, _), waits in zip(noted, waiters, strict=True) if waits
     }
 
 

@@ -45,7 +45,7 @@ START_SECONDS = 60.0
 TERM_SECONDS = 0.5
 
 #: How long a process whose line broke may take to be found dead.
-EXIT_SECONDS = 1.0
+EXIT_SECONDS = 5.0
 
 #: Not even SIGKILL ends a process that waits inside the kernel; the worker does not wait for it.
 KILL_SECONDS = 5.0
