@@ -28,18 +28,22 @@ async def find(
     while True:
         pipe = client.pipeline(transaction=False)
         for keys in queues:
-            pipe.hgetall(keys.job(job_id))
             state_keys = [
                 keys.completed, keys.failed, keys.delayed, keys.active, keys.wait, keys.paused,
                 keys.waiting_children, keys.prioritized,
             ]  # fmt: skip
+            # The state first: a job that ends in between is not taken for one that ended without a result.
             pipe.evalsha(script.sha, len(state_keys), *state_keys, job_id)
+            pipe.hgetall(keys.job(job_id))
             pipe.zscore(keys.waiting_children, job_id)
         replies = await pipe.execute(raise_on_error=False)
         if not any(isinstance(reply, NoScriptError) for reply in replies):
             break
         await client.script_load(script.source)
-    return [_job_of(job_id, *replies[i : i + 3]) for i in range(0, len(replies), 3)]
+    return [
+        _job_of(job_id, fields, state, parked)
+        for state, fields, parked in zip(replies[::3], replies[1::3], replies[2::3], strict=True)
+    ]
 
 
 def _job_of(job_id: str, fields: Any, state: Any, parked: Any) -> tuple[JobRecord, str] | None:
