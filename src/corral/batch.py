@@ -58,7 +58,7 @@ class BatchJob(JobContext):
         """
         self._fail(_checked(error))
 
-    async def wait_for(self, signal: str, timeout: float) -> NoReturn:  # noqa: ARG002, ASYNC109
+    async def wait_for(self, signal: str, timeout: float) -> NoReturn:  # noqa: ARG002, ASYNC109  # JobContext's signature
         """Raises InvalidInput: a batch cannot sleep until a signal comes for one of its jobs."""
         raise InvalidInput(NO_WAITING)
 

@@ -49,12 +49,12 @@ class Dedup:
         return cls(id)
 
     @classmethod
-    def throttle(cls, id: str, seconds: float) -> Self:  # noqa: A002
+    def throttle(cls, id: str, seconds: float) -> Self:  # noqa: A002  # BullMQ's word
         """The first of a period counts: what is added within `seconds` after it is dropped."""
         return cls(id, ttl=seconds)
 
     @classmethod
-    def debounce(cls, id: str, seconds: float) -> Self:  # noqa: A002
+    def debounce(cls, id: str, seconds: float) -> Self:  # noqa: A002  # BullMQ's word
         """The last counts, once nothing came for `seconds`: each add replaces the one before and waits anew.
 
         The job's `delay` is `seconds` unless the add says another.
@@ -62,7 +62,7 @@ class Dedup:
         return cls(id, ttl=seconds, extend=True, replace=True)
 
     @classmethod
-    def keep_last(cls, id: str) -> Self:  # noqa: A002
+    def keep_last(cls, id: str) -> Self:  # noqa: A002  # BullMQ's word
         """One at a time, and the last word counts: what is added while one waits is dropped; of those added
         while one runs, the newest runs after it.
         """

@@ -120,7 +120,7 @@ class Job:
         self.name = fresh.name
         self.status = fresh.status
         self._data = fresh._data  # noqa: SLF001  # the same class
-        self._record = fresh._record  # noqa: SLF001
+        self._record = fresh._record  # noqa: SLF001  # the same class
         return self
 
     async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # part of the public contract

@@ -103,7 +103,7 @@ def close_portal() -> None:
 
 
 def _forget() -> None:
-    global _portal, _lock  # noqa: PLW0603
+    global _portal, _lock  # noqa: PLW0603  # one for the process
     _lock = threading.Lock()  # another thread of the parent may have held it
     _portal = None
 

@@ -65,7 +65,7 @@ class Surroundings:
 
 def declare_middleware(function: Any, local_names: Mapping[str, Any]) -> Hook:
     title = f"The middleware {name_of(function)}"
-    call = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004
+    call = function if inspect.isroutine(function) else getattr(function, "__call__", None)  # noqa: B004  # looked at, not called
     if not inspect.iscoroutinefunction(call):
         raise ConfigurationError(f"{title} is no `async def {name_of(function)}(job, run)`.")
     return declare_hook(title, function, local_names, skip=2)
@@ -81,4 +81,4 @@ def _with_resource(title: str, resources: list[Resource], declared: Resource) ->
 
 def _locals_of_caller() -> Mapping[str, Any]:
     """Types declared beside a nested function are found there."""
-    return sys._getframe(2).f_locals  # noqa: SLF001
+    return sys._getframe(2).f_locals  # noqa: SLF001  # types declared beside the caller

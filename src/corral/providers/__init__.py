@@ -172,7 +172,7 @@ async def _sandbox_url(settings: Settings) -> str:
     if settings.sandbox_url:
         return settings.sandbox_url
     # Imported here: a process outside sandbox mode has no use for the sandbox's code.
-    from corral.sandbox.server import shared  # noqa: PLC0415
+    from corral.sandbox.server import shared  # noqa: PLC0415  # only where a sandbox runs
 
     sandbox = await asyncio.to_thread(shared, settings.public_url)
     log.warning("sandbox_started", url=sandbox.url, note="no identity check of this process is real")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def app(**options: Any) -> SandboxApp:
     """The ASGI application; options as `SandboxApp` takes them. Table and bucket are the settings' own."""
     # At the call: the providers read `sandbox.keys`, and need neither the stand-ins nor a server for it.
-    from corral.sandbox.application import SandboxApp  # noqa: PLC0415
+    from corral.sandbox.application import SandboxApp  # noqa: PLC0415  # only where a sandbox runs
 
     settings = Settings.load()
     options.setdefault("kyc_table", settings.kyc_table)
@@ -43,6 +43,6 @@ def serve(port: int = 0, **options: Any) -> RunningSandbox:
     port: 0 takes a free one. options: as `SandboxApp` takes them. Stop it with `.stop()` or `with`.
     """
     # The same.
-    from corral.sandbox.server import RunningSandbox  # noqa: PLC0415
+    from corral.sandbox.server import RunningSandbox  # noqa: PLC0415  # only where a sandbox runs
 
     return RunningSandbox(app(**options), port)

@@ -98,7 +98,7 @@ class InlineQueue(Queue):
     def sync(self) -> SyncQueue:
         return _InlineSyncQueue(self)
 
-    async def prepare(self, name: str, raw: bytes, options: AddOptions) -> NoReturn:  # noqa: ARG002
+    async def prepare(self, name: str, raw: bytes, options: AddOptions) -> NoReturn:  # noqa: ARG002  # a Queue's signature
         raise not_inline(self.name, "a flow")
 
     def client(self) -> aioredis.Redis:

@@ -42,14 +42,14 @@ class MemoryJob:
     async def progress(self, job_id: str, value: str) -> None:  # noqa: ARG002  # as a Consumer has it
         self.progress_json = value
 
-    async def log(self, job_id: str, row: str, keep: int) -> None:  # noqa: ARG002
+    async def log(self, job_id: str, row: str, keep: int) -> None:  # noqa: ARG002  # a Consumer's signature
         self.rows = [*self.rows, row][-keep:]
 
-    async def store(self, job_id: str, token: str, field: str, value: str) -> bool:  # noqa: ARG002
+    async def store(self, job_id: str, token: str, field: str, value: str) -> bool:  # noqa: ARG002  # a Consumer's signature
         self.fields[field] = value
         return True
 
-    async def signal_payload(self, signal: str) -> NoReturn:  # noqa: ARG002
+    async def signal_payload(self, signal: str) -> NoReturn:  # noqa: ARG002  # a Consumer's signature
         raise not_inline(self.keys.name, "job.wait_for")
 
     @property

@@ -77,9 +77,9 @@ def _ours(queues: Iterable[Queue]) -> list[Queue]:
 
 
 def _forget(queue: Queue) -> None:
-    queue._keys = None  # noqa: SLF001
-    queue._bound = WeakKeyDictionary()  # noqa: SLF001
-    queue._current = None  # noqa: SLF001
+    queue._keys = None  # noqa: SLF001  # nobody else may know
+    queue._bound = WeakKeyDictionary()  # noqa: SLF001  # nobody else may know
+    queue._current = None  # noqa: SLF001  # nobody else may know
 
 
 def _restore(environment: Mapping[str, str | None]) -> None:

@@ -34,7 +34,7 @@ def replaced_resources(queues: Sequence[Queue], resources: Sequence[Callable[...
 def _names_around(function: Callable[..., Any]) -> dict[str, Any]:
     """Types declared beside a function inside a test are found in the frames that called us."""
     names: dict[str, Any] = {}
-    frame = sys._getframe(1)  # noqa: SLF001
+    frame = sys._getframe(1)  # noqa: SLF001  # types declared beside the caller
     module = getattr(function, "__module__", None)
     outer: Any = frame
     while outer is not None:

@@ -122,7 +122,7 @@ class PrivateServer:
         # The password is in no file and among no process's arguments. What ended already says why in its log.
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(configuration(self.port, self.password).encode())
-        self._watcher = subprocess.Popen(  # noqa: S603
+        self._watcher = subprocess.Popen(  # noqa: S603  # a script of our own
             ["/bin/sh", "-c", _WATCH, str(process.pid)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -247,7 +247,7 @@ class Feed:
         self.state.fetched += len(jobs)
         if self._stopping:
             for values in jobs:
-                self._give_back(values[0].decode())  # type: ignore[union-attr]
+                self._give_back(values[0].decode())  # type: ignore[union-attr]  # as above
         else:
             self._slots.submit(jobs)
 

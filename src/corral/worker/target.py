@@ -44,7 +44,7 @@ def _load(target: str) -> Queue | Worker | list[Queue]:
         raise ConfigurationError(f"{target!r}: write package.module:name, for example app.jobs:reports.")
     # The command may be installed anywhere; what it runs lies where the user stands.
     if os.getcwd() not in sys.path:  # noqa: PTH109  # sys.path holds strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as above
     try:
         value: Any = importlib.import_module(module_name)
         for part in attribute.split("."):

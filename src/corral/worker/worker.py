@@ -173,7 +173,7 @@ class Worker:
 
     async def _serve(self, tasks: list[asyncio.Task[None]], grace_seconds: float) -> None:
         assert self._stop is not None  # noqa: S101  # for the type checker; run() sets both
-        assert self._hurry is not None  # noqa: S101
+        assert self._hurry is not None  # noqa: S101  # as above
         everything: asyncio.Future[Any] = asyncio.gather(*tasks)
         # Looked at below, or cut off: then nobody else would, and asyncio would say so in the log.
         everything.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
