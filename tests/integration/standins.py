@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from corral import sandbox
-from corral.providers import Providers, build
+from corral.providers import Providers
 from corral.sandbox.server import RunningSandbox
 from corral.settings import Settings
 
@@ -24,7 +24,7 @@ def running(**options: Any) -> Iterator[RunningSandbox]:
 @asynccontextmanager
 async def talking_to(server: RunningSandbox) -> AsyncIterator[Providers]:
     """The providers of sandbox mode."""
-    made = build(Settings(_env_file=None, CORRAL_SANDBOX=True), server.url)
+    made = Providers(Settings(_env_file=None, CORRAL_SANDBOX=True), server.url)
     yield made
     await made.close()
 

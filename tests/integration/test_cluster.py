@@ -44,7 +44,7 @@ async def test_a_failover_under_load(farm: ClusterFarm, how: str) -> None:
         elif how == "frozen":
             farm.owner.freeze()
         else:  # the owner hands over without a gap
-            farm.replica.client.execute_command("CLUSTER FAILOVER")
+            await asyncio.to_thread(farm.hand_over)
         await eventually(farm.promoted, within=60)
         load.note_failover()
         await eventually(lambda: load.done_since_failover() > 100, within=60)

@@ -10,7 +10,7 @@ import pytest
 from standins import forget_faults, running, script, talking_to
 from structlog.testing import capture_logs
 
-from corral.providers import Providers, build
+from corral.providers import Providers
 from corral.providers.errors import (
     FetchRefused,
     ProviderAmbiguous,
@@ -131,7 +131,7 @@ async def test_nothing_is_sent_twice_by_itself(sandbox: RunningSandbox, provider
 
 
 async def test_a_provider_that_is_not_there_is_worth_another_try_even_for_a_create() -> None:
-    away = build(Settings(_env_file=None, CORRAL_SANDBOX=True), "http://127.0.0.1:1")
+    away = Providers(Settings(_env_file=None, CORRAL_SANDBOX=True), "http://127.0.0.1:1")
     with pytest.raises(ProviderRetryable, match="no connection"):
         await create(away)
     await away.close()

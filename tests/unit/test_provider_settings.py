@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from corral.providers import build, idenfy_webhook_key, onfido_webhook_token
+from corral.providers import Providers, idenfy, onfido
 from corral.providers.errors import ProviderMisconfigured
 from corral.providers.folder import FolderTarget
 from corral.providers.images import BucketTarget
@@ -28,7 +28,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_outside_sandbox_mode_a_missing_key_names_its_setting_on_every_call() -> None:
-    made = build(settings())
+    made = Providers(settings())
     with pytest.raises(ProviderMisconfigured, match="ONFIDO_API_KEY"):
         await made.onfido.get_check("c")
     with pytest.raises(ProviderMisconfigured, match="IDENFY_API_KEY and IDENFY_API_SECRET"):
@@ -41,7 +41,7 @@ async def test_outside_sandbox_mode_a_missing_key_names_its_setting_on_every_cal
 
 
 async def test_half_a_key_pair_is_no_key() -> None:
-    made = build(settings(IDENFY_API_KEY="only-the-key"))
+    made = Providers(settings(IDENFY_API_KEY="only-the-key"))
     with pytest.raises(ProviderMisconfigured, match="IDENFY_API_SECRET"):
         await made.idenfy.status("s")
     await made.close()
@@ -52,14 +52,16 @@ def base_url(provider: Any) -> str:
 
 
 async def test_in_sandbox_mode_a_provider_without_a_key_is_the_sandbox_and_one_with_a_key_is_real() -> None:
-    made = build(settings(CORRAL_SANDBOX=True, ONFIDO_API_KEY="api_live.x", ONFIDO_REGION="us"), SANDBOX_URL)
+    made = Providers(
+        settings(CORRAL_SANDBOX=True, ONFIDO_API_KEY="api_live.x", ONFIDO_REGION="us"), SANDBOX_URL
+    )
     assert base_url(made.onfido) == "https://api.us.onfido.com/v3.6/"
     assert base_url(made.idenfy).startswith(SANDBOX_URL)
     await made.close()
 
 
 async def test_a_sandbox_url_outside_sandbox_mode_is_not_used() -> None:
-    made = build(settings(CORRAL_SANDBOX_URL=SANDBOX_URL), SANDBOX_URL)
+    made = Providers(settings(CORRAL_SANDBOX_URL=SANDBOX_URL), SANDBOX_URL)
     assert base_url(made.onfido) == "https://api.eu.onfido.com/v3.6/"
     with pytest.raises(ProviderMisconfigured):
         await made.onfido.get_check("c")
@@ -80,13 +82,13 @@ async def test_a_sandbox_url_outside_sandbox_mode_is_not_used() -> None:
     ],
 )
 def test_webhook_secrets(environment: dict[str, Any], token: str, key: str) -> None:
-    assert onfido_webhook_token(settings(**environment)) == token
-    assert idenfy_webhook_key(settings(**environment)) == key
+    assert onfido.webhook_token(settings(**environment)) == token
+    assert idenfy.webhook_key(settings(**environment)) == key
 
 
 async def test_the_image_target(tmp_path: Path) -> None:
-    folder = build(settings(CORRAL_DATA_DIR=str(tmp_path)))
-    bucket = build(settings(CORRAL_IMAGE_TARGET="supabase"))
+    folder = Providers(settings(CORRAL_DATA_DIR=str(tmp_path)))
+    bucket = Providers(settings(CORRAL_IMAGE_TARGET="supabase"))
     assert isinstance(folder.images, FolderTarget)
     assert folder.images.root == tmp_path / "images"
     assert isinstance(bucket.images, BucketTarget)

@@ -68,7 +68,7 @@ def test_the_broken_ones_are_not_readable() -> None:
 
 
 def test_a_fault_is_used_up_and_may_be_limited_to_a_path() -> None:
-    faults = Faults()
+    faults = Faults({"onfido", "idenfy"})
     faults.add({"provider": "onfido", "fault": "500", "times": 2, "path": "POST /checks"})
     assert faults.take("idenfy", "POST", "/checks") is None
     assert faults.take("onfido", "GET", "/checks") is None
@@ -90,7 +90,7 @@ def test_a_fault_is_used_up_and_may_be_limited_to_a_path() -> None:
 )
 def test_a_misspelt_fault_is_an_error(spec: dict[str, object]) -> None:
     with pytest.raises(ValueError):
-        Faults().add(spec)
+        Faults({"onfido", "idenfy"}).add(spec)
 
 
 def test_the_outbox_is_bounded_and_shows_little() -> None:

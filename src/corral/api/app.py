@@ -34,7 +34,7 @@ from corral.api.streams import job_events, queue_events
 from corral.api.traffic import Traffic
 from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
-from corral.providers import image_folder
+from corral.providers.images import image_folder
 from corral.queue import Queue
 from corral.settings import Settings
 

@@ -35,6 +35,9 @@ class FolderTarget:
             ) from error
         return f"{self._base_url}/{quote(path)}"
 
+    async def close(self) -> None:
+        """Nothing: a folder has no connections."""
+
     def locate(self, path: str) -> Path:
         """The file of a relative path. Raises ProviderPermanent if it is not inside the folder."""
         pure = PurePosixPath(path)

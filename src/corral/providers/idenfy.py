@@ -17,10 +17,13 @@ from typing import Any
 
 import msgspec
 
+from corral.providers.choice import Surroundings, sandboxed
 from corral.providers.errors import ProviderMisconfigured, ProviderPermanent
 from corral.providers.http import ProviderClient, read_answer
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
 from corral.providers.webhook import Signal, body, verify
+from corral.sandbox import keys
+from corral.settings import Settings
 
 #: Bytes of one image, before base64. iDenfy takes 6 MB, but no request over 20 MB, and three have to fit.
 IMAGE_BYTES = (1, 4_500_000)
@@ -177,6 +180,38 @@ class Idenfy:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def from_settings(around: Surroundings) -> Idenfy:
+    """iDenfy of the account that the settings name, or the sandbox's."""
+    settings = around.settings
+    signed_with = webhook_key(settings)
+    if around.plays(settings.idenfy_api_key, settings.idenfy_api_secret):
+        return Idenfy(
+            base_url=f"{around.sandbox_url}/idenfy",
+            api_key=keys.IDENFY_API_KEY,
+            api_secret=keys.IDENFY_API_SECRET,
+            webhook_key=signed_with,
+            # Nothing is real there, so a job without a country need not fail.
+            country=settings.kyc_country or keys.COUNTRY,
+            sandbox=True,
+        )
+    key, secret = settings.idenfy_api_key.get_secret_value(), settings.idenfy_api_secret.get_secret_value()
+    return Idenfy(
+        base_url="https://ivs.idenfy.com",
+        api_key=key,
+        api_secret=secret,
+        webhook_key=signed_with,
+        country=settings.kyc_country,
+        missing="" if key and secret else "there is no key; set IDENFY_API_KEY and IDENFY_API_SECRET",
+    )
+
+
+def webhook_key(settings: Settings) -> str:
+    """The secret that iDenfy's webhooks are signed with; the same holds as for Onfido's."""
+    if sandboxed(settings, settings.idenfy_api_key, settings.idenfy_api_secret):
+        return keys.IDENFY_WEBHOOK_KEY
+    return settings.idenfy_webhook_key.get_secret_value() or settings.idenfy_api_secret.get_secret_value()
 
 
 def signal_name(scan_ref: str) -> str:

@@ -15,9 +15,12 @@ from typing import Any
 
 import msgspec
 
+from corral.providers.choice import Surroundings, sandboxed
 from corral.providers.http import ProviderClient
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
 from corral.providers.webhook import Signal, body, verify
+from corral.sandbox import keys
+from corral.settings import Settings
 
 #: Bytes that Onfido takes: a document, a live photo.
 DOCUMENT_BYTES = (2 * 1024, 3 * 1024 * 1024)
@@ -212,6 +215,36 @@ class Onfido:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def from_settings(around: Surroundings) -> Onfido:
+    """Onfido of the account that the settings name, or the sandbox's."""
+    settings = around.settings
+    token = webhook_token(settings)
+    if around.plays(settings.onfido_api_key):
+        return Onfido(
+            base_url=f"{around.sandbox_url}/onfido/v3.6",
+            api_key=keys.ONFIDO_API_KEY,
+            webhook_token=token,
+            sandbox=True,
+        )
+    key = settings.onfido_api_key.get_secret_value()
+    return Onfido(
+        base_url=f"https://api.{settings.onfido_region}.onfido.com/v3.6",
+        api_key=key,
+        webhook_token=token,
+        missing="" if key else "there is no key; set ONFIDO_API_KEY",
+    )
+
+
+def webhook_token(settings: Settings) -> str:
+    """The secret that Onfido's webhooks are signed with.
+
+    The sandbox's token is public, so it counts only while Onfido itself is the sandbox.
+    """
+    if sandboxed(settings, settings.onfido_api_key):
+        return keys.ONFIDO_WEBHOOK_TOKEN
+    return settings.onfido_webhook_token.get_secret_value()
 
 
 def signal_name(check_id: str) -> str:

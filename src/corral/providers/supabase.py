@@ -14,9 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from corral.providers.choice import Surroundings
 from corral.providers.errors import ProviderPermanent
 from corral.providers.http import ProviderClient
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
+from corral.sandbox import keys
 
 #: Seconds that a browser or a CDN may keep an uploaded file.
 CACHE_SECONDS = 3600
@@ -133,6 +135,21 @@ def among(values: Sequence[str]) -> str:
     """The filter "is one of". Values are quoted, so commas and brackets in them are harmless."""
     quoted = ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values)
     return f"in.({quoted})"
+
+
+def from_settings(around: Surroundings) -> Supabase:
+    """The project that the settings name, or the sandbox's."""
+    url, key = around.settings.supabase_url, around.settings.supabase_service_key
+    if around.plays(url, key):
+        return Supabase(
+            url=f"{around.sandbox_url}/supabase", service_key=keys.SUPABASE_SERVICE_KEY, sandbox=True
+        )
+    missing = (
+        ""
+        if url and key.get_secret_value()
+        else "there is no project; set SUPABASE_URL and SUPABASE_SERVICE_KEY"
+    )
+    return Supabase(url=url, service_key=key.get_secret_value(), missing=missing)
 
 
 def classify_rest(answer: Answer) -> Verdict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from corral.providers import idenfy, idenfy_webhook_key, onfido, onfido_webhook_token
+from corral.providers import idenfy, onfido
 from corral.providers.webhook import Signal
 from corral.settings import Settings
 
@@ -17,13 +17,13 @@ from corral.settings import Settings
 def receive_onfido(raw: bytes, headers: Mapping[str, str]) -> Signal | None:
     """An Onfido webhook; signed in `X-SHA2-Signature`."""
     return onfido.read_webhook(
-        raw, _header(headers, "X-SHA2-Signature"), onfido_webhook_token(Settings.load())
+        raw, _header(headers, "X-SHA2-Signature"), onfido.webhook_token(Settings.load())
     )
 
 
 def receive_idenfy(raw: bytes, headers: Mapping[str, str]) -> Signal | None:
     """An iDenfy webhook; signed in `Idenfy-Signature`."""
-    return idenfy.read_webhook(raw, _header(headers, "Idenfy-Signature"), idenfy_webhook_key(Settings.load()))
+    return idenfy.read_webhook(raw, _header(headers, "Idenfy-Signature"), idenfy.webhook_key(Settings.load()))
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -42,7 +42,6 @@ class SandboxApp:
         buckets: tuple[str, ...] = ("images",),
     ) -> None:
         self.outbox = Outbox()
-        self.faults = Faults()
         self.webhooks = Webhooks(public_url, self.outbox)
         self.postgrest = PostgrestStandIn(self.outbox, kyc_table)
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
@@ -54,6 +53,7 @@ class SandboxApp:
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
         )
+        self.faults = Faults({self.pictures.provider, *(standin.provider for _, standin in self._standins)})
         self._closing = asyncio.Event()
 
     async def close(self) -> None:

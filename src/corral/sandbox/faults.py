@@ -8,11 +8,11 @@ needs reconciling; `"carried_out": false` has them happen before. `"path"` limit
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 KINDS = ("429", "500", "401", "hang", "drop", "truncated")
-PROVIDERS = ("onfido", "idenfy", "supabase", "images")
 
 
 @dataclass(slots=True)
@@ -34,7 +34,8 @@ class Fault:
 class Faults:
     """The faults that are still to happen, first come, first served."""
 
-    def __init__(self) -> None:
+    def __init__(self, providers: Collection[str]) -> None:
+        self._providers = sorted(providers)
         self._waiting: list[Fault] = []
 
     def add(self, spec: dict[str, Any]) -> Fault:
@@ -42,8 +43,8 @@ class Faults:
         unknown = set(spec) - {"provider", "fault", "times", "path", "carried_out"}
         if unknown:
             raise ValueError(f"unknown key {min(unknown)!r}")
-        if spec.get("provider") not in PROVIDERS:
-            raise ValueError(f"provider is one of {', '.join(PROVIDERS)}")
+        if spec.get("provider") not in self._providers:
+            raise ValueError(f"provider is one of {', '.join(self._providers)}")
         if str(spec.get("fault")) not in KINDS:
             raise ValueError(f"fault is one of {', '.join(KINDS)}")
         times = spec.get("times", 1)
