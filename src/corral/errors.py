@@ -1,7 +1,7 @@
 """Every error that Corral raises, in one tree.
 
 The docstring of a class is its default message. A message names the thing and says what to do next.
-Three classes steer a job from inside its handler: `Unrecoverable`, `RetryAfter` and `Snooze`;
+Four classes steer a job from inside its handler: `Unrecoverable`, `RetryAfter`, `Snooze` and `Held`;
 provider errors inherit from them (see `corral.providers.errors`), so the worker needs to know no provider.
 """
 
@@ -161,6 +161,25 @@ class Snooze(CorralError):
     def __init__(self, seconds: float, message: str | None = None) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+class Held(Snooze):
+    """The breaker of what the job needs is open. The job is held until it closes; no attempt is spent.
+
+    breaker: its name. reason: what is wrong, without secrets. Where no worker holds jobs (a test, a script), it
+    is a Snooze of `seconds`.
+    """
+
+    def __init__(self, breaker: str, reason: str, *, seconds: float = 60.0) -> None:
+        super().__init__(seconds, f"{breaker}: {reason}")
+        self.breaker = breaker
+        self.reason = reason
+        #: Which opening of the breaker the job met; the worker sets it.
+        self.opening: int | None = None
+
+
+class HoldExpired(Unrecoverable):
+    """The job was held for as long as a job may be, and what it needs is still out of order."""
 
 
 class SignalTimeout(CorralError, TimeoutError):

@@ -36,6 +36,13 @@ class Settings(BaseSettings):
     stalled_seconds: float = Field(30, alias="CORRAL_STALLED_SECONDS", gt=0)
     grace_seconds: float = Field(30, alias="CORRAL_GRACE_SECONDS", ge=0)
 
+    # Breakers
+    breaker_hold_seconds: float = Field(86_400, alias="CORRAL_BREAKER_HOLD_SECONDS", gt=0)
+    breaker_probe_seconds: float = Field(10, alias="CORRAL_BREAKER_PROBE_SECONDS", gt=0)
+    breaker_rate: float = Field(10, alias="CORRAL_BREAKER_RATE", gt=0)
+    breaker_failures: int = Field(0, alias="CORRAL_BREAKER_FAILURES", ge=0)
+    breaker_window_seconds: float = Field(60, alias="CORRAL_BREAKER_WINDOW_SECONDS", gt=0)
+
     # Access
     api_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_API_KEYS")
     dashboard_users: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_USERS")

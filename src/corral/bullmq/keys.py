@@ -168,6 +168,29 @@ def control_channel(prefix: str) -> str:
     return f"corral:{prefix}:control"
 
 
+class BreakerKeys(NamedTuple):
+    """The keys of one breaker, for all queues of a prefix. The empty part is no queue's name."""
+
+    state: str
+    #: Zset: `queue:id` of each held job, with its score in `delayed`, which tells the hold from a later delay.
+    held: str
+
+
+def breaker_keys(prefix: str, breaker: str) -> BreakerKeys:
+    base = f"corral:{prefix}::breaker:{breaker}"
+    return BreakerKeys(base, f"{base}:held")
+
+
+def breakers_known(prefix: str) -> str:
+    """Set of the breakers that ever opened."""
+    return f"corral:{prefix}::breakers"
+
+
+def breakers_live(prefix: str) -> str:
+    """Set of the breakers that are open or still hold jobs: what workers look after."""
+    return f"corral:{prefix}::breakers:live"
+
+
 def check_queue_name(name: str) -> None:
     """Raise InvalidOptions for a name that BullMQ's keys cannot hold."""
     if not name or ":" in name or len(name) > MAX_QUEUE_NAME or any(c.isspace() for c in name):

@@ -18,6 +18,10 @@ STAMPED_VALUES = 5
 SIGNAL_MARGIN_MS = 3_600_000
 
 
+#: After this a job runs again that met a breaker as it closed: by then its worker knows that it did.
+CLOSED_MS = 1_500
+
+
 class Fetched(NamedTuple):
     """A job as step.lua hands it over: its id and FIELDS there. A job that never ran has the first five."""
 
@@ -36,6 +40,7 @@ class Fetched(NamedTuple):
     unknown_since: bytes | None = None
     scheduler: bytes | None = None
     cancel: bytes | None = None
+    held: bytes | None = None
 
 
 # What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.
@@ -73,6 +78,17 @@ def delay(
 ) -> Settlement:
     """Back to `delayed`. `signal` is a key made by `signal_key`: that signal brings the job back earlier."""
     return [job_id, token, DELAY, delay_ms, spend, fields or [], signal, delay_ms + SIGNAL_MARGIN_MS]
+
+
+def hold(
+    job_id: str, token: str, delay_ms: int, field: list[str], state_key: str, held_key: str, member: str
+) -> Settlement:
+    """Back to `delayed`, unspent, and noted as held by a breaker. `delay_ms`: the rest of its longest hold.
+
+    A breaker that has closed meanwhile holds nothing: the job is back after CLOSED_MS.
+    """
+    settlement = delay(job_id, token, delay_ms, spend=False, fields=field)
+    return [*settlement, [state_key, held_key, member, CLOSED_MS]]
 
 
 def put_back(job_id: str, token: str) -> Settlement:

@@ -1,17 +1,24 @@
 """The outside services, one file each, and `providers()`: the set that the settings describe.
 
 Each file has a `from_settings` that makes its client: the real service, the sandbox's stand-in, or one that
-says on every call which setting is missing; `choice` holds the rule.
+says on every call which setting is missing; `choice` holds the rule. Settings that were changed (in `.env`; the
+environment of a process cannot be) are taken over by `renew_providers`, which a worker calls as a breaker opens
+and before a probe.
+
+Emits: sandbox_started (warning), provider_settings_renewed (info), provider_settings_unreadable (warning).
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import structlog
 
+from corral.errors import ConfigurationError
 from corral.providers import idenfy, images, onfido, supabase
 from corral.providers.choice import Surroundings
 from corral.providers.fetch import Fetcher
@@ -29,6 +36,8 @@ class Providers:
 
     def __init__(self, settings: Settings, sandbox_url: str = "") -> None:
         self._surroundings = Surroundings(settings, sandbox_url.rstrip("/") if settings.sandbox else "")
+        #: What was replaced by `renew` and may still be in use.
+        self._replaced: list[Any] = []
 
     @cached_property
     def onfido(self) -> Onfido:
@@ -57,10 +66,24 @@ class Providers:
         """Where finished images go."""
         return images.from_settings(self._surroundings, self.supabase)
 
+    def renew(self, settings: Settings) -> None:
+        """Go on with other settings: what is asked for from now on is made from them.
+
+        Clients that are in use stay open until `close`.
+        """
+        if settings != self._surroundings.settings:
+            self._surroundings = replace(self._surroundings, settings=settings)
+            self._replaced += self._drop()
+            log.info("provider_settings_renewed")
+
     async def close(self) -> None:
         """Close all connections that were opened."""
-        for name in [name for name in vars(self) if not name.startswith("_")]:
-            await vars(self).pop(name).close()
+        for made in [*self._drop(), *self._replaced]:
+            await made.close()
+        self._replaced.clear()
+
+    def _drop(self) -> list[Any]:
+        return [vars(self).pop(name) for name in list(vars(self)) if not name.startswith("_")]
 
 
 _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Providers] = WeakKeyDictionary()
@@ -82,6 +105,20 @@ async def providers() -> Providers:
         if found is None:
             found = _by_loop[loop] = Providers(settings, sandbox_url)
     return found
+
+
+def renew_providers() -> None:
+    """Read the settings again for the running loop's providers, if there are any: a key may have been changed.
+
+    Never raises: settings that cannot be read (somebody is editing them) leave the providers as they are.
+    """
+    found = _by_loop.get(asyncio.get_running_loop())
+    if found is None:
+        return
+    try:
+        found.renew(Settings.load())
+    except (ConfigurationError, OSError, UnicodeDecodeError) as error:
+        log.warning("provider_settings_unreadable", error=type(error).__name__)
 
 
 async def close_providers() -> None:

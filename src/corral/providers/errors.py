@@ -7,16 +7,17 @@ The worker knows no provider: it acts on the base classes from `corral.errors`.
 | `ProviderRetryable` | counts a failed attempt and waits at least `seconds` |
 | `ProviderPermanent` | dead letters at once |
 | `ProviderAmbiguous` | counts a failed attempt; the handler reconciles before it sends again |
-| `ProviderMisconfigured` | puts the job back for a minute, no attempt spent |
+| `ProviderMisconfigured` | opens the provider's breaker and holds the job, no attempt spent |
+| `ProviderHeld` | holds the job: the breaker is open, nothing was sent |
 
 A reason names codes and fields, never a key, a document number or a name (see `redact`).
 """
 
 from __future__ import annotations
 
-from corral.errors import CorralError, InvalidInput, RetryAfter, Snooze, Unrecoverable
+from corral.errors import CorralError, Held, InvalidInput, RetryAfter, Unrecoverable
 
-#: Seconds that a job rests while an operator repairs a key or an account.
+#: Seconds that a job rests where there is no worker to hold it (see `corral.errors.Held`).
 MISCONFIGURED_SNOOZE = 60.0
 
 
@@ -48,7 +49,7 @@ class ProviderAmbiguous(ProviderError):
     """The request was sent, no answer came; it may have been carried out. Reconcile before repeating."""
 
 
-class ProviderMisconfigured(ProviderError, Snooze):
+class ProviderMisconfigured(ProviderError, Held):
     """A key, an account or a setting is wrong, so no job of this provider can succeed until repaired."""
 
     def __init__(
@@ -56,6 +57,12 @@ class ProviderMisconfigured(ProviderError, Snooze):
     ) -> None:
         ProviderError.__init__(self, provider, reason, code=code)
         self.seconds = after
+        self.breaker = provider
+        self.opening = None
+
+
+class ProviderHeld(ProviderMisconfigured):
+    """The provider's breaker is open, so nothing was sent. What the breaker opened for is the reason."""
 
 
 class FetchRefused(ProviderPermanent):

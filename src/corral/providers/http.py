@@ -28,6 +28,7 @@ from corral.providers.errors import (
     ProviderMisconfigured,
     ProviderRetryable,
 )
+from corral.providers.guard import guarded
 from corral.providers.redact import redact
 from corral.providers.verdict import Answer, Classify, Verdict, parse_retry_after, raise_for
 
@@ -116,8 +117,15 @@ class ProviderClient:
         repeatable: doing it twice does no harm (reads, upserts), so a lost answer is a plain retry.
         private: values in the request that must not come back in a reason.
         request: as httpx2 takes it: json, content, files, data, params, headers, timeout.
-        Raises ProviderRetryable, ProviderPermanent, ProviderAmbiguous, ProviderMisconfigured.
+        Raises ProviderRetryable, ProviderPermanent, ProviderAmbiguous, ProviderMisconfigured; in a worker
+        ProviderHeld, without sending, while the provider's breaker is open.
         """
+        async with guarded(self.name):
+            return await self._send(method, path, repeatable=repeatable, private=private, **request)
+
+    async def _send(
+        self, method: str, path: str, *, repeatable: bool, private: Collection[str], **request: Any
+    ) -> httpx2.Response:
         if self.missing:
             log.error("provider_misconfigured", provider=self.name, reason=self.missing)
             raise ProviderMisconfigured(self.name, self.missing)

@@ -1,6 +1,6 @@
 """How one run of a job ended, as the settlement that tells Redis. The policy is in `outcome`; no I/O here.
 
-Emits: job_put_back, job_retries, job_failed, job_cancelled, unknown_job_name (each with queue and job).
+Emits: job_put_back, job_held (with breaker), job_retries, job_failed, job_cancelled, unknown_job_name (each with queue and job).
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from typing import NamedTuple
 
 import structlog
 
+from corral.breaker import expired_reason, hold_again, read_hold
 from corral.bullmq import settlement as wire
+from corral.bullmq.breaking import HELD_FIELD
 from corral.bullmq.cancel import CANCELLED, obeyed
 from corral.bullmq.codec import append_stacktrace, whole
-from corral.bullmq.keys import signal_key
+from corral.bullmq.keys import breaker_keys, signal_key
 from corral.bullmq.settlement import Fetched, Settlement
 from corral.context import WAIT_FIELD, Suspended, Wait
 from corral.data import encode
-from corral.errors import JobCancelled, KilledItsWorker, UnknownNameExpired, Unrecoverable
+from corral.errors import Held, HoldExpired, JobCancelled, KilledItsWorker, UnknownNameExpired, Unrecoverable
+from corral.worker.breakers import Board
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide
 
 log = structlog.get_logger(__name__)
@@ -60,8 +63,17 @@ class Ending(NamedTuple):
                 )
                 rows = append_stacktrace(job.stacktrace, trace)
                 killed = isinstance(error, KilledItsWorker)
+                # Tried again by hand, it is held afresh.
+                fields = [HELD_FIELD, ""] if isinstance(error, HoldExpired) else None
                 return wire.failed(
-                    job_id, token, reason, rows, plan.failed, plan.retry.attempts, killed=killed
+                    job_id,
+                    token,
+                    reason,
+                    rows,
+                    plan.failed,
+                    plan.retry.attempts,
+                    killed=killed,
+                    fields=fields,
                 )
             case Again(wait, reason, trace):
                 log.info("job_retries", queue=queue, job=job_id, attempt=attempt, seconds=wait,
@@ -72,6 +84,24 @@ class Ending(NamedTuple):
                     return wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo)
                 fields = ["failedReason", reason, "stacktrace", rows]
                 return wire.delay(job_id, token, milliseconds, spend=True, fields=fields)
+
+    def held(self, error: Held, opening: int, board: Board, now: float) -> Settlement:
+        """A breaker holds it. `now`: the server's epoch seconds. Past its longest hold: a dead letter."""
+        hold = hold_again(read_hold(self.job.held), error.breaker, opening, now)
+        left = hold.left(now, board.rules)
+        if left <= 0:
+            return self.error(HoldExpired(expired_reason(error.breaker, error.reason, board.rules)))
+        log.info("job_held", queue=self.queue, job=self.job_id, breaker=error.breaker)
+        keys = breaker_keys(board.prefix, error.breaker)
+        return wire.hold(
+            self.job_id,
+            self.token,
+            max(1, round(left * 1000)),
+            [HELD_FIELD, hold.field()],
+            keys.state,
+            keys.held,
+            f"{self.queue}:{self.job_id}",
+        )
 
     def cancelled(self, why: JobCancelled) -> Settlement:
         """Somebody cancelled it."""

@@ -24,6 +24,7 @@ from corral.errors import (
     AttemptTimeout,
     ChildFailed,
     CorralError,
+    Held,
     InvalidData,
     JobCancelled,
     LockLost,
@@ -33,6 +34,7 @@ from corral.errors import (
 from corral.queue import Queue
 from corral.worker.around import Around
 from corral.worker.batches import Batches
+from corral.worker.breakers import Board
 from corral.worker.ending import Ending, refuse_killers
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Plan, plan, refuse_expired
@@ -59,6 +61,7 @@ class Executor:
         threads: ThreadPoolExecutor,
         processes: ProcessPool,
         around: Around,
+        board: Board | None = None,
     ) -> None:
         self._queue = queue
         self._consumer = consumer
@@ -67,6 +70,7 @@ class Executor:
         self._invoker = Invoker(threads, processes)
         self.batches = Batches(queue, threads)
         self._around = around
+        self._board = board
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
@@ -82,7 +86,9 @@ class Executor:
             self._finish([])
             return
         slot.job_id = job_id
-        settlement: Settlement | None
+        settlement: Settlement | None = None
+        if job.held is not None and self._board is not None:
+            self._board.starting(f"{self._queue.name}:{job_id}", job.held, self.fetched_ms / 1000)
         try:
             settlement = await self._attempt(slot, job, job_id, token)
         except asyncio.CancelledError:
@@ -95,6 +101,9 @@ class Executor:
             slot.job_id = slot.deadline = slot.stopped_by = None
             if slot.task is not None and slot.task.cancelling():
                 await _forget_cancellations(slot.task)
+            if job.held is not None and self._board is not None:
+                completed = settlement is not None and settlement[2] == wire.COMPLETED
+                await self._board.ended(f"{self._queue.name}:{job_id}", completed=completed)
         if settlement is None:
             if self._held.get(job_id) == token:
                 del self._held[job_id]
@@ -188,7 +197,20 @@ class Executor:
                 return self._ending(job, job_id, token).suspended(inner, self._consumer.keys.prefix)
             if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
                 return self._ending(job, job_id, token).cancelled(slot.stopped_by)
+            if isinstance(error, Held) and self._board is not None:
+                return await self._hold(self._board, job, job_id, token, error)
             return self._ending(job, job_id, token).error(error)
+
+    async def _hold(self, board: Board, job: Fetched, job_id: str, token: str, error: Held) -> Settlement:
+        if error.opening is None:  # raised by what asks no breaker
+            verdict = await board.open(
+                error.breaker, "configuration", error.reason, f"{self._queue.name}:{job_id}"
+            )
+            if verdict is None:
+                return self._ending(job, job_id, token).error(error)
+            error.opening = verdict.opening
+        ending = self._ending(job, job_id, token)
+        return ending.held(error, error.opening, board, self.fetched_ms / 1000)
 
     async def _leave_for_children(
         self, slot: Slot, job: Fetched, job_id: str, token: str

@@ -25,6 +25,7 @@ from corral.bullmq.settlement import Settlement
 from corral.errors import LockLost, Snooze
 from corral.queue import Queue
 from corral.worker.around import Around
+from corral.worker.breakers import Board
 from corral.worker.deadlines import watch_deadlines
 from corral.worker.execute import Executor
 from corral.worker.idle import Idle
@@ -61,6 +62,7 @@ class Feed:
         processes: ProcessPool,
         stalled_seconds: float,
         around: Around,
+        board: Board | None = None,
     ) -> None:
         self.queue = queue
         self.limit = slots
@@ -75,7 +77,9 @@ class Feed:
             consumer, self.locks, self.outage, failed=queue.retention.failed, look_again=self._look_again
         )
         self.state = self.settling.state
-        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads, processes, around)
+        self._executor = Executor(
+            queue, consumer, self.locks.held, self._finish, threads, processes, around, board
+        )
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
         self._occupied = 0  # fetched and not ended

@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from corral.breaker import Rules
 from corral.bullmq import reader
 from corral.bullmq.access import check_access
 from corral.bullmq.connection import Address, blocking_client, shared_client
@@ -35,6 +36,7 @@ from corral.settings import Settings
 from corral.surroundings import declare_middleware
 from corral.worker.around import Around, Equipment
 from corral.worker.batches import slots_of
+from corral.worker.boards import Boards, boards_here
 from corral.worker.control import Control
 from corral.worker.feed import Feed
 from corral.worker.locks import LockKeeper
@@ -93,6 +95,7 @@ class Worker:
         local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside nested functions
         self._resources = [declare_resource(function, local_names) for function in resources]
         self._middleware = [declare_middleware(function, local_names) for function in middleware]
+        self._boards: Boards | None = None
         self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
@@ -129,6 +132,8 @@ class Worker:
                     blocking.append(block)
                     await self._check_server(queue, block, patient=not until_empty)
                     parts.append((queue, client, block, threads, settings, equipment.around(queue)))
+                self._boards = boards_here()
+                self._boards.join(self.queues, Rules.of(settings))
                 self._feeds = [self._make_feed(*of_queue) for of_queue in parts]
                 for keeper in self._keepers:
                     keeper.start()
@@ -151,6 +156,8 @@ class Worker:
                         await client.aclose()
                 threads.shutdown(wait=False, cancel_futures=True)
                 await self._pool.close()
+                if self._boards is not None:
+                    await self._boards.leave()
                 self._feeds = []
                 await equipment.end()
                 log.info("worker_stopped", worker=self.name)
@@ -255,6 +262,7 @@ class Worker:
             processes=self._pool,
             stalled_seconds=settings.stalled_seconds,
             around=around,
+            board=self._boards.of(queue) if self._boards else None,
         )
         for keeper in self._keepers:
             if keeper.address == queue.address():

@@ -3,7 +3,7 @@
 
   For one job it leaves what BullMQ's reprocessJob (with both counters reset) or promote leaves. BullMQ's script
   for many, moveJobsToWait, drops the priority. A finished job gets all its budgets back: attempts made and
-  started, stalls, the time under an unknown name, a wait that ran out; and it is no longer cancelled.
+  started, stalls, the time under an unknown name, a wait or a hold that ran out; and it is no longer cancelled.
 
   KEYS  1 set of the jobs' state  2 wait  3 prioritized  4 pc  5 meta  6 active  7 marker  8 events
   ARGV  1 msgpack [base, state, ids, from, count, name]
@@ -59,7 +59,7 @@ for _, id in ipairs(ids) do
       call("HSET", job, "delay", 0)
     else
       call("HDEL", job, "finishedOn", "processedOn", state == "failed" and "failedReason" or "returnvalue",
-        "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait", "corral:cancel")
+        "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait", "corral:cancel", "corral:held")
       await_again(job, fields[4])
       if fields[3] and string.find(fields[3], '"lifo":true', 1, true) then
         push = "RPUSH"

@@ -29,7 +29,8 @@
                                killed: it killed its workers; forget how often (`stc`), so that a retry by
                                hand has the whole stall budget again. The last two may be absent
              kind 3 retry now  [reason, stacktrace, lifo]
-             kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
+             kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms, hold]
+                               hold: [state, held, member, closed_ms] of the breaker that holds it; mostly absent
              kind 5 put back   []
           group_limits  [concurrency, jobs, per_ms, max_size] of a group without its own; 0: none
           keep_count -1: all; keep_age -1: for ever; fields: flat list for HSET

@@ -4,7 +4,7 @@
 -- A job that never ran has only the first ones; the rest costs more than it is worth there.
 local FIRST_FIELDS = { "name", "data", "opts", "timestamp" }
 local FIELDS = { "name", "data", "opts", "timestamp", "atm", "ats", "stc", "defa", "stacktrace",
-  "corral:checkpoint", "corral:wait", "corral:unknown", "rjk", "corral:cancel" }
+  "corral:checkpoint", "corral:wait", "corral:unknown", "rjk", "corral:cancel", "corral:held" }
 
 local fetched = {}
 local rate_ttl = 0

@@ -56,7 +56,11 @@ local function settle_rest()
         call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "waiting", "jobId", id, "prev", "active")
       else
         local delay = kind == 4 and entry[4]
+        local hold = kind == 4 and entry[9]
         if kind == 4 then
+          if hold and call("HGET", hold[1], "state") ~= "open" then -- the breaker was faster
+            delay, hold = math.min(delay, hold[4]), nil
+          end
           if #entry[6] > 0 then
             call("HSET", job, unpack(entry[6]))
           end
@@ -75,6 +79,9 @@ local function settle_rest()
           call("HSET", job, "delay", delay)
           local score = delayed_score(due)
           call("ZADD", delayed, score, id)
+          if hold then
+            call("ZADD", hold[2], score, hold[3])
+          end
           call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "delayed", "jobId", id, "delay", due)
           some_delayed = true
           if entry[7] ~= "" then -- the score tells this wait from a later delay of the job
