@@ -22,7 +22,7 @@ Cause = Literal["configuration", "failures", "operator"]
 #: Longest time between two probes.
 LONGEST_PROBE_SECONDS = 300.0
 
-#: A probe that said nothing for so long is over, so that a prober that died stops nobody: an attempt's usual limit.
+#: A probe that said nothing for so long is over, so that a prober that died stops nobody.
 PROBE_LEASE_SECONDS = 60.0
 
 #: Held jobs that one step lets go: some milliseconds of Redis.

@@ -166,8 +166,8 @@ class Snooze(CorralError):
 class Held(Snooze):
     """The breaker of what the job needs is open. The job is held until it closes; no attempt is spent.
 
-    breaker: its name. reason: what is wrong, without secrets. Where no worker holds jobs (a test, a script), it
-    is a Snooze of `seconds`.
+    breaker: its name. reason: what is wrong, without secrets. Where no worker holds jobs (a test, a script),
+    it is a Snooze of `seconds`.
     """
 
     def __init__(self, breaker: str, reason: str, *, seconds: float = 60.0) -> None:
@@ -176,6 +176,8 @@ class Held(Snooze):
         self.reason = reason
         #: Which opening of the breaker the job met; the worker sets it.
         self.opening: int | None = None
+        #: The job was held for as long as a job may be: this time it goes to the dead letters.
+        self.last = False
 
 
 class HoldExpired(Unrecoverable):

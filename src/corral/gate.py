@@ -1,7 +1,8 @@
 """Where a call to a provider meets the breakers of the worker that it runs in.
 
-A worker puts its breakers here for as long as it runs, by event loop; whoever calls a provider asks `gate_here`.
-Outside a worker (a script, the HTTP API, a test, a child process) there are none, and calls just go out.
+A worker puts its breakers here for as long as it runs, by event loop; whoever calls a provider asks
+`gate_here`. Outside a worker (a script, the HTTP API, a test, a child process) there are none, and calls just
+go out.
 """
 
 from __future__ import annotations
@@ -14,14 +15,11 @@ from weakref import WeakKeyDictionary
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A breaker is open. `opening`: which of its openings.
-
-    expired: why the running job may be held no longer, or "".
-    """
+    """A breaker is open. `opening`: which of its openings. `last`: the running job is held no longer."""
 
     reason: str
     opening: int
-    expired: str = ""
+    last: bool = False
 
 
 class Gate(Protocol):
@@ -40,7 +38,7 @@ class Gate(Protocol):
         ...
 
     async def failed(self, breaker: str, reason: str, *, counts: bool) -> Verdict | None:
-        """It failed. A verdict: the running job is a probe and is to be held. `counts`: towards opening it."""
+        """It failed. A verdict: the running job is a probe, to be held. `counts`: towards opening it."""
         ...
 
 

@@ -92,7 +92,7 @@ async def change(
 
 
 async def probe_left(client: aioredis.Redis, prefix: str, probe: str) -> bool:
-    """Whether the probe is neither waiting nor running: it ended, or went back to `delayed`. One round trip."""
+    """Whether the probe neither waits nor runs: it ended, or went back to `delayed`. One round trip."""
     queue, _, job_id = probe.partition(":")
     base = f"{prefix}:{queue}:"
     pipe = client.pipeline(transaction=True)

@@ -172,7 +172,7 @@ class BreakerKeys(NamedTuple):
     """The keys of one breaker, for all queues of a prefix. The empty part is no queue's name."""
 
     state: str
-    #: Zset: `queue:id` of each held job, with its score in `delayed`, which tells the hold from a later delay.
+    #: Zset: `queue:id` of each held job, with its score in `delayed`: that tells the hold from a later delay.
     held: str
 
 

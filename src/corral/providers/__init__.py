@@ -1,9 +1,9 @@
 """The outside services, one file each, and `providers()`: the set that the settings describe.
 
 Each file has a `from_settings` that makes its client: the real service, the sandbox's stand-in, or one that
-says on every call which setting is missing; `choice` holds the rule. Settings that were changed (in `.env`; the
-environment of a process cannot be) are taken over by `renew_providers`, which a worker calls as a breaker opens
-and before a probe.
+says on every call which setting is missing; `choice` holds the rule. Settings that were changed (in `.env`;
+the environment of a process cannot be) are taken over by `renew_providers`, which a worker calls as a breaker
+opens and before a probe.
 
 Emits: sandbox_started (warning), provider_settings_renewed (info), provider_settings_unreadable (warning).
 """
@@ -108,7 +108,7 @@ async def providers() -> Providers:
 
 
 def renew_providers() -> None:
-    """Read the settings again for the running loop's providers, if there are any: a key may have been changed.
+    """Read the settings again for the running loop's providers, if it has some: a key may have been changed.
 
     Never raises: settings that cannot be read (somebody is editing them) leave the providers as they are.
     """

@@ -59,6 +59,7 @@ class ProviderMisconfigured(ProviderError, Held):
         self.seconds = after
         self.breaker = provider
         self.opening = None
+        self.last = False
 
 
 class ProviderHeld(ProviderMisconfigured):

@@ -1,4 +1,4 @@
-"""`guarded("onfido")`: a call to a provider goes out only if its breaker allows it, and reports what came back.
+"""`guarded("onfido")`: a call to a provider goes out only if its breaker allows, and reports what came back.
 
 `ProviderClient` has it built in; what talks to a provider in another way puts it around its calls. Outside a
 worker it does nothing. Which errors mean what is in `providers/errors.py`.
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from corral.errors import HoldExpired
 from corral.gate import Verdict, gate_here
 from corral.providers.errors import (
     ProviderAmbiguous,
@@ -24,7 +23,7 @@ from corral.providers.errors import (
 
 @asynccontextmanager
 async def guarded(provider: str) -> AsyncIterator[None]:
-    """Raises ProviderHeld instead of calling while the breaker is open; HoldExpired when that took too long."""
+    """Raises ProviderHeld instead of calling while the breaker is open."""
     gate = gate_here()
     if gate is None:
         yield
@@ -36,9 +35,8 @@ async def guarded(provider: str) -> AsyncIterator[None]:
         yield
     except ProviderMisconfigured as error:
         verdict = await gate.misconfigured(provider, error.reason)
-        if verdict is not None and verdict.expired:
-            raise HoldExpired(verdict.expired) from error
-        error.opening = None if verdict is None else verdict.opening
+        if verdict is not None:
+            error.opening, error.last = verdict.opening, verdict.last
         raise
     except ProviderRetryable as error:
         # One that says when to come back is busy, not broken.
@@ -57,9 +55,7 @@ async def guarded(provider: str) -> AsyncIterator[None]:
         await gate.answered(provider)
 
 
-def _held(provider: str, verdict: Verdict) -> Exception:
-    if verdict.expired:
-        return HoldExpired(verdict.expired)
+def _held(provider: str, verdict: Verdict) -> ProviderHeld:
     error = ProviderHeld(provider, verdict.reason)
-    error.opening = verdict.opening
+    error.opening, error.last = verdict.opening, verdict.last
     return error

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings, sandboxed
 from corral.providers.errors import ProviderMisconfigured, ProviderPermanent
 from corral.providers.http import ProviderClient, read_answer
@@ -57,6 +58,10 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     scan_ref: str = ""
     fraud_tags: list[str] | None = None
     mismatch_tags: list[str] | None = None
+
+
+#: The reference of no session; only who has a good key learns that.
+NO_SESSION = "corral-check"
 
 
 class _Overall(msgspec.Struct, rename="camel"):
@@ -166,6 +171,11 @@ class Idenfy:
         return await self._client.call(
             "POST", "/api/v2/status", Status, repeatable=True, json={"scanRef": scan_ref}
         )
+
+    async def check(self) -> None:
+        """Whether the key works: asks for a session that there is not. Raises as all methods do."""
+        with accepted():
+            await self.status(NO_SESSION)
 
     async def data(self, scan_ref: str) -> dict[str, Any]:
         """What iDenfy read from the document (docNumber, docExpiry, …): personal, never to be logged."""

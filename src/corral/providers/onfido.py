@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings, sandboxed
 from corral.providers.http import ProviderClient
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
@@ -28,6 +29,9 @@ LIVE_PHOTO_BYTES = (32 * 1024, 10 * 1024 * 1024)
 
 #: Seconds to wait after a 429: Onfido counts by the minute and sends no Retry-After.
 RATE_LIMIT_WAIT = 30.0
+
+#: The id of no check; only who has a good key learns that.
+NO_CHECK = "00000000-0000-4000-8000-000000000000"
 
 #: The account or the key is wrong, whatever the HTTP status.
 _ACCOUNT = frozenset(
@@ -200,6 +204,11 @@ class Onfido:
     async def get_check(self, check_id: str) -> Check:
         """One check as it stands."""
         return await self._client.call("GET", f"/checks/{check_id}", Check, repeatable=True)
+
+    async def check(self) -> None:
+        """Whether the key works: asks for a check that there is not. Raises as all methods do."""
+        with accepted():
+            await self.get_check(NO_CHECK)
 
     async def get_reports(self, check_id: str) -> list[Report]:
         """The reports of a check."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings
 from corral.providers.errors import ProviderPermanent
 from corral.providers.http import ProviderClient
@@ -119,6 +120,13 @@ class Supabase:
             },
         )
         return f"{self._url}/storage/v1/object/public/{where}"
+
+    async def check(self) -> None:
+        """Whether the key works, for rows and for files. Raises as all methods do. Two round trips."""
+        with accepted():
+            await self._rest.send("HEAD", "/", repeatable=True)
+        with accepted():
+            await self._storage.send("GET", "/bucket", repeatable=True)
 
     async def close(self) -> None:
         """Close the connections."""

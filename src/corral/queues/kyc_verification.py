@@ -24,7 +24,7 @@ from typing import cast
 import structlog
 
 from corral.context import JobContext
-from corral.errors import CorralError, LockLost, Snooze, Unrecoverable
+from corral.errors import CorralError, Held, LockLost, Snooze, Unrecoverable
 from corral.policy import Priority, Retry
 from corral.providers import Providers, providers
 from corral.queue import Queue
@@ -149,6 +149,8 @@ async def _write_failed(job: JobContext, row: StatusRow, error: Exception) -> No
 
 def is_last(error: Exception, attempt: int, attempts: int) -> bool:
     """Whether nobody will try again after this error. A lost lock means that another worker does."""
+    if isinstance(error, Held):
+        return error.last
     if isinstance(error, Snooze | LockLost):
         return False
     return isinstance(error, Unrecoverable) or attempt >= attempts

@@ -27,6 +27,7 @@ class StorageStandIn:
         self._buckets = frozenset(buckets)
         self._files: dict[str, tuple[bytes, str]] = {}
         self._routes = [
+            Route("GET", "/bucket", self._list),
             Route("GET", "/object/public/([^/]+)/(.+)", self._read),
             Route("POST", "/object/([^/]+)/(.+)", self._upload),
             Route("PUT", "/object/([^/]+)/(.+)", self._upload),
@@ -68,6 +69,11 @@ class StorageStandIn:
             del self._files[next(iter(self._files))]
         self._outbox.record("supabase", "upload", key=key, type=request.media_type, bytes=len(request.body))
         return Reply(200, {"Id": f"{abs(hash(key)):032x}", "Key": key})
+
+    def _list(self, request: Request, _: re.Match[str]) -> Reply:
+        if not authorized(request, keys.SUPABASE_SERVICE_KEY):
+            return self.fault(401)
+        return Reply(200, [{"id": name, "name": name, "public": True} for name in sorted(self._buckets)])
 
     def _read(self, _: Request, match: re.Match[str]) -> Reply:
         found = self._files.get(f"{match[1]}/{match[2]}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from corral.breaker import Rules
@@ -54,6 +55,14 @@ class Boards:
     def of(self, queue: Queue) -> Board:
         """The board of a queue whose worker joined."""
         return self._by_queue[queue.name]
+
+    def health(self) -> dict[str, Any]:
+        """Breakers that are open or let jobs go, as they were at the last look. No round trip."""
+        return {
+            name: {"state": seen.breaker.state, "held": seen.held}
+            for board in self._boards.values()
+            for name, seen in board.seen.items()
+        }
 
     # The gate
 

@@ -1,9 +1,9 @@
 """Breakers in a worker process: what it knows of them, and who opens, tries and closes them.
 
-A `Board` is one server's and prefix's breakers. It asks Redis nothing as long as all calls succeed but for one
-look every IDLE_SECONDS; while a breaker is open or lets jobs go, one look a second. Each look also does what is
-due: any worker may send the probe, and let go held jobs; a change is written only over the state it was made
-from, so that one of them does it.
+A `Board` is the breakers of one server and prefix. It asks Redis nothing as long as all calls succeed, but for
+one look every IDLE_SECONDS; while a breaker is open or lets jobs go, one look a second. Each look also does
+what is due: any worker may send the probe, and let go held jobs; a change is written only over the state it was
+made from, so that one of them does it.
 
 Limits: another process may learn up to IDLE_SECONDS late that a breaker opened, and sends a request in vain.
 If Redis cannot be told that a provider refused us, the job is put back for a minute instead of being held.
@@ -135,12 +135,9 @@ class Board:
         return None if known is None else self._verdict(known, job)
 
     def _verdict(self, breaker: Breaker, job: str) -> Verdict:
-        hold = self._holds.get(job)
-        overdue = job in self._overdue and hold is not None
-        if overdue and hold is not None and (hold.breaker, hold.opening) == (breaker.name, breaker.opening):
-            why = rules_of.expired_reason(breaker.name, breaker.reason, self.rules)
-            return Verdict(breaker.reason, breaker.opening, why)
-        return Verdict(breaker.reason, breaker.opening)
+        hold = self._holds.get(job) if job in self._overdue else None
+        last = hold is not None and (hold.breaker, hold.opening) == (breaker.name, breaker.opening)
+        return Verdict(breaker.reason, breaker.opening, last)
 
     async def _succeed(self, probe: str, hold: Hold) -> None:
         self._holds[probe] = replace(hold, mark="")
@@ -161,7 +158,7 @@ class Board:
                     self._note(seen.breaker)
                     return seen.breaker
                 if (await breaking.change(self._client, self.prefix, seen.breaker, after, 0)).done:
-                    self._say(seen.breaker, after, seen.held)
+                    say_change(seen.breaker, after, seen.held)
                     self._note(after)
                     return after
         except _AWAY as error:
@@ -176,9 +173,6 @@ class Board:
             renew_providers()
             self._wake.set()
         self._open[breaker.name] = breaker
-
-    def _say(self, before: Breaker, after: Breaker, held: int) -> None:
-        say_change(before, after, held)
 
     # Looking
 

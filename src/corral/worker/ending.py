@@ -1,6 +1,7 @@
 """How one run of a job ended, as the settlement that tells Redis. The policy is in `outcome`; no I/O here.
 
-Emits: job_put_back, job_held (with breaker), job_retries, job_failed, job_cancelled, unknown_job_name (each with queue and job).
+Emits: job_put_back, job_held (with breaker), job_retries, job_failed, job_cancelled, unknown_job_name (each
+with queue and job).
 """
 
 from __future__ import annotations

@@ -158,6 +158,7 @@ class Worker:
                 await self._pool.close()
                 if self._boards is not None:
                     await self._boards.leave()
+                    self._boards = None
                 self._feeds = []
                 await equipment.end()
                 log.info("worker_stopped", worker=self.name)
@@ -296,7 +297,10 @@ class Worker:
                 failures += 1
 
     def health(self) -> dict[str, Any]:
-        """Is this worker well: does Redis answer, do its feeds turn, are its locks kept? No round trip."""
+        """Is this worker well: does Redis answer, do its feeds turn, are its locks kept? No round trip.
+
+        A breaker that is open does not make it unwell: another process would do no better.
+        """
         now = time.monotonic()
         feeds = {feed.queue.name: _feed_health(feed, now) for feed in self._feeds}
         locks_kept = all(now - keeper.last_round < keeper.lock_seconds for keeper in self._keepers)
@@ -306,6 +310,7 @@ class Worker:
             "stopping": self._stop is not None and self._stop.is_set(),
             "locks_kept": locks_kept,
             "queues": feeds,
+            "breakers": self._boards.health() if self._boards else {},
         }
 
 
