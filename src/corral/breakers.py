@@ -71,7 +71,7 @@ class Breakers:
         self._redis_url = redis_url
         self._prefix = prefix
 
-    async def list(self) -> list[BreakerStatus]:
+    async def all(self) -> list[BreakerStatus]:
         """All that ever opened, by name; their counts are exact. A round trip for each 1,000 held jobs."""
         with self._redis_errors():
             names = await breaking.known(self._client, self.prefix)
@@ -87,13 +87,15 @@ class Breakers:
             return _status((await breaking.look(self._client, self.prefix, [name]))[0])
 
     async def resume(self, name: str, *, rate: float | None = None) -> BreakerStatus:
-        """Close a breaker now: its held jobs run again, `rate` a second over all workers (CORRAL_BREAKER_RATE).
+        """Close a breaker now: its held jobs run again, `rate` a second over all workers.
+
+        Without a rate CORRAL_BREAKER_RATE holds.
 
         For one that lets jobs go already, another pace. Raises InvalidInput for a rate that is not above 0.
         """
         if rate is not None and not 0 < rate < float("inf"):
             raise InvalidInput(f"rate={rate}: jobs a second, above 0.")
-        pace = rate or Settings.load().breaker_rate
+        pace = Settings.load().breaker_rate if rate is None else rate
         return await self._change(name, lambda seen: rules_of.closed(seen.breaker, seen.now, pace))
 
     async def hold(self, name: str, reason: str) -> BreakerStatus:

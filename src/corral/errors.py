@@ -170,8 +170,8 @@ class Held(Snooze):
     it is a Snooze of `seconds`.
     """
 
-    def __init__(self, breaker: str, reason: str, *, seconds: float = 60.0) -> None:
-        super().__init__(seconds, f"{breaker}: {reason}")
+    def __init__(self, breaker: str = "", reason: str = "", *, seconds: float = 60.0) -> None:
+        super().__init__(seconds, f"{breaker}: {reason}" if breaker else None)
         self.breaker = breaker
         self.reason = reason
         #: Which opening of the breaker the job met; the worker sets it.

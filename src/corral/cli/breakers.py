@@ -32,7 +32,7 @@ def list_breakers(*, json: bool = False) -> None:
     """
 
     async def run() -> None:
-        rows = await Breakers().list()
+        rows = await Breakers().all()
         if json:
             print_json([_json(row) for row in rows])
             return
@@ -115,8 +115,8 @@ def hold(provider: str, *, reason: str, json: bool = False) -> None:
     run_command(run())
 
 
-@app.command
-def test(provider: str, *, json: bool = False) -> int:
+@app.command(name="test")
+def test_key(provider: str, *, json: bool = False) -> int:  # noqa: PT028  # a command, no test
     """Ask a provider whether it takes our key, with the settings as they are now. Changes nothing.
 
     Exit code 0: it does; 1: it does not, or nobody can say.

@@ -17,7 +17,7 @@ class Checkable(Protocol):
     """A provider whose key can be tested."""
 
     async def check(self) -> None:
-        """Return if the key works. Raises ProviderMisconfigured if not, ProviderRetryable if nobody can say."""
+        """Return if the key works. Raises ProviderMisconfigured if not, ProviderRetryable if none can say."""
         ...
 
 

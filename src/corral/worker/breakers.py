@@ -1,9 +1,9 @@
 """Breakers in a worker process: what it knows of them, and who opens, tries and closes them.
 
-A `Board` is the breakers of one server and prefix. It asks Redis nothing as long as all calls succeed, but for
-one look every IDLE_SECONDS; while a breaker is open or lets jobs go, one look a second. Each look also does
-what is due: any worker may send the probe, and let go held jobs; a change is written only over the state it was
-made from, so that one of them does it.
+A `Board` is the breakers of one server and prefix. It asks Redis nothing as long as all calls succeed, but
+for one look every IDLE_SECONDS; while a breaker is open or lets jobs go, one look a second. Each look also
+does what is due: any worker may send the probe, and let go held jobs; a change is written only over the state
+it was made from, so that one of them does it.
 
 Limits: another process may learn up to IDLE_SECONDS late that a breaker opened, and sends a request in vain.
 If Redis cannot be told that a provider refused us, the job is put back for a minute instead of being held.
