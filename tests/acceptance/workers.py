@@ -23,8 +23,15 @@ class Workers:
     """Processes that run a file of children/."""
 
     def __init__(
-        self, server: RedisProcess, health_dir: Path, target: str = "ledger_jobs:queue", **env: str
+        self,
+        server: RedisProcess,
+        health_dir: Path,
+        target: str = "ledger_jobs:queue",
+        *,
+        cwd: Path = CHILDREN,
+        **env: str,
     ) -> None:
+        self._cwd = cwd
         self._target = target
         self._health_dir = health_dir
         self._env = environment(REDIS_URL=server.url, LEDGER_URL=f"{server.url}/1", **env)
@@ -34,7 +41,7 @@ class Workers:
         """One more. `env`: what is different for this one."""
         command = [sys.executable, "-m", "corral.worker.process", self._target, "--quiet"]
         command += ["--health-dir", str(self._health_dir)]
-        process = subprocess.Popen(command, cwd=CHILDREN, env=self._env | env)
+        process = subprocess.Popen(command, cwd=self._cwd, env=self._env | env)
         self.running.append(process)
         return process
 
@@ -67,9 +74,14 @@ class Workers:
 
 @contextmanager
 def workers(
-    server: RedisProcess, health_dir: Path, target: str = "ledger_jobs:queue", **env: str
+    server: RedisProcess,
+    health_dir: Path,
+    target: str = "ledger_jobs:queue",
+    *,
+    cwd: Path = CHILDREN,
+    **env: str,
 ) -> Iterator[Workers]:
-    group = Workers(server, health_dir, target, **env)
+    group = Workers(server, health_dir, target, cwd=cwd, **env)
     try:
         yield group
     finally:

@@ -13,8 +13,10 @@ from running_worker import MakeQueue, Redis, StartWorker
 from structlog.testing import capture_logs
 
 from corral import Batch, BatchJob, Queue, Retry
+from corral.bullmq import settlement
 from corral.errors import InvalidInput
 from corral.providers.errors import ProviderMisconfigured
+from corral.worker import breakers
 from eventually import eventually
 
 JOBS = 30
@@ -24,6 +26,8 @@ JOBS = 30
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORRAL_BREAKER_PROBE_SECONDS", "0.1")
     monkeypatch.setenv("CORRAL_BREAKER_RATE", "2000")
+    monkeypatch.setattr(breakers, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(settlement, "CLOSED_MS", 150)
 
 
 @pytest.fixture

@@ -6,7 +6,16 @@ import base64
 
 import pytest
 
-from corral.bullmq.keys import MAX_QUEUE_NAME, QueueKeys, check_job_id, check_queue_name, signal_key
+from corral.bullmq.keys import (
+    MAX_QUEUE_NAME,
+    QueueKeys,
+    breaker_keys,
+    breakers_known,
+    breakers_live,
+    check_job_id,
+    check_queue_name,
+    signal_key,
+)
 from corral.errors import InvalidOptions
 
 
@@ -121,3 +130,9 @@ def test_a_job_id_cannot_be_a_key_of_the_queue_itself(job_id: str) -> None:
     """Its hash would be written over the queue's own `meta`, or be the list that `wait` must be."""
     with pytest.raises(InvalidOptions, match="cannot be a job id"):
         check_job_id(job_id)
+
+
+def test_breakers_of_a_cluster_are_in_the_slot_of_its_queues_and_no_queue_has_their_keys() -> None:
+    keys = [*breaker_keys("{bull}", "onfido"), breakers_known("{bull}"), breakers_live("{bull}")]
+    assert all("{bull}" in key for key in keys)
+    assert not any(key.startswith(QueueKeys("{bull}", "breaker").own()) for key in keys)
