@@ -58,6 +58,7 @@ class Board:
         self._opening = asyncio.Lock()
         self._wake = asyncio.Event()
         self._tidied: dict[str, int] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         #: Open or holding jobs, at the last look.
         self.seen: dict[str, Seen] = {}
 
@@ -77,13 +78,15 @@ class Board:
         if hold.mark == "probe":
             renew_providers()
 
-    async def ended(self, job: str, *, completed: bool) -> None:
+    def ended(self, job: str, *, completed: bool) -> None:
         """It ended. A probe that completed without a word of its provider says that all is well."""
-        hold = self._holds.get(job)
-        if hold is not None and hold.mark == "probe" and completed:
-            await self._succeed(job, hold)
-        self._holds.pop(job, None)
+        hold = self._holds.pop(job, None)
         self._overdue.discard(job)
+        if hold is not None and hold.mark == "probe" and completed:
+            # Beside it: the slot is wanted for the next job.
+            telling = asyncio.create_task(self._succeed(hold))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
 
     def _probe(self, name: str, job: str) -> str:
         """The probe of a breaker that the caller is, or ""; a caller that is no job (a batch) may be any."""
@@ -107,7 +110,9 @@ class Board:
             self._streaks.pop(name, None)
         probe = self._probe(name, job)
         if probe:
-            await self._succeed(probe, self._holds[probe])
+            hold = self._holds[probe]
+            self._holds[probe] = replace(hold, mark="")
+            await self._succeed(hold)
 
     async def failed(self, name: str, reason: str, job: str, *, counts: bool) -> Verdict | None:
         probe = self._probe(name, job)
@@ -139,8 +144,7 @@ class Board:
         last = hold is not None and (hold.breaker, hold.opening) == (breaker.name, breaker.opening)
         return Verdict(breaker.reason, breaker.opening, last)
 
-    async def _succeed(self, probe: str, hold: Hold) -> None:
-        self._holds[probe] = replace(hold, mark="")
+    async def _succeed(self, hold: Hold) -> None:
         await self._change(
             hold.breaker,
             lambda seen: rules_of.succeeded(seen.breaker, hold.opening, seen.now, self.rules),

@@ -103,7 +103,7 @@ class Executor:
                 await _forget_cancellations(slot.task)
             if job.held is not None and self._board is not None:
                 completed = settlement is not None and settlement[2] == wire.COMPLETED
-                await self._board.ended(f"{self._queue.name}:{job_id}", completed=completed)
+                self._board.ended(f"{self._queue.name}:{job_id}", completed=completed)
         if settlement is None:
             if self._held.get(job_id) == token:
                 del self._held[job_id]
