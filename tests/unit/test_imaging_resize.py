@@ -80,7 +80,7 @@ def test_all_sizes_come_out_exact_and_in_order_whatever_they_are_made_from() -> 
 @pytest.mark.parametrize("sides", [(1013, 757), (17, 400), (3, 3), (1, 50)])
 def test_odd_sources_give_exact_sides(save: str, sides: tuple[int, int]) -> None:
     content = getattr(noise(*sides), save)()
-    plan = Plan(tuple(Size(w, w, "png", fit=fit) for w in (100, 49, 7, 1) for fit in ("cover", "inside")))
+    plan = Plan(tuple(Size(w, w, "png", fit=fit) for w in (100, 49, 7, 1) for fit in ("cover", "contain")))
     for image in render(content, plan).images:
         result = read(image.content)
         assert (result.width, result.height) == (image.width, image.height)
@@ -94,7 +94,7 @@ def test_a_small_source_is_not_enlarged() -> None:
 
 
 def test_a_small_source_is_enlarged_when_asked() -> None:
-    plan = Plan((Size(400, 400, "png"), Size(400, 400, "png", fit="cover")), enlarge=True)
+    plan = Plan(tuple(Size(400, 400, "png", fit=fit, enlarge=True) for fit in ("contain", "cover")))
     inside, cover = (read(image.content) for image in render(quadrants(60, 40).pngsave_buffer(), plan).images)
     assert (inside.width, inside.height) == (400, 267)
     assert (cover.width, cover.height) == (400, 400)

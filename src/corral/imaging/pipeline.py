@@ -29,7 +29,7 @@ from corral.imaging.vips import pyvips
 def render(content: bytes, plan: Plan) -> Rendering:
     """Make all sizes of the plan from one decode. Raises ImageRejected."""
     source = open_source(content, plan.limits)
-    placements = [place(source.upright, size, enlarge=plan.enlarge) for size in plan.sizes]
+    placements = [place(source.upright, size) for size in plan.sizes]
     images: list[Rendered] = []
     room = plan.limits.output_bytes
     try:

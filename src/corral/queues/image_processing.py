@@ -5,7 +5,8 @@
 Guarantees: a file that is no picture, is damaged, or crashes the decoder costs its job and goes to the
 dead letters at once, with the reason. A retry overwrites its own work: a result's path depends on the
 job's data alone. No metadata of the source (position, camera, time) is in a result.
-Limits: 20 MiB a source, 50 megapixels; nothing is enlarged, so a result can be smaller than asked for.
+Limits: 20 MiB a source, 50 megapixels; nothing is enlarged unless its size asks for it, so a result can be
+smaller than asked for. Rendering one job takes 1.2 GiB of memory at worst, in a process that may die of it.
 
 Options: CORRAL_IMAGE_TARGET, CORRAL_IMAGE_BUCKET, CORRAL_FETCH_ALLOW.
 Emits the log event `image_processed` (info).
@@ -24,7 +25,17 @@ import structlog
 from msgspec import Meta
 
 from corral.context import JobContext
-from corral.imaging.plan import EXTENSIONS, MAX_OUTPUT_SIDE, MAX_SIZES, MEDIA_TYPES, PictureType, plan_for
+from corral.imaging.plan import (
+    EXTENSIONS,
+    MAX_AVIF_SIDE,
+    MAX_OUTPUT_SIDE,
+    MAX_SIZES,
+    MEDIA_TYPES,
+    PRESETS,
+    PictureType,
+    Wanted,
+    plan_for,
+)
 from corral.imaging.pool import cores, render_in_pool
 from corral.policy import Priority, Retry
 from corral.providers import providers
@@ -55,11 +66,21 @@ _Side = Annotated[int, Meta(ge=1, le=MAX_OUTPUT_SIDE)]
 
 
 class ImageSize(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A size in pixels: the frame to fill (profile) or to stay within (moment, proof)."""
+    """A size in pixels: the frame to fill ("cover") or to stay within ("contain").
+
+    fit: unsaid, a profile fills its frame, a moment and a proof stay within it.
+    enlarge: a source that is smaller than the frame is enlarged to it.
+    """
 
     width: _Side
     height: _Side
-    format: Literal["webp", "jpeg", "png"]
+    format: Literal["webp", "jpeg", "png", "avif"]
+    fit: Literal["cover", "contain"] | None = None
+    enlarge: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format == "avif" and max(self.width, self.height) > MAX_AVIF_SIDE:
+            raise ValueError(f"A side of an avif is at most {MAX_AVIF_SIDE} pixels")
 
 
 class ImageJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -102,7 +123,7 @@ async def process(job: JobContext, data: ImageJob) -> ImageResult:
     outside = await providers()
     fetched = await outside.fetcher.fetch(data.image_url, max_bytes=MAX_SOURCE_BYTES, accept="image/*")
     await job.progress(20)
-    plan = plan_for(data.type, ((size.width, size.height, size.format) for size in data.sizes))
+    plan = plan_for(data.type, (Wanted(s.width, s.height, s.format, s.fit, s.enlarge) for s in data.sizes))
     rendering = await render_in_pool(fetched.content, plan, render_seconds(job.deadline, time.time()))
     await job.progress(60)
     paths = [image_path(data, size) for size in data.sizes]
@@ -144,9 +165,11 @@ def image_path(data: ImageJob, size: ImageSize) -> str:
     It holds nothing that a path could be led astray with: the user's id is cleaned, the URL is hashed.
     """
     source = hashlib.sha256(data.image_url.encode()).hexdigest()[:16]
-    return (
-        f"{data.type}/{safe_part(data.user_id)}/{source}/{size.width}x{size.height}.{EXTENSIONS[size.format]}"
-    )
+    # What the type's own treatment would make has the plain name; the same sides made otherwise have theirs.
+    fit = "" if size.fit in (None, PRESETS[data.type].fit) else f"-{size.fit}"
+    enlarged = "-enlarged" if size.enlarge else ""
+    name = f"{size.width}x{size.height}{fit}{enlarged}.{EXTENSIONS[size.format]}"
+    return f"{data.type}/{safe_part(data.user_id)}/{source}/{name}"
 
 
 def safe_part(text: str) -> str:
