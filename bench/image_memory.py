@@ -27,17 +27,19 @@ SECONDS = 300.0
 TYPICAL = Plan(tuple(Size(w, h) for w, h in ((1600, 1200), (800, 600), (400, 300), (150, 150))))
 WORST = Plan(
     tuple(
-        Size(4096 - 8 * n, 4096 - 4 * n, "webp", fit="cover", crop="attention", quality=90) for n in range(8)
+        Size(4096 - 8 * n, 4096 - 4 * n, "webp", fit="cover", crop="attention", quality=80) for n in range(8)
     )
 )
 
 
 def _picture(bands: int) -> Any:
+    # Blocks of one colour: the memory is the same as for any picture, and the file stays below 20 MiB.
     planes = [
-        pyvips.Image.gaussnoise(WIDTH // 8, HEIGHT // 8, mean=128, sigma=40, seed=n) for n in range(bands)
+        pyvips.Image.gaussnoise(WIDTH // 16, HEIGHT // 16 + 1, mean=128, sigma=40, seed=seed)
+        for seed in range(bands)
     ]
     small = planes[0].bandjoin(planes[1:]).cast("uchar").copy(interpretation="srgb")
-    return small.resize(8).copy_memory()
+    return small.zoom(16, 16).crop(0, 0, WIDTH, HEIGHT).copy_memory()
 
 
 def _deep(bands: int) -> Any:

@@ -28,6 +28,19 @@ def test_a_moment_and_a_proof_are_shown_whole(picture: str) -> None:
     assert size.fit == "contain"
 
 
+def test_a_size_may_ask_for_another_fit_than_its_type() -> None:
+    sizes = plan_for(
+        "profile", [Wanted(9, 9, "webp", "contain"), Wanted(9, 9, "webp", "cover", enlarge=True)]
+    ).sizes
+    assert [(size.fit, size.enlarge) for size in sizes] == [("contain", False), ("cover", True)]
+
+
+def test_an_avif_is_not_asked_for_in_sides_that_take_seconds() -> None:
+    assert Size(2048, 2048, "avif").format == "avif"
+    with pytest.raises(InvalidOptions, match="at most 2048"):
+        Size(2049, 10, "avif")
+
+
 def test_a_proof_has_the_highest_quality() -> None:
     by_type = {
         name: plan_for(name, [Wanted(9, 9, "jpeg")]).sizes[0].quality

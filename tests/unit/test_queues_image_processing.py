@@ -73,6 +73,9 @@ def test_every_field_is_required(field: str) -> None:
         (with_size(width="10"), r"\$\.sizes\[0\]\.width"),
         (with_size(format="gif"), r"\$\.sizes\[0\]\.format"),
         (with_size(format=None), r"\$\.sizes\[0\]\.format"),
+        (with_size(format="avif", height=2049), r"avif is at most 2048 pixels.*\$\.sizes\[0\]"),
+        (with_size(fit="fill"), r"\$\.sizes\[0\]\.fit"),
+        (with_size(enlarge="yes"), r"\$\.sizes\[0\]\.enlarge"),
     ],
 )
 def test_wrong_data_is_refused_with_the_path_of_the_field(raw: bytes, path: str) -> None:
@@ -117,6 +120,24 @@ def test_a_path_depends_on_the_jobs_data_alone() -> None:
         path_of("user-42", sizes=[{"width": 150, "height": 150, "format": "jpeg"}]),
     }
     assert len(others | {path_of("user-42")}) == 6
+
+
+@pytest.mark.parametrize(
+    ("type_", "asked", "name"),
+    [
+        ("profile", {}, "150x150.webp"),
+        ("profile", {"fit": "cover"}, "150x150.webp"),
+        ("profile", {"fit": "contain"}, "150x150-contain.webp"),
+        ("moment", {"fit": "contain"}, "150x150.webp"),
+        ("moment", {"fit": "cover", "enlarge": True}, "150x150-cover-enlarged.webp"),
+        ("proof", {"format": "avif"}, "150x150.avif"),
+    ],
+)
+def test_the_same_sides_made_otherwise_have_another_name(
+    type_: str, asked: dict[str, object], name: str
+) -> None:
+    size = {"width": 150, "height": 150, "format": "webp"} | asked
+    assert path_of("user-42", type=type_, sizes=[size]).rpartition("/")[2] == name
 
 
 @pytest.mark.parametrize(
