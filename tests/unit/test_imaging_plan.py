@@ -29,9 +29,8 @@ def test_a_moment_and_a_proof_are_shown_whole(picture: str) -> None:
 
 
 def test_a_size_may_ask_for_another_fit_than_its_type() -> None:
-    sizes = plan_for(
-        "profile", [Wanted(9, 9, "webp", "contain"), Wanted(9, 9, "webp", "cover", enlarge=True)]
-    ).sizes
+    wanted = Wanted(9, 9, "webp", "contain"), Wanted(9, 9, "webp", "cover", enlarge=True)
+    sizes = plan_for("profile", wanted).sizes
     assert [(size.fit, size.enlarge) for size in sizes] == [("contain", False), ("cover", True)]
 
 

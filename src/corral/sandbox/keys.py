@@ -11,3 +11,10 @@ SUPABASE_SERVICE_KEY = "sb_secret_corral-sandbox-supabase"
 
 #: Alpha-2; what a sandboxed iDenfy takes for a job that names no country.
 COUNTRY = "LT"
+
+S3_BUCKET = "corral-sandbox"
+S3_REGION = "us-east-1"
+S3_ACCESS_KEY_ID = "CORRALSANDBOXKEY"
+S3_SECRET_ACCESS_KEY = "corral-sandbox-s3-secret"  # noqa: S105 - the same
+CLOUDFLARE_ACCOUNT_ID = "corral-sandbox-account"
+CLOUDFLARE_API_TOKEN = "corral-sandbox-cloudflare"  # noqa: S105 - the same
