@@ -65,7 +65,7 @@ _MISCONFIGURED = frozenset(
         "SignatureDoesNotMatch",
     }
 )
-_XML = re.compile(rb"<(Code|Message)>([^<]{0,500})</\1>")
+_XML = re.compile(r"<(Code|Message)>([^<]{0,500})</\1>")
 
 
 class S3Target:
@@ -130,15 +130,13 @@ def from_settings(around: Surroundings) -> S3Target:
             sandbox=True,
         )
     complete = settings.s3_bucket and key_id.get_secret_value() and secret.get_secret_value()
-    missing = (
-        "" if complete else "there is no bucket; set S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
-    )
+    missing = "there is no bucket; set S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"
     return S3Target(
         endpoint=settings.s3_endpoint or amazon(settings.s3_region, settings.s3_bucket),
         bucket=settings.s3_bucket,
         credentials=Credentials(key_id.get_secret_value(), secret.get_secret_value(), settings.s3_region),
         public_url=settings.s3_public_url,
-        missing=missing,
+        missing="" if complete else missing,
     )
 
 
@@ -161,10 +159,7 @@ def bucket_url(endpoint: str, bucket: str) -> str:
 
 def read_xml(response: httpx2.Response) -> Answer:
     """S3's errors are XML; two of their elements are read, by a pattern, since no answer needs more."""
-    found = {
-        name.decode().lower(): text.decode("utf-8", "replace")
-        for name, text in _XML.findall(response.content)
-    }
+    found = {name.lower(): text for name, text in _XML.findall(response.text)}
     answer = read_answer(response)
     return Answer(answer.status, found or answer.body, answer.retry_after)
 
