@@ -57,3 +57,4 @@ def _announce(stack: Stack, *, json: bool) -> None:
         errors.print(
             "[yellow]Sandbox mode:[/yellow] providers without a key are local stand-ins; nothing is real."
         )
+        errors.print(f"What they received: {stack.sandbox_url}/outbox")

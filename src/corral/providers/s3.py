@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -161,7 +162,7 @@ def read_xml(response: httpx2.Response) -> Answer:
     """S3's errors are XML; two of their elements are read, by a pattern, since no answer needs more."""
     found = {name.lower(): text for name, text in _XML.findall(response.text)}
     answer = read_answer(response)
-    return Answer(answer.status, found or answer.body, answer.retry_after)
+    return replace(answer, body=found or answer.body)
 
 
 def classify(answer: Answer) -> Verdict:
