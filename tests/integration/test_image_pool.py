@@ -104,6 +104,14 @@ async def test_what_unpacks_to_much_stays_within_the_memory_of_a_job(kind: str, 
         assert resident_peak(child) - before < MEMORY_BYTES
 
 
+async def test_a_large_picture_is_kept_in_memory_and_not_in_a_file() -> None:
+    # The library puts decoded pictures over 100 MB into a file, which a child may not write.
+    content = DEFLATED["a flat webp of 49 megapixels"]()
+    async with RenderPool(1) as pool:
+        (image,) = (await pool.render(content, Plan((Size(4096, 4096, "jpeg"),)), LIMIT)).images
+    assert (image.width, image.height) == (4096, 4096)
+
+
 def resident_peak(pid: int) -> int:
     """The most memory that a process has had, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()

@@ -241,6 +241,23 @@ async def test_results_go_to_supabase_storage_when_it_is_the_target(monkeypatch:
         await close_providers()
 
 
+@pytest.mark.parametrize("target", ["s3", "cloudflare"])
+async def test_results_go_to_the_object_store_that_is_the_target(
+    monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    with serve() as sandbox:
+        monkeypatch.setenv("CORRAL_SANDBOX", "1")
+        monkeypatch.setenv("CORRAL_SANDBOX_URL", sandbox.url)
+        monkeypatch.setenv("CORRAL_IMAGE_TARGET", target)
+        data = job_data("https://images.example.com/photo.jpg", (80, 80, "webp"), (80, 80, "webp"))
+        first, again = await run(data), await run(data)
+        assert first.status == again.status == "completed", again.failed_reason
+        assert urls(first) == urls(again)
+        for url, image in zip(urls(first), first.result_value["images"], strict=True):
+            assert len(await download(url)) == image["bytes"]
+        await close_providers()
+
+
 async def download(url: str) -> bytes:
     import httpx2
 

@@ -167,7 +167,7 @@ def present(entry: dict[str, Any], now: float, *, is_open: bool = False) -> Show
     at = float(entry.get("at", now))
     facts = [(name, _said(value)) for name, value in entry.items() if name not in _SHOWN_ELSEWHERE]
     text = next((str(entry[name]) for name in ("text", "body") if entry.get(name)), "")
-    title = next((str(entry[name]) for name in _TITLES if entry.get(name)), "")
+    title = next((str(entry[name]) for name in _TITLES if entry.get(name)), facts[0][1] if facts else "")
     preview = str(entry.get("preview", ""))
     return Shown(
         kind=kind,
