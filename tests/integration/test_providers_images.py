@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,12 +11,17 @@ from typing import Any
 
 import httpx2
 import pytest
-from standins import forget_faults, running, script
+from standins import forget_faults, running, script, talking_to
 from structlog.testing import capture_logs
 
 from corral.providers.cloudflare import CloudflareTarget
-from corral.providers.errors import ProviderMisconfigured, ProviderPermanent, ProviderRetryable
-from corral.providers.images import ImageTarget
+from corral.providers.errors import (
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderPermanent,
+    ProviderRetryable,
+)
+from corral.providers.images import BucketTarget, ImageTarget
 from corral.providers.s3 import S3Target
 from corral.providers.sigv4 import Credentials
 from corral.sandbox import keys
@@ -221,29 +227,35 @@ async def test_every_class_of_error(
     assert raised.value.seconds == after  # type: ignore[attr-defined]  # of the two that are expected
 
 
+FAULTS = ("401", "500", "drop", "truncated", "400")
+
+
 async def test_no_key_and_no_path_of_a_person_is_in_a_reason_or_a_log(
     sandbox: RunningSandbox, picture: bytes
 ) -> None:
     reasons: list[str] = []
     with capture_logs() as logs:
-        for name in ("s3", "cloudflare"):
-            for fault in ("401", "500", "drop", "truncated", "400"):
+        async with s3(sandbox) as bucket, cloudflare(sandbox) as account, talking_to(sandbox) as providers:
+            targets: dict[str, ImageTarget] = {
+                "s3": bucket,
+                "cloudflare": account,
+                "supabase": BucketTarget(providers.supabase, "images"),
+            }
+            for (name, target), fault in itertools.product(targets.items(), FAULTS):
                 await script(sandbox, provider=name, fault=fault)
-                opened = s3(sandbox) if name == "s3" else cloudflare(sandbox)
-                target: ImageTarget
-                async with opened as target:
-                    try:
-                        await target.write(f"proof/user-42/{fault}.webp", picture, "image/webp")
-                    except (ProviderRetryable, ProviderPermanent, ProviderMisconfigured) as error:
-                        reasons.append(str(error))
+                try:
+                    await target.write(f"proof/user-42/{fault}.webp", picture, "image/webp")
+                except ProviderError as error:
+                    reasons.append(str(error))
     await forget_faults(sandbox)
     said = "\n".join(reasons) + str(logs)
-    assert len(reasons) >= 8
+    assert len(reasons) >= 12
     for private in (
         "user-42",
         keys.S3_SECRET_ACCESS_KEY,
         keys.S3_ACCESS_KEY_ID,
         keys.CLOUDFLARE_API_TOKEN,
         keys.CLOUDFLARE_ACCOUNT_ID,
+        keys.SUPABASE_SERVICE_KEY,
     ):
         assert private not in said

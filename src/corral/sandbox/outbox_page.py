@@ -57,7 +57,20 @@ _WORDS = {"webhook": "webhook", "hook": "webhook", "push": "push", "sms": "sms",
 _ROWS = frozenset({"upsert", "update", "insert", "delete", "batch", "track"})
 _CHECKERS = frozenset({"onfido", "idenfy"})
 #: What may be an entry's headline, the best first.
-_TITLES = ("subject", "title", "event", "key", "filename", "table", "body", "text", "result", "id", "type")
+_TITLES = (
+    "subject",
+    "title",
+    "event",
+    "key",
+    "filename",
+    "table",
+    "body",
+    "text",
+    "result",
+    "path",
+    "id",
+    "type",
+)
 _SHOWN_ELSEWHERE = frozenset(
     {"at", "provider", "action", "html", "text", "body", "preview", "subject", "title"}
 )
