@@ -104,10 +104,10 @@ async def test_everything_that_was_received_is_on_the_page_newest_first(browser:
         assert words in shown.text
     assert "1,234,567" in shown.text
     providers = [a["id"] for a in shown.of("h2")]
-    assert len(providers) == 7
+    assert len(providers) == 8
     order = [shown.text.index(words) for words in ("kyc_verifications", "Your code", "picture is", "check-1")]
     assert order == sorted(order)
-    assert shown.of("img")[0]["src"] == "/cloudflare/imagedelivery/x/public"
+    assert [image["src"] for image in shown.of("img")] == ["/cloudflare/imagedelivery/x/public"]
 
 
 async def test_a_mail_is_rendered_in_a_frame_that_can_do_nothing(browser: httpx2.AsyncClient) -> None:
@@ -159,7 +159,7 @@ async def test_the_policy_allows_the_page_alone(browser: httpx2.AsyncClient) -> 
         ({"kind": "push"}, ["Your picture is ready"]),
         ({"kind": "check"}, ["check-1"]),
         ({"kind": "webhook"}, ["200"]),
-        ({"kind": "image"}, ["Strange", "image/webp"]),
+        ({"kind": "image"}, ["Strange", "Slanted", "image/webp"]),
         ({"kind": "row"}, ["kyc_verifications"]),
         ({"provider": "onfido"}, ["200", "check-1"]),
         ({"provider": "onfido", "kind": "webhook"}, ["200"]),

@@ -51,6 +51,19 @@ def test_every_orientation_comes_out_upright(orientation: int, sides: tuple[int,
     assert all(near(c, e, 12) for c, e in zip(colours, (RED, GREEN, BLUE, WHITE), strict=True)), colours
 
 
+@pytest.mark.parametrize("save", ["pngsave_buffer", "webpsave_buffer", "heifsave_buffer"])
+def test_other_formats_with_an_orientation_come_out_upright_too(save: str) -> None:
+    stored = quadrants(120, 80).rot270().copy()
+    stored.set_type(pyvips.GValue.gint_type, "orientation", 6)
+    options = {"compression": "av1", "effort": 0} if save == "heifsave_buffer" else {}
+    rendering = render(getattr(stored, save)(**options), Plan((Size(60, 60, "png"),)))
+    assert (rendering.source.width, rendering.source.height) == (120, 80)
+    result = read(rendering.images[0].content)
+    assert (result.width, result.height) == (60, 40)
+    colours = [pixel(result, x, y) for x, y in CORNERS]
+    assert all(near(c, e, 12) for c, e in zip(colours, (RED, GREEN, BLUE, WHITE), strict=True)), colours
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_crop_is_taken_from_the_upright_picture(orientation: int) -> None:
     stored = STORED_FOR[orientation](quadrants(1200, 800))

@@ -24,6 +24,7 @@ from corral.queues.image_processing import (
     queue,
     render_seconds,
     safe_part,
+    wanted,
 )
 
 GOOD = {
@@ -47,6 +48,15 @@ def test_the_documented_job_is_accepted() -> None:
     job = decode(with_())
     assert (job.image_url, job.user_id, job.type) == (GOOD["imageUrl"], "user-42", "profile")
     assert job.sizes[0] == ImageSize(width=150, height=150, format="webp")
+
+
+def test_a_size_may_differ_from_what_the_job_says_of_enlarging() -> None:
+    size = {"width": 9, "height": 9, "format": "webp"}
+    job = decode(with_(enlarge=True, sizes=[size, size | {"enlarge": False}]))
+    assert [one.enlarge for one in wanted(job)] == [True, False]
+    names = [image_path(job, one).rpartition("/")[2] for one in job.sizes]
+    assert names == ["9x9-enlarged.webp", "9x9.webp"]
+    assert not wanted(decode(with_()))[0].enlarge
 
 
 @pytest.mark.parametrize("field", GOOD)

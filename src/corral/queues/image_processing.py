@@ -69,14 +69,14 @@ class ImageSize(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A size in pixels: the frame to fill ("cover") or to stay within ("contain").
 
     fit: unsaid, a profile fills its frame, a moment and a proof stay within it.
-    enlarge: a source that is smaller than the frame is enlarged to it.
+    enlarge: a source that is smaller than the frame is enlarged to it; unsaid, as the job says.
     """
 
     width: _Side
     height: _Side
     format: Literal["webp", "jpeg", "png", "avif"]
     fit: Literal["cover", "contain"] | None = None
-    enlarge: bool = False
+    enlarge: bool | None = None
 
     def __post_init__(self) -> None:
         if self.format == "avif" and max(self.width, self.height) > MAX_AVIF_SIDE:
@@ -84,12 +84,13 @@ class ImageSize(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ImageJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A picture to process."""
+    """A picture to process. enlarge: for the sizes that do not say it themselves."""
 
     image_url: Annotated[str, Meta(max_length=2048, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$")]
     user_id: Annotated[str, Meta(min_length=1, max_length=255)]
     type: PictureType
     sizes: Annotated[list[ImageSize], Meta(min_length=1, max_length=MAX_SIZES)]
+    enlarge: bool = False
 
 
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -123,7 +124,7 @@ async def process(job: JobContext, data: ImageJob) -> ImageResult:
     outside = await providers()
     fetched = await outside.fetcher.fetch(data.image_url, max_bytes=MAX_SOURCE_BYTES, accept="image/*")
     await job.progress(20)
-    plan = plan_for(data.type, (Wanted(s.width, s.height, s.format, s.fit, s.enlarge) for s in data.sizes))
+    plan = plan_for(data.type, wanted(data))
     rendering = await render_in_pool(fetched.content, plan, render_seconds(job.deadline, time.time()))
     await job.progress(60)
     paths = [image_path(data, size) for size in data.sizes]
@@ -159,6 +160,15 @@ async def _store(target: ImageTarget, files: list[tuple[str, bytes, str]]) -> li
 # Decisions
 
 
+def wanted(data: ImageJob) -> list[Wanted]:
+    """The sizes of a job, each with what the job says for all."""
+    return [Wanted(s.width, s.height, s.format, s.fit, _enlarges(data, s)) for s in data.sizes]
+
+
+def _enlarges(data: ImageJob, size: ImageSize) -> bool:
+    return data.enlarge if size.enlarge is None else size.enlarge
+
+
 def image_path(data: ImageJob, size: ImageSize) -> str:
     """Where a result is stored: the same for the same data, and nobody else's.
 
@@ -167,7 +177,7 @@ def image_path(data: ImageJob, size: ImageSize) -> str:
     source = hashlib.sha256(data.image_url.encode()).hexdigest()[:16]
     # What the type's own treatment would make has the plain name; the same sides made otherwise have theirs.
     fit = "" if size.fit in (None, PRESETS[data.type].fit) else f"-{size.fit}"
-    enlarged = "-enlarged" if size.enlarge else ""
+    enlarged = "-enlarged" if _enlarges(data, size) else ""
     name = f"{size.width}x{size.height}{fit}{enlarged}.{EXTENSIONS[size.format]}"
     return f"{data.type}/{safe_part(data.user_id)}/{source}/{name}"
 

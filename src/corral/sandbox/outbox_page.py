@@ -9,6 +9,7 @@ Limits: the newest 100 entries that pass the filter; remote pictures of a mail a
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import jinja2
 
@@ -53,6 +54,7 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 
+_OWN_PATH = re.compile(r"/[A-Za-z0-9]")
 _WORDS = {"webhook": "webhook", "hook": "webhook", "push": "push", "sms": "sms", "mail": "mail"}
 _ROWS = frozenset({"upsert", "update", "insert", "delete", "batch", "track"})
 _CHECKERS = frozenset({"onfido", "idenfy"})
@@ -179,8 +181,8 @@ def present(entry: dict[str, Any], now: float, *, is_open: bool = False) -> Show
     kind, action = kind_of(entry), str(entry.get("action", ""))
     at = float(entry.get("at", now))
     facts = [(name, _said(value)) for name, value in entry.items() if name not in _SHOWN_ELSEWHERE]
-    text = next((str(entry[name]) for name in ("text", "body") if entry.get(name)), "")
-    title = next((str(entry[name]) for name in _TITLES if entry.get(name)), facts[0][1] if facts else "")
+    text = next((_said(entry[name]) for name in ("text", "body") if entry.get(name)), "")
+    title = next((_said(entry[name]) for name in _TITLES if entry.get(name)), facts[0][1] if facts else "")
     preview = str(entry.get("preview", ""))
     return Shown(
         kind=kind,
@@ -191,8 +193,8 @@ def present(entry: dict[str, Any], now: float, *, is_open: bool = False) -> Show
         facts=tuple(sorted((fact for fact in facts if fact[1]), key=lambda fact: "\n" in fact[1])),
         text=text,
         html=str(entry.get("html", "")),
-        # A path of the sandbox itself: "//host" would be another one's.
-        preview=preview if preview.startswith("/") and not preview.startswith("//") else "",
+        # A path of the sandbox itself; "//host" and "/\\host" would be another one's.
+        preview=quote(preview) if _OWN_PATH.match(preview) else "",
         is_open=is_open,
     )
 
