@@ -74,9 +74,9 @@ def record(outbox: Outbox) -> None:
         preview="/cloudflare/imagedelivery/x/public",
     )
     outbox.record("supabase", "upsert", table="kyc_verifications", row={"status": "approved"})
-    outbox.record(
-        HOSTILE, HOSTILE, preview="//evil.example.net/pixel.gif", result="Strange", **{HOSTILE: HOSTILE}
-    )
+    outbox.record("hostile", "upload", preview="/\\evil.example.net/pixel.gif", id="Slanted")
+    elsewhere = "//evil.example.net/pixel.gif"
+    outbox.record(HOSTILE, HOSTILE, preview=elsewhere, result="Strange", **{HOSTILE: HOSTILE})
 
 
 async def page(browser: httpx2.AsyncClient, **query: str) -> Elements:
