@@ -8,6 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+import redis.asyncio as aioredis
+
+from corral.bullmq.clock import server_seconds
 from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
 from corral.bullmq.grouping import LOCK
 from corral.bullmq.keys import QueueKeys, check_job_id
@@ -56,7 +59,7 @@ class ManyOptions(JobDefaults, total=False):
 
     #: Seconds until the job may start.
     delay: float | None
-    #: The moment at which it may start, instead of `delay`; an aware datetime.
+    #: The moment at which it may start by the server's clock, instead of `delay`; an aware datetime.
     at: datetime | None
     #: Lower runs first; default is the queue's.
     priority: Priority | int | None
@@ -279,6 +282,19 @@ def _check_retry(retry: Retry, queue: Retry) -> None:
         given = getattr(retry, name)
         if given and given != getattr(queue, name):
             raise InvalidOptions(f"Retry({name}=…) cannot travel with a job: declare it on the queue.")
+
+
+async def by_the_servers_clock(client: aioredis.Redis, options: AddOptions) -> AddOptions:
+    """The same options with `delay` in the place of `at`. At most one round trip a minute, none without `at`.
+
+    Raises InvalidOptions, and what redis-py raises.
+    """
+    at = options.get("at")
+    if at is None:
+        return options
+    _delay_ms(options.get("delay"), at)  # what is wrong about it needs no server
+    delay = max(0.0, at.timestamp() - await server_seconds(client))
+    return cast("AddOptions", {**options, "at": None, "delay": delay})
 
 
 def _delay_ms(delay: float | None, at: datetime | None) -> int:

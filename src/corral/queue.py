@@ -18,6 +18,7 @@ from corral.adding import (
     AddOptions,
     JobDefaults,
     ManyOptions,
+    by_the_servers_clock,
     check_bounds,
     check_data,
     check_defaults,
@@ -168,7 +169,7 @@ class Queue(Connected, Relations, Surroundings):
         if not options:
             return await self._add_plain(name, raw, text)
         bound = self._bind()
-        jobs = bound.templates.make(name, options)
+        jobs = bound.templates.make(name, await self.timed(options))
         added = await self._send(bound, jobs.holding([text]))
         if added.existing_data is None:
             return Job(self, added.ids[0], name, raw)
@@ -207,7 +208,7 @@ class Queue(Connected, Relations, Surroundings):
         if not texts:
             return []
         bound = self._bind()
-        jobs = bound.templates.make(name, cast("AddOptions", options))
+        jobs = bound.templates.make(name, await self.timed(cast("AddOptions", options)))
         added = await self._send(bound, jobs._replace(data=texts))
         return [Job(self, job_id, name, raw) for job_id, raw in zip(added.ids, raws, strict=True)]
 
@@ -246,7 +247,14 @@ class Queue(Connected, Relations, Surroundings):
         text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
         with self.redis_errors():
             bound = await self.ready()
-        return bound.templates.make(name, options)._replace(data=[text])
+        return bound.templates.make(name, await self.timed(options))._replace(data=[text])
+
+    async def timed(self, options: AddOptions) -> AddOptions:
+        """The options with a `delay` where they have an `at`: a wrong clock here shifts no job."""
+        if options.get("at") is None:
+            return options
+        with self.redis_errors():
+            return await by_the_servers_clock(self.client(), options)
 
     async def dedup_job_id(self, dedup_id: str) -> str | None:
         """The id of the job that holds a deduplication id. One round trip. Raises RedisUnavailable."""
