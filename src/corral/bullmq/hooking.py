@@ -56,7 +56,7 @@ return answer
 #: ARGV[2] is the moment; what is told comes behind BullMQ's own arguments.
 _FINISHED = """
 local answer = ended()
-if answer == 0 and not pcall(add_hooks, cmsgpack.unpack(ARGV[9]), ARGV[2]) then
+if answer == 0 and not pcall(add_hooks, cmsgpack.unpack(ARGV[#ARGV]), ARGV[2]) then
   return 2
 end
 return answer
@@ -70,7 +70,7 @@ def _around(source: str, then: str) -> str:
 
 @cache
 def finish_and_tell() -> Script:
-    """moveToFinished with eight arguments, and as the ninth the hooks (msgpack). 2: they were not added."""
+    """moveToFinished, and behind its arguments the hooks (msgpack). 2: they could not be added."""
     return Script("finish_and_tell", _around(official("moveToFinished").source, _FINISHED))
 
 

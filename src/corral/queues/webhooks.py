@@ -61,7 +61,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     attempts_made: int
     event: hooks.Event
     finished_on: int
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     result_bytes: int | None = None
     failed_reason: str | None = None
 
@@ -140,8 +140,9 @@ def message_id(data: Delivery) -> str:
 def body(data: Delivery) -> bytes:
     """What is sent: below 20 KB, and the same at every try."""
     raw = _encode(data)
-    if len(raw) > MAX_BODY_BYTES and data.result is not None:
-        raw = _encode(msgspec.structs.replace(data, result=None, result_bytes=len(bytes(data.result))))
+    size = len(bytes(data.result))
+    if len(raw) > MAX_BODY_BYTES and size:
+        raw = _encode(msgspec.structs.replace(data, result=msgspec.Raw(), result_bytes=size))
     return raw
 
 
@@ -157,7 +158,7 @@ def _encode(data: Delivery) -> bytes:
     elif data.result_bytes is not None:
         about |= {"resultOmitted": True, "resultBytes": data.result_bytes}
     else:
-        about["result"] = data.result
+        about["result"] = data.result if bytes(data.result) else None
     about |= {"attemptsMade": data.attempts_made, "finishedOn": data.finished_on}
     at = datetime.fromtimestamp(data.finished_on / 1000, UTC).isoformat(timespec="milliseconds")
     message = {"type": f"job.{data.event}", "timestamp": at.replace("+00:00", "Z"), "data": about}
