@@ -38,12 +38,10 @@ def list_endpoints(*, json: bool = False) -> None:
 
     async def run() -> None:
         settings = Settings.load()
-        configured = [each.url for each in HookSettings.of(settings).endpoints]
-        known = {state.id: state for state in await _endpoints(settings).all()}
-        states = [
-            known.pop(digest(url), EndpointState(digest(url), url)) for url in dict.fromkeys(configured)
-        ]
-        rows = [_row(state) for state in [*states, *known.values()]]
+        configured = {digest(each.url): each.url for each in HookSettings.of(settings).endpoints}
+        known = {name: EndpointState(name, url) for name, url in configured.items()}
+        known |= {state.id: state for state in await _endpoints(settings).all()}
+        rows = [_row(state) for state in known.values()]
         if json:
             print_json(rows)
             return
