@@ -157,8 +157,8 @@ def test_a_message_keeps_its_id_over_tries_and_endpoints_and_every_end_has_anoth
 
 
 def test_the_schedule_is_that_of_standard_webhooks() -> None:
-    full = [DELIVERY_RETRY.wait_after(attempt, rand=lambda: 0.0) for attempt in range(1, 10)]
-    spread = [DELIVERY_RETRY.wait_after(attempt, rand=lambda: 1.0) for attempt in range(1, 10)]
+    full = [DELIVERY_RETRY.wait_after(attempt, rand=lambda: 1.0) for attempt in range(1, 10)]
+    spread = [DELIVERY_RETRY.wait_after(attempt, rand=lambda: 0.0) for attempt in range(1, 10)]
     assert full == [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
     assert all(0.85 * wait < jittered < wait for wait, jittered in zip(full, spread, strict=True))
     assert DELIVERY_RETRY.attempts == 10
@@ -180,7 +180,8 @@ def test_a_delivery_has_the_options_that_adding_one_would_give_it() -> None:
     ("status", "kind"),
     [
         (200, Kind.OK), (204, Kind.OK), (299, Kind.OK), (301, Kind.RETRY), (307, Kind.RETRY),
-        (400, Kind.RETRY), (401, Kind.RETRY), (403, Kind.RETRY), (404, Kind.RETRY), (410, Kind.PERMANENT), (429, Kind.RETRY),
+        (400, Kind.RETRY), (401, Kind.RETRY), (403, Kind.RETRY), (404, Kind.RETRY),
+        (410, Kind.PERMANENT), (429, Kind.RETRY),
         (500, Kind.RETRY), (501, Kind.RETRY), (502, Kind.RETRY), (504, Kind.RETRY), (505, Kind.RETRY),
     ],
 )  # fmt: skip
