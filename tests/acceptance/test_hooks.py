@@ -188,8 +188,8 @@ def test_an_endpoint_that_is_gone_is_disabled_listed_and_enabled(
         """Of the deliveries to it, as Redis has them."""
         with redis.Redis.from_url(env["REDIS_URL"], decode_responses=True) as client:
             ids = client.zrange("bull:webhooks:completed", 0, -1)
-            jobs = [client.hmget(f"bull:webhooks:{i}", "data", "returnvalue") for i in ids]  # type: ignore[union-attr]
-        return {json.loads(result)["outcome"] for data, result in jobs if "/gone" in data}  # type: ignore[union-attr]
+            jobs = [client.hmget(f"bull:webhooks:{i}", "data", "returnvalue") for i in ids]
+        return {json.loads(result)["outcome"] for data, result in jobs if "/gone" in data}
 
     add(service, "succeed", f"{receiver.url}/gone")
     (row,) = until(listed, bool)

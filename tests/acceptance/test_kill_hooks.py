@@ -44,7 +44,9 @@ async def test_every_end_is_told_once_whenever_a_worker_dies(
             for n in range(JOBS - DEDUPLICATED, JOBS)
         ]
     )
-    dice, ledger = random.Random(), Ledger(server)
+    seed = random.randrange(10_000)
+    print(f"seed {seed}")  # noqa: T201  # shown when the test fails
+    dice, ledger = random.Random(seed), Ledger(server)
     fast = {"CORRAL_LOCK_SECONDS": "2", "CORRAL_STALLED_SECONDS": "1", "WORK_SECONDS": "0.01"}
     with workers(server, tmp_path, **fast) as group:
         for _ in range(2):

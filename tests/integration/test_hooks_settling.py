@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from queue_snapshot import comparable, differences, snapshots
 from redis import Redis as BlockingRedis
+from redis_traffic import Traffic
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Cancelled, Dedup, Flow, JobContext, Queue, Retry, Webhook
@@ -281,7 +282,7 @@ async def held(work: Queue, redis: Redis, token: str, **options: Any) -> tuple[C
     consumer = Consumer(work.client(), blocking, work.keys(), worker="w", lock_seconds=30, rate_limit=None)
     step = await consumer.step(token, 1, [])
     await blocking.aclose()
-    return consumer, wire.Fetched(*step.jobs[0])  # type: ignore[arg-type]
+    return consumer, wire.Fetched(*step.jobs[0])
 
 
 async def test_a_settlement_that_is_refused_tells_nothing_and_one_sent_twice_tells_once(
@@ -322,6 +323,24 @@ async def test_a_broken_queue_of_hooks_holds_back_no_job(
     await drain(work)
     assert [(await job.refresh()).status for job in (plain, official)] == ["completed"] * 2
     assert (await work.counts())["active"] == 0
+
+
+async def test_a_hook_costs_seven_commands_and_no_call(work: Queue, redis: Redis) -> None:
+    targets = rules_of(work).targets(Webhook(URL))
+    assert targets is not None
+    commands, calls = [], []
+    for hooked in (True, False, True):  # the first warms up
+        consumer, job = await held(work, redis, "mine", webhook=URL)
+        settled = wire.completed(job.id.decode(), "mine", "1", Keep())
+        if hooked:
+            wire.tell(settled, job, targets)
+        traffic = await Traffic.start(redis)
+        await consumer.step("", 0, [settled])
+        await traffic.stop()
+        commands.append(traffic.commands)
+        calls.append(traffic.scripts)
+    assert commands[2] - commands[1] == 7
+    assert calls[1:] == [1, 1]
 
 
 @pytest.mark.parametrize("options", [{}, {"dedup": Dedup.simple("d")}], ids=["plain", "official"])
