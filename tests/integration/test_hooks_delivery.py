@@ -178,14 +178,18 @@ async def completed(job: Job) -> bool:
     return bool((await job.refresh()).status == "completed")
 
 
-async def test_nothing_of_the_url_but_its_host_is_in_a_reason(receiver: Receiver) -> None:
+async def test_nothing_of_the_url_but_its_host_is_in_a_reason_or_a_log_line(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CORRAL_WEBHOOK_GIVE_UP", "1")
     receiver.answers("/s3cret", "500 Internal Server Error")
-    url = f"{receiver.url}/s3cret?token=t0ken"
-    receiver.answers("/s3cret?token=t0ken", "500 Internal Server Error")
-    job = await deliver(url, retry=Retry(attempts=1))
-    said = f"{job.failed_reason} {job.stacktrace}"
-    assert "500" in said
-    for private in ("s3cret", "t0ken", SECRET, NEWER):
+    job = await deliver(f"{receiver.url}/s3cret?token=t0ken", retry=Retry(attempts=1))
+    blocked = await deliver("http://10.0.0.1/s3cret?token=t0ken", id="18")
+    logged = capsys.readouterr().out
+    assert "webhook_endpoint_disabled" in logged
+    assert "post_blocked" in logged
+    said = f"{job.failed_reason} {job.stacktrace} {blocked.failed_reason} {blocked.stacktrace} {logged}"
+    for private in ("s3cret", "t0ken", SECRET, NEWER, "pages"):
         assert private not in said
 
 
