@@ -100,7 +100,9 @@ async def test_what_the_receiver_asks_to_wait_is_waited(receiver: Receiver, redi
     assert delay_ms == 1_800_000
 
 
-async def test_a_410_disables_the_endpoint_until_somebody_enables_it(receiver: Receiver) -> None:
+async def test_a_410_disables_the_endpoint_until_somebody_enables_it(
+    receiver: Receiver, redis: Redis
+) -> None:
     receiver.answers("/gone", "410 Gone")
     first = await deliver(f"{receiver.url}/gone")
     second = await deliver(f"{receiver.url}/gone", id="18")
@@ -110,6 +112,8 @@ async def test_a_410_disables_the_endpoint_until_somebody_enables_it(receiver: R
     assert other.result_value == {"outcome": "delivered", "status": 204}
     assert len(receiver.at("/gone")) == 1
     assert await states() == {"gone": (0, True)}
+    for key in await redis.keys("corral:bull:webhooks:endpoint*"):
+        assert 0 < await redis.ttl(key) <= 30 * 86_400
     await Endpoints(queue.client(), queue.keys().prefix).forget(f"{receiver.url}/gone")
     await deliver(f"{receiver.url}/gone", id="19")
     assert len(receiver.at("/gone")) == 2

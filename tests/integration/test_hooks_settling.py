@@ -21,7 +21,7 @@ from corral.errors import ConfigurationError, InvalidOptions
 from corral.hook_settings import rules_of
 from corral.hooks import DELIVERY_OPTIONS
 from corral.policy import Keep
-from corral.queues.webhooks import Delivery
+from corral.queues.webhooks import Delivery, message_id
 from eventually import eventually
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -181,6 +181,18 @@ async def test_a_job_that_bullmq_refuses_to_complete_is_told_as_failed(
     (delivery,) = await told(redis)
     assert (delivery.id, delivery.event) == (wants_all.id, "failed")
     assert "children that are not finished" in (delivery.failed_reason or "")
+
+
+async def test_a_dead_letter_that_is_retried_is_told_again_as_another_message(
+    work: Queue, redis: Redis
+) -> None:
+    job = await work.add("fail", retry=Retry(attempts=1), webhook=URL)
+    await drain(work)
+    await work.admin.retry(job.id)
+    await drain(work)
+    seen = await told(redis)
+    assert [(d.id, d.event) for d in seen] == [(job.id, "failed")] * 2
+    assert len({message_id(d) for d in seen}) == 2
 
 
 # Whose hooks

@@ -46,7 +46,8 @@ def list_endpoints(*, json: bool = False) -> None:
             print_json(rows)
             return
         table = Table(box=None, pad_edge=False)
-        for column in ("id", "url", "state", "failures", "since", "reason"):
+        table.add_column("id", no_wrap=True)  # to be copied
+        for column in ("url", "state", "failures", "since", "reason"):
             table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*(str(row[c] if row[c] is not None else "") for c in _COLUMNS))
