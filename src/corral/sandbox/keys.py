@@ -11,3 +11,6 @@ SUPABASE_SERVICE_KEY = "sb_secret_corral-sandbox-supabase"
 
 #: Alpha-2; what a sandboxed iDenfy takes for a job that names no country.
 COUNTRY = "LT"
+
+#: Signs outgoing webhooks in sandbox mode; base64 of 32 readable bytes.
+WEBHOOK_SECRET = "whsec_Y29ycmFsLXNhbmRib3gtb3V0Z29pbmctd2ViaG9vaw=="  # noqa: S105 - public by design, see above
