@@ -19,6 +19,8 @@ from corral.data import encode
 from corral.dedup import Dedup
 from corral.errors import InvalidData, InvalidOptions, JobTooLarge
 from corral.groups import group_of
+from corral.hook_settings import HookSettings
+from corral.hooks import Webhook
 from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ class ManyOptions(JobDefaults, total=False):
     max_data_bytes: int | None
     #: Of jobs that share its id, one is kept; the job that is there in the end is returned.
     dedup: Dedup | None
+    #: Gets a signed POST when the job has completed or failed for good. See docs/queues/webhooks.md.
+    webhook: str | Webhook | None
 
 
 class AddOptions(ManyOptions, total=False):
@@ -97,6 +101,7 @@ class Templates:
         self._keys = keys
         self._known: dict[Any, NewJobs] = {}
         self._plain: dict[str, NewJobs] = {}
+        self._hook_settings: HookSettings | None = None
 
     def make(self, name: str, options: AddOptions) -> NewJobs:
         """Raises InvalidOptions."""
@@ -187,6 +192,7 @@ class Templates:
             ttl=ttl,
             size_limit=size_limit,
             dedup=dedup,
+            webhook=self._hook(options.get("webhook")),
         )
         return NewJobs(
             id=job_id or "",
@@ -202,6 +208,13 @@ class Templates:
             group=group,
             group_size=limits.max_size or 0 if limits and not group.startswith(LOCK) else 0,
         )
+
+    def _hook(self, given: str | Webhook | None) -> Webhook | None:
+        if given is None:
+            return None
+        if self._hook_settings is None:
+            self._hook_settings = HookSettings.load()
+        return self._hook_settings.checked(given)
 
 
 def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any], limit: int | None = None) -> str:

@@ -42,6 +42,7 @@ from corral.errors import (
 )
 from corral.events import Event, start_of
 from corral.groups import GroupLimits, Groups
+from corral.hooks import Webhook, hook_of
 from corral.job import Job
 from corral.limits import Limits
 from corral.policy import Priority, RateLimit, Retention, Retry
@@ -75,6 +76,7 @@ class Queue(Connected, Relations, Surroundings):
     ttl: seconds, from when a job is due, within which it must have started; then it goes to the dead letters.
         What the worker's queue declares counts, unless a job brings its own. None: no limit.
     defaults: further options for jobs that do not bring them; see JobDefaults.
+    webhooks: told of every job's end, beside the job's own; what the worker's queue declares counts.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Queue(Connected, Relations, Surroundings):
         max_data_bytes: int = MAX_DATA_BYTES,
         ttl: float | None = None,
         defaults: JobDefaults | None = None,
+        webhooks: Sequence[str | Webhook] = (),
     ) -> None:
         Connected.__init__(self, name, redis_url, prefix)
         Surroundings.__init__(self)
@@ -109,6 +112,7 @@ class Queue(Connected, Relations, Surroundings):
         self.max_data_bytes = max_data_bytes
         self.ttl = ttl
         self.defaults = check_defaults(defaults or {})
+        self.webhooks = tuple(hook_of(given) for given in webhooks)
         self.jobs: dict[str, JobDefinition] = {}
         living.add(self)
 

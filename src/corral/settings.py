@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     mailgun_api_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_API_KEY")
     mailgun_domain: str = Field("", alias="MAILGUN_DOMAIN")
 
+    # Outgoing webhooks
+    webhook_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOK_SECRET")
+    webhooks: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOKS")
+    webhook_give_up: int = Field(5, alias="CORRAL_WEBHOOK_GIVE_UP", ge=1)
+
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")

@@ -60,6 +60,7 @@ def record(outbox: Outbox) -> None:
     """One of each kind, oldest first."""
     outbox.record("onfido", "check", id="check-1", report_names=["document", "facial_similarity_photo"])
     outbox.record("onfido", "webhook", result="200")
+    outbox.record("hooks", "job.completed", id="hook-1", verified=True)
     outbox.record("mail", "mail", to=["a…@example.com"], subject="Welcome", html="<p>Hello</p>", text="Hello")
     outbox.record("mail", "mail", subject=f"Hostile {HOSTILE}", html=HOSTILE, text=HOSTILE)
     outbox.record(
@@ -104,7 +105,7 @@ async def test_everything_that_was_received_is_on_the_page_newest_first(browser:
         assert words in shown.text
     assert "1,234,567" in shown.text
     providers = [a["id"] for a in shown.of("h2")]
-    assert len(providers) == 8
+    assert len(providers) == 9
     order = [shown.text.index(words) for words in ("kyc_verifications", "Your code", "picture is", "check-1")]
     assert order == sorted(order)
     assert [image["src"] for image in shown.of("img")] == ["/cloudflare/imagedelivery/x/public"]
@@ -158,7 +159,7 @@ async def test_the_policy_allows_the_page_alone(browser: httpx2.AsyncClient) -> 
         ({"kind": "sms"}, ["Your code was sent"]),
         ({"kind": "push"}, ["Your picture is ready"]),
         ({"kind": "check"}, ["check-1"]),
-        ({"kind": "webhook"}, ["200"]),
+        ({"kind": "webhook"}, ["hook-1", "200"]),
         ({"kind": "image"}, ["Strange", "Slanted", "image/webp"]),
         ({"kind": "row"}, ["kyc_verifications"]),
         ({"provider": "onfido"}, ["200", "check-1"]),

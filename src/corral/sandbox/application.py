@@ -9,6 +9,7 @@ import structlog
 
 from corral.sandbox import cloudflare, outbox_page, s3, wire
 from corral.sandbox.faults import Fault, Faults
+from corral.sandbox.hooks import HOST, HookReceiver
 from corral.sandbox.idenfy import IdenfyStandIn
 from corral.sandbox.onfido import OnfidoStandIn
 from corral.sandbox.outbox import Outbox
@@ -48,6 +49,8 @@ class SandboxApp:
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
+        self.hooks = HookReceiver(self.outbox)
+        self._hosts: dict[str, StandIn] = {HOST: self.hooks}
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
@@ -56,7 +59,7 @@ class SandboxApp:
             (s3.BASE, s3.S3StandIn(self.outbox)),
             (cloudflare.BASE, cloudflare.CloudflareStandIn(self.outbox)),
         )
-        everyone = (self.pictures, *(standin for _, standin in self._standins))
+        everyone = (self.pictures, *self._hosts.values(), *(standin for _, standin in self._standins))
         self.faults = Faults(
             {standin.provider for standin in everyone},
             {standin.provider for standin in everyone if isinstance(standin, SoftStandIn)},
@@ -93,7 +96,7 @@ class SandboxApp:
     def _find(self, request: Request) -> tuple[StandIn | None, Request]:
         host = request.headers.get("host", "").partition(":")[0].lower().rstrip(".")
         if host == "example.com" or host.endswith(".example.com"):
-            return self.pictures, request
+            return self._hosts.get(host, self.pictures), request
         for base, standin in self._standins:
             if request.path.startswith(base + "/"):
                 path = request.path[len(base) :]

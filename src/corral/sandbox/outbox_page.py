@@ -57,7 +57,8 @@ _HEADERS = {
 _OWN_PATH = re.compile(r"/[A-Za-z0-9]")
 _WORDS = {"webhook": "webhook", "hook": "webhook", "push": "push", "sms": "sms", "mail": "mail"}
 _ROWS = frozenset({"upsert", "update", "insert", "delete", "batch", "track"})
-_CHECKERS = frozenset({"onfido", "idenfy"})
+#: Providers of which all that has no plainer sign is of one kind.
+_KIND_OF_PROVIDER = {"onfido": "check", "idenfy": "check", "hooks": "webhook"}
 #: What may be an entry's headline, the best first.
 _TITLES = (
     "subject",
@@ -169,8 +170,8 @@ def kind_of(entry: dict[str, Any]) -> str:
             return kind
     if "html" in entry or "subject" in entry:
         return "mail"
-    if entry["provider"] in _CHECKERS:
-        return "check"
+    if kind := _KIND_OF_PROVIDER.get(entry["provider"]):
+        return kind
     if "preview" in entry or entry["provider"] == "images" or str(entry.get("type", "")).startswith("image/"):
         return "image"
     return "row" if action in _ROWS or "table" in entry else "other"
