@@ -170,8 +170,8 @@ def kind_of(entry: dict[str, Any]) -> str:
             return kind
     if "html" in entry or "subject" in entry:
         return "mail"
-    if kind := _KIND_OF_PROVIDER.get(entry["provider"]):
-        return kind
+    if entry["provider"] in _KIND_OF_PROVIDER:
+        return _KIND_OF_PROVIDER[entry["provider"]]
     if "preview" in entry or entry["provider"] == "images" or str(entry.get("type", "")).startswith("image/"):
         return "image"
     return "row" if action in _ROWS or "table" in entry else "other"
