@@ -60,8 +60,17 @@ class Settings(BaseSettings):
     idenfy_api_secret: SecretStr = Field(_SECRET_NONE, alias="IDENFY_API_SECRET")
     idenfy_webhook_key: SecretStr = Field(_SECRET_NONE, alias="IDENFY_WEBHOOK_KEY")
     sendgrid_api_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_API_KEY")
+    sendgrid_region: str = Field("global", alias="SENDGRID_REGION", pattern="^(global|eu)$")
+    sendgrid_webhook_key: str = Field("", alias="SENDGRID_WEBHOOK_KEY")
     mailgun_api_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_API_KEY")
     mailgun_domain: str = Field("", alias="MAILGUN_DOMAIN")
+    mailgun_region: str = Field("us", alias="MAILGUN_REGION", pattern="^(us|eu)$")
+    mailgun_webhook_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_WEBHOOK_KEY")
+    smtp_host: str = Field("", alias="SMTP_HOST")
+    smtp_port: int = Field(587, alias="SMTP_PORT", ge=1, le=65535)
+    smtp_username: str = Field("", alias="SMTP_USERNAME")
+    smtp_password: SecretStr = Field(_SECRET_NONE, alias="SMTP_PASSWORD")
+    smtp_tls: str = Field("auto", alias="SMTP_TLS", pattern="^(auto|starttls|implicit|none)$")
 
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
