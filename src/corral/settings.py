@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     idenfy_webhook_key: SecretStr = Field(_SECRET_NONE, alias="IDENFY_WEBHOOK_KEY")
     sendgrid_api_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_API_KEY")
     sendgrid_region: str = Field("global", alias="SENDGRID_REGION", pattern="^(global|eu)$")
-    sendgrid_webhook_key: str = Field("", alias="SENDGRID_WEBHOOK_KEY")
+    sendgrid_webhook_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_WEBHOOK_KEY")
     mailgun_api_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_API_KEY")
     mailgun_domain: str = Field("", alias="MAILGUN_DOMAIN")
     mailgun_region: str = Field("us", alias="MAILGUN_REGION", pattern="^(us|eu)$")

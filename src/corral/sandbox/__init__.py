@@ -7,6 +7,8 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 |---|---|
 | `/onfido/v3.6/…` | Onfido |
 | `/idenfy/api/v2/…` | iDenfy |
+| `/sendgrid/v3/…` | SendGrid |
+| `/mailgun/v3/…` | Mailgun |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
 | any path, when the Host is under example.com | sample photographs and documents (`pictures`) |
 | `/outbox`, `/faults` | what was received; faults on demand |
