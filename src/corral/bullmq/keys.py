@@ -168,6 +168,15 @@ def control_channel(prefix: str) -> str:
     return f"corral:{prefix}:control"
 
 
+def suppressed_keys(prefix: str) -> tuple[str, str]:
+    """Where suppressed mail addresses are: their reasons, and their order. See `corral.mail.suppression`.
+
+    No colon in the last part: what goes with an obliterated queue begins with its name and a colon.
+    """
+    reasons = f"corral:{prefix}:mail-suppressed"
+    return reasons, f"{reasons}-order"
+
+
 def check_queue_name(name: str) -> None:
     """Raise InvalidOptions for a name that BullMQ's keys cannot hold."""
     if not name or ":" in name or len(name) > MAX_QUEUE_NAME or any(c.isspace() for c in name):
