@@ -158,6 +158,12 @@ class GroupKeys:
         return f"{self._own}:{group}:window"
 
 
+def mailgun_token_key(prefix: str, token: str) -> str:
+    """Where a webhook's token is remembered. Hashed, because its length is the sender's choice."""
+    digest = hashlib.blake2b(token.encode(), digest_size=16).hexdigest()
+    return f"corral:{prefix}:mailgun-token-{digest}"
+
+
 def signal_key(prefix: str, signal: str) -> str:
     """Where a signal and its waiter meet; signals are not bound to a queue."""
     return f"corral:{prefix}:signal:{signal}"

@@ -3,7 +3,7 @@
 Guarantees: seven-bit clean, so that every mail server takes it unchanged; names and subjects of any language
 are encoded; the addresses of the envelope are those of the headers. What `mail.refuse_unsafe` lets through
 cannot add a header.
-Limits: an address whose part before the @ is not ASCII needs a server with SMTPUTF8 (`Letter.utf8`).
+Limits: an address whose part before the @ is not ASCII is refused; few servers take one.
 """
 
 from __future__ import annotations
@@ -19,28 +19,24 @@ from email.utils import format_datetime
 from corral.providers.mail import Address, Attachment, Mail
 
 _SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
-_UTF8 = policy.SMTPUTF8.clone(cte_type="7bit")
 
 _MEDIA_TYPE = re.compile(r"([a-z0-9!#$&^_.+-]+)/([a-z0-9!#$&^_.+-]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message with its envelope. `utf8`: the server must know SMTPUTF8."""
+    """A message with its envelope."""
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
-    utf8: bool
 
 
 def letter(mail: Mail, now: datetime) -> Letter:
-    """The letter of a message, dated `now`. Raises ValueError for a domain that cannot be in ASCII."""
+    """The letter of a message, dated `now`. Raises ValueError for an address that cannot be in ASCII."""
     sender, recipients = _ascii_domain(mail.sender), tuple(_ascii_domain(address) for address in mail.to)
     reply_to = _ascii_domain(mail.reply_to) if mail.reply_to else None
-    people = [sender, *recipients, *([reply_to] if reply_to else [])]
-    utf8 = not all(address.email.isascii() for address in people)
-    message = EmailMessage(policy=_UTF8 if utf8 else _SEVEN_BIT)
+    message = EmailMessage(policy=_SEVEN_BIT)
     message["From"] = _mailbox(sender)
     message["To"] = [_mailbox(address) for address in recipients]
     if reply_to:
@@ -52,7 +48,7 @@ def letter(mail: Mail, now: datetime) -> Letter:
         message[name] = value
     _fill(message, mail.text, mail.html)
     _attach(message, mail.attachments)
-    return Letter(sender.email, tuple(a.email for a in recipients), message.as_bytes(), utf8)
+    return Letter(sender.email, tuple(a.email for a in recipients), message.as_bytes())
 
 
 def _fill(message: EmailMessage, text: str, html: str) -> None:
@@ -76,6 +72,8 @@ def _attach(message: EmailMessage, attachments: Iterable[Attachment]) -> None:
 
 def _ascii_domain(address: Address) -> Address:
     local, _, domain = address.email.rpartition("@")
+    if not local.isascii():
+        raise ValueError("the part before the @ is not ASCII")
     if domain.isascii():
         return address
     return Address(f"{local}@{domain.encode('idna').decode()}", address.name)

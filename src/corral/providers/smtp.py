@@ -97,7 +97,7 @@ class Smtp:
             sent = letter(mail, datetime.now(UTC))
         except ValueError:
             # From None: the cause's message has the address in it.
-            raise ProviderPermanent(self.name, "an address has a domain that is none") from None
+            raise ProviderPermanent(self.name, "an address cannot be written in ASCII") from None
         private = private_values(mail)
         async with self._turn:
             await self._ready(private)
@@ -126,18 +126,13 @@ class Smtp:
 
     async def _envelope(self, sent: Letter, private: Collection[str]) -> None:
         options = [f"size={len(sent.content)}"] if self._client.supports_extension("size") else []
-        if sent.utf8:
-            if not self._client.supports_extension("smtputf8"):
-                raise ProviderPermanent(self.name, "an address is not ASCII, and the server has no SMTPUTF8")
-            options.append("SMTPUTF8")
-        encoding = "utf-8" if sent.utf8 else "ascii"
         with self._judging("MAIL", private):
-            await self._client.mail(sent.sender, options=options, encoding=encoding)
+            await self._client.mail(sent.sender, options=options)
         refused = []
         with self._judging("RCPT", private):
             for recipient in sent.recipients:
                 try:
-                    await self._client.rcpt(recipient, encoding=encoding)
+                    await self._client.rcpt(recipient)
                 except SMTPRecipientRefused as error:
                     refused.append(error)
             if refused:
