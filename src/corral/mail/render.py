@@ -7,8 +7,8 @@ MJML is not compiled once and filled later, on purpose: a value may stand where 
 a padding), and a loop or a condition may stand around whole sections; one way for all templates has one
 meaning. It costs about 0.2 ms a mail for MJML and 0.5 ms for the CSS, where a minute has 100 mails.
 
-Guarantees: nothing is fetched: `mj-include` is refused, remote style sheets and files of this machine are left
-out. A subject with a line break is refused. Data cannot add markup, neither in text nor in an attribute.
+Guarantees: nothing is fetched: `mj-include` is refused, remote style sheets and files of this machine are
+left out. A subject with a line break is refused. Data cannot add markup, in text as in an attribute.
 Limits: what an address in `href` leads to is the data's affair. Fonts have to be on the reader's device.
 """
 

@@ -131,7 +131,7 @@ class TemplateFolders(BaseLoader):
 
 
 def split_head(name: str, source: str) -> tuple[Head, str]:
-    """A template's head, and the rest with an empty line for each of its lines. Raises TemplateBroken. Pure."""
+    """A template's head, and the rest, whose lines keep their numbers. Raises TemplateBroken. Pure."""
     lines = source.removeprefix("\ufeff").splitlines(keepends=True)
     if not lines or lines[0].strip() != "---":
         return Head(), source
