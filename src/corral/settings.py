@@ -76,14 +76,30 @@ class Settings(BaseSettings):
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
 
+    # Mail
+    mail_from: str = Field("", alias="CORRAL_MAIL_FROM")
+    mail_templates: str = Field("", alias="CORRAL_MAIL_TEMPLATES")
+    mail_fallback: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_MAIL_FALLBACK")
+    mail_delivery: str = Field(
+        "at_least_once", alias="CORRAL_MAIL_DELIVERY", pattern="^(at_least_once|at_most_once)$"
+    )
+    mail_suppressed: str = Field("complete", alias="CORRAL_MAIL_SUPPRESSED", pattern="^(complete|fail)$")
+
     # Images
     image_target: str = Field("folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase)$")
     image_bucket: str = Field("images", alias="CORRAL_IMAGE_BUCKET")
 
-    @field_validator("fetch_allow", mode="before")
+    @field_validator("fetch_allow", "mail_fallback", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("mail_fallback")
+    @classmethod
+    def _sends_mail(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - {"sendgrid", "mailgun", "smtp"}:
+            raise ValueError("the providers of mail are sendgrid, mailgun and smtp")
+        return value
 
     @field_validator("prefix")
     @classmethod
