@@ -2,8 +2,8 @@
 
 Guarantees: nothing is read from a body whose signature does not match, or whose time is further than five
 minutes from now. Within those a repetition passes: what is done with an event may be done twice.
-Limits: a delivery that SendGrid repeats after that counts only if it is signed anew. Opens, clicks, and unsubscriptions from one group only are no concern of the suppression list; they
-are passed over.
+Limits: a delivery that SendGrid repeats after that counts only if it is signed anew. Opens, clicks, and
+unsubscriptions from one group only are no concern of the suppression list; they are passed over.
 
 Options: SENDGRID_WEBHOOK_KEY.
 """
