@@ -7,6 +7,7 @@ from typing import Any
 
 from cyclopts import App
 from rich.table import Table
+from rich.text import Text
 
 from corral.cli.jobs import run_command
 from corral.cli.output import console, errors, moment, print_fields, print_json
@@ -37,7 +38,8 @@ def templates(*, json: bool = False) -> int:
         for column in ("template", "variables", "folder"):
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(row["name"], row["fault"] or ", ".join(row["variables"]), row["folder"])
+            # Text: a mistake that is shown may have brackets, which are markup in a plain cell.
+            table.add_row(row["name"], Text(row["fault"] or ", ".join(row["variables"])), Text(row["folder"]))
         console.print(table)
     return 1 if any(row["fault"] for row in rows) else 0
 

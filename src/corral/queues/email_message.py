@@ -107,8 +107,10 @@ async def attach(links: Sequence[AttachmentLink], fetcher: Fetcher) -> tuple[Att
 
 def recipients_of(data: EmailJob, suppressed: Mapping[str, str]) -> list[Address]:
     """Whom to write to: each mailbox once, without those that are suppressed (by their bare address)."""
-    addresses = {comparable(a.email): a for a in map(parse_address, reversed(data.recipients))}
-    return [address for address in reversed(addresses.values()) if address.email not in suppressed]
+    first: dict[str, Address] = {}
+    for address in map(parse_address, data.recipients):
+        first.setdefault(comparable(address.email), address)
+    return [address for address in first.values() if address.email not in suppressed]
 
 
 def sender_of(data: EmailJob, settings: Settings) -> Address:
