@@ -81,6 +81,7 @@ class Feed:
         self._occupied = 0  # fetched and not ended
         self._reserved = 0  # asked for by calls under way
         self._more = True  # the queue may have jobs
+        self._plenty = False  # the last call that asked for some got all it asked for
         self._hints = 0  # how often something said so
         self._limited = False  # it has jobs, and the rate limit keeps them
         self._calls = 0
@@ -175,7 +176,9 @@ class Feed:
         while True:
             want = 0
             # A call that settles anyway looks for work too: that costs next to nothing.
-            if not self._stopping and (self._more or self.settling.waiting):
+            # A hint is mostly of one job: one call looks, and a second joins it if there were plenty.
+            some = self._more and (self._plenty or not self._reserved)
+            if not self._stopping and (some or self.settling.waiting):
                 want = min(self.limit - self._occupied - self._reserved, self._share)
             if not self.settling.waiting and want <= 0:
                 if self._is_over():
@@ -233,7 +236,8 @@ class Feed:
         jobs = step.jobs
         if want:
             # A hint that came while the call was under way may be of a job that the call did not see.
-            self._more = hinted or len(jobs) == want
+            self._plenty = len(jobs) == want
+            self._more = hinted or self._plenty
             self._limited = step.rate_ttl_ms > 0
             self._idle.note(step, found_all=len(jobs) == want)
         if not jobs:
