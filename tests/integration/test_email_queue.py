@@ -21,7 +21,6 @@ from corral.bullmq.connection import close_shared_clients
 from corral.errors import InvalidData
 from corral.mail.suppression import SuppressionList
 from corral.providers import close_providers
-from corral.queues import email_sending
 from corral.queues.email import queue
 from corral.queues.email_types import EmailJob
 from corral.sandbox.server import RunningSandbox
@@ -32,7 +31,7 @@ from eventually import eventually
 SOON = Retry(attempts=3, delays=(0.05,))
 
 #: What must be in no log line and no reason.
-PRIVATE = ("user-42", "shop-7", "Zoë", "Secret Plan")
+PRIVATE = ("user-42", "shop-7", "Zoë", "Secret Plan", "Secret%20Plan")
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +338,6 @@ async def test_a_mail_that_was_sent_is_not_sent_again_by_the_next_run(
     assert len(await outbox(sandbox, "sendgrid")) == 1
     assert runs[0] == runs[1]
     assert (job.status, job.attempts_made, job.result_value["recipients"]) == ("completed", 2, 1)
-    assert email_sending.SENT in runs[0].outcome
 
 
 # Suppression
@@ -387,7 +385,7 @@ async def test_the_setting_sends_it_to_the_dead_letters(monkeypatch: pytest.Monk
         ({"data": {"nme": "Zoë"}}, "template welcome (subject): the data has no 'name'"),
         ({"template": "nope"}, "no mail template 'nope'"),
         ({"data": {"name": "Zoë\r\nBcc: x@example.com"}}, "line break into the subject"),
-        ({"attachments": [{"url": "http://127.0.0.1/Secret Plan.pdf".replace(" ", "%20")}]}, "not public"),
+        ({"attachments": [{"url": "http://127.0.0.1/Secret%20Plan.pdf"}]}, "not public"),
         ({"attachments": [{"url": "https://files.example.com/missing.pdf"}]}, "404"),
         ({"from": "unverified@example.com"}, ""),
     ],
