@@ -71,7 +71,7 @@ async def compose(
         variables=data.data if data.template_id else {},
         reply_to=parse_address(data.reply_to) if data.reply_to else None,
         attachments=await attach(data.attachments, fetcher),
-        tags=tuple(data.tags),
+        tags=tuple(dict.fromkeys(data.tags)),  # SendGrid wants each once
     )
 
 
