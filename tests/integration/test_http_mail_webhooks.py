@@ -89,9 +89,10 @@ async def test_a_mailgun_event_reaches_the_list(api: Api) -> None:
     assert await api.suppressed.reasons([ADDRESS, "fine@example.com"]) == {ADDRESS: "unsubscribe"}
 
 
-async def test_a_mailgun_token_counts_once_whatever_comes_with_it(api: Api) -> None:
+@pytest.mark.parametrize("first", ["delivered", "opened"])
+async def test_a_mailgun_token_counts_once_whatever_comes_with_it(api: Api, first: str) -> None:
     proof = mailgun_signature()
-    assert (await api.mailgun(proof, event="delivered", recipient="fine@example.com")).status_code == 200
+    assert (await api.mailgun(proof, event=first, recipient="fine@example.com")).status_code == 200
     with capture_logs() as logs:
         # Mailgun does not sign the event: without the memory, a seen signature would suppress anybody.
         answer = await api.mailgun(proof, event="complained", recipient="victim@example.com")
