@@ -416,9 +416,7 @@ async def test_a_sent_mail_is_logged_without_anything_personal() -> None:
 
 async def test_wrong_data_is_refused_at_the_edge() -> None:
     with pytest.raises(InvalidData, match=r"to\[0\]: .* no @"):
-        await queue.add_json(
-            "send", b'{"to":["x"],"template":"welcome","data":{},"provider":"smtp"}'.replace(b'"x"', b'"xyz"')
-        )
+        await queue.add_json("send", b'{"to":["nobody"],"template":"welcome","data":{},"provider":"smtp"}')
 
 
 def test_the_policy_is_the_designs() -> None:
