@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx2
 import pytest
 
 from corral.providers import mailgun, sendgrid, smtp
+from corral.providers.http import read_answer
 from corral.providers.verdict import Answer, Kind, parse_reset
 
 OK, RETRY, PERMANENT, CONFIG = Kind.OK, Kind.RETRY, Kind.PERMANENT, Kind.MISCONFIGURED
@@ -120,6 +122,15 @@ def test_a_server_that_refuses_us_before_any_message_is_a_setting() -> None:
 @pytest.mark.parametrize("code", [-1, 200, 354])
 def test_what_is_no_refusal_is_judged_by_the_step_it_came_in(code: int) -> None:
     assert smtp.classify(code, "text") is None
+
+
+def test_a_moment_is_counted_by_the_clock_of_who_named_it() -> None:
+    """A worker whose clock is a day behind does not wait a day."""
+    headers = {"Date": "Thu, 01 Jan 2026 12:00:00 GMT", "X-RateLimit-Reset": "1767268830"}
+    answer = read_answer(httpx2.Response(429, headers=headers))
+    assert answer.reset_after == 30
+    headers["Retry-After"] = "Thu, 01 Jan 2026 12:00:09 GMT"
+    assert read_answer(httpx2.Response(429, headers=headers)).retry_after == 9
 
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

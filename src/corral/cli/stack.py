@@ -63,7 +63,7 @@ class Stack:
         async with contextlib.AsyncExitStack() as opening:
             os.environ["CORRAL_DATA_DIR"] = str(self.data_dir)
             if self._sandbox:
-                # Before the API is made: it checks webhooks with the secrets of who plays the providers.
+                # Before the API is made: the sandbox's keys sign the webhooks that it will get.
                 os.environ["CORRAL_SANDBOX"] = "1"
             if needs_server(Settings.load()):
                 server = await opening.enter_async_context(EmbeddedServer(self.data_dir))

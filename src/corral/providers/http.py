@@ -29,7 +29,15 @@ from corral.providers.errors import (
     ProviderRetryable,
 )
 from corral.providers.redact import redact
-from corral.providers.verdict import Answer, Classify, Verdict, parse_reset, parse_retry_after, raise_for
+from corral.providers.verdict import (
+    Answer,
+    Classify,
+    Verdict,
+    parse_date,
+    parse_reset,
+    parse_retry_after,
+    raise_for,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -192,7 +200,8 @@ def read_answer(response: httpx2.Response) -> Answer:
         body = msgspec.json.decode(response.content) if response.content else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = None
-    now = datetime.now(UTC)
+    # The provider's own clock, since the moments that it names are by that one.
+    now = parse_date(response.headers.get("Date")) or datetime.now(UTC)
     after = parse_retry_after(response.headers.get("Retry-After"), now)
     reset = parse_reset(response.headers.get("X-RateLimit-Reset"), now)
     return Answer(response.status_code, body, after, reset)

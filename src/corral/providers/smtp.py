@@ -116,13 +116,22 @@ class Smtp:
 
     async def _ready(self, private: Collection[str]) -> None:
         """A connection without a half-finished message: the last one if it lives, else a new one."""
-        if self._client.is_connected:
-            with contextlib.suppress(SMTPException, OSError):
-                await self._client.rset(timeout=ALIVE_TIMEOUT)
-                return
+        if self._client.is_connected and await self._lives():
+            return
         self._client.close()
         with self._judging("connect", private):
             await self._client.connect()
+
+    async def _lives(self) -> bool:
+        try:
+            await self._client.rset(timeout=ALIVE_TIMEOUT)
+        except (SMTPException, OSError):
+            return False
+        except BaseException:
+            # Cancelled: its answer, when it comes, would be taken for the next one's.
+            self._client.close()
+            raise
+        return True
 
     async def _envelope(self, sent: Letter, private: Collection[str]) -> None:
         options = [f"size={len(sent.content)}"] if self._client.supports_extension("size") else []

@@ -91,13 +91,17 @@ def parse_retry_after(value: str | None, now: datetime) -> float:
     if value.isascii() and value.isdigit():
         # A digit string may be longer than a float holds; past four digits it is over the cap anyway.
         return min(float(value[:9]), MAX_RETRY_AFTER)
+    when = parse_date(value)
+    return min(max((when - now).total_seconds(), 0.0), MAX_RETRY_AFTER) if when else 0.0
+
+
+def parse_date(value: str | None) -> datetime | None:
+    """An HTTP date; None if unreadable."""
     try:
-        when = parsedate_to_datetime(value)
+        when = parsedate_to_datetime(value or "")
     except ValueError:
-        return 0.0
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return min(max((when - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def parse_reset(value: str | None, now: datetime) -> float:

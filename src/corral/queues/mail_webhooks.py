@@ -48,13 +48,12 @@ class MailWebhooks:
     async def take_mailgun(self, raw: bytes) -> None:
         """One of Mailgun's events. Raises WebhookRejected, RedisUnavailable."""
         signed = mailgun_events.read_webhook(raw, mailgun_events.webhook_key(self._settings), time.time())
-        if signed.event is None:
-            return
+        # Also of an event that is of no concern: its signature would serve for another event.
         async with self._tokens.once(signed.token, signed.expires_in) as new:
-            if new:
-                await self._act_on("mailgun", [signed.event])
-            else:
+            if not new:
                 log.warning("mail_webhook_replayed", provider="mailgun")
+            elif signed.event is not None:
+                await self._act_on("mailgun", [signed.event])
 
     async def _act_on(self, provider: str, events: Iterable[MailEvent]) -> None:
         counts: Counter[str] = Counter()

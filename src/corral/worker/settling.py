@@ -61,13 +61,12 @@ class Settling:
         self._queue = consumer.keys.name
         self._one_by_one = 0  # to send singly, after a batch that could not be sent
 
-    def take(self) -> list[Settlement]:
+    def take(self, most: int) -> list[Settlement]:
         """What the next call is to carry."""
         if self._one_by_one:
             self._one_by_one -= 1
-            taken, self.waiting = self.waiting[:1], self.waiting[1:]
-        else:
-            taken, self.waiting = self.waiting, []
+            most = 1
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return taken
 
     def again(self, settled: list[Settlement]) -> None:
