@@ -296,7 +296,7 @@ async def test_at_most_once_is_never_sent_again_after_a_lost_answer(sandbox: Run
 
     assert (job.status, job.attempts_made) == ("failed", 1)
     assert "may have been sent" in job.failed_reason
-    await job.retry()
+    await queue.admin.retry(job.id)
     async with working():
         await ended(job)
     assert "may have been sent" in job.failed_reason

@@ -18,7 +18,9 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_broken_template_is_listed_with_its_mistake(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_template_is_listed_with_its_mistake(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "bad.html").write_text("---\nsubject: x\n---\n{% if [/red] %}")
 
     assert mail.templates(json=True) == 1
