@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = Field(_SECRET_NONE, alias="SMTP_PASSWORD")
     smtp_tls: str = Field("auto", alias="SMTP_TLS", pattern="^(auto|starttls|implicit|none)$")
 
+    # Outgoing webhooks
+    webhook_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOK_SECRET")
+    webhooks: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOKS")
+    webhook_give_up: int = Field(5, alias="CORRAL_WEBHOOK_GIVE_UP", ge=1)
+
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from corral.providers import idenfy, images, mailgun, onfido, sendgrid, smtp, supabase
+from corral.providers import idenfy, images, mailgun, onfido, sendgrid, smtp, standard_webhooks, supabase
 from corral.providers.choice import Surroundings
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
@@ -21,6 +21,7 @@ from corral.providers.mailgun import Mailgun
 from corral.providers.onfido import Onfido
 from corral.providers.sendgrid import SendGrid
 from corral.providers.smtp import Smtp
+from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.settings import Settings
 
@@ -74,6 +75,11 @@ class Providers:
     def images(self) -> ImageTarget:
         """Where finished images go."""
         return images.from_settings(self._surroundings, self.supabase)
+
+    @cached_property
+    def webhooks(self) -> WebhookSender:
+        """Endpoints that callers and operators chose."""
+        return standard_webhooks.from_settings(self._surroundings)
 
     async def close(self) -> None:
         """Close all connections that were opened."""

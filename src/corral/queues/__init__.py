@@ -14,6 +14,7 @@ _MODULES = {
     "image-processing": "corral.queues.image_processing",
     "email": "corral.queues.email",
     "notification": "corral.queues.notification",
+    "webhooks": "corral.queues.webhooks",
 }
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from corral.sandbox import wire
 from corral.sandbox.faults import Fault, Faults
+from corral.sandbox.hooks import HOST, HookReceiver
 from corral.sandbox.idenfy import IdenfyStandIn
 from corral.sandbox.mailgun import MailgunStandIn
 from corral.sandbox.onfido import OnfidoStandIn
@@ -49,6 +50,8 @@ class SandboxApp:
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
+        self.hooks = HookReceiver(self.outbox)
+        self._hosts: dict[str, StandIn] = {HOST: self.hooks}
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
@@ -57,7 +60,8 @@ class SandboxApp:
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
         )
-        self.faults = Faults({self.pictures.provider, *(standin.provider for _, standin in self._standins)})
+        hosts = (self.pictures, *self._hosts.values())
+        self.faults = Faults({standin.provider for standin in (*hosts, *(s for _, s in self._standins))})
         self._closing = asyncio.Event()
 
     async def close(self) -> None:
@@ -90,7 +94,7 @@ class SandboxApp:
     def _find(self, request: Request) -> tuple[StandIn | None, Request]:
         host = request.headers.get("host", "").partition(":")[0].lower().rstrip(".")
         if host == "example.com" or host.endswith(".example.com"):
-            return self.pictures, request
+            return self._hosts.get(host, self.pictures), request
         for base, standin in self._standins:
             if request.path.startswith(base + "/"):
                 path = request.path[len(base) :]
