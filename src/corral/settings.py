@@ -91,8 +91,18 @@ class Settings(BaseSettings):
     mail_suppressed: str = Field("complete", alias="CORRAL_MAIL_SUPPRESSED", pattern="^(complete|fail)$")
 
     # Images
-    image_target: str = Field("folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase)$")
+    image_target: str = Field(
+        "folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase|s3|cloudflare)$"
+    )
     image_bucket: str = Field("images", alias="CORRAL_IMAGE_BUCKET")
+    s3_endpoint: str = Field("", alias="S3_ENDPOINT")
+    s3_region: str = Field("us-east-1", alias="S3_REGION", min_length=1)
+    s3_bucket: str = Field("", alias="S3_BUCKET")
+    s3_access_key_id: SecretStr = Field(_SECRET_NONE, alias="S3_ACCESS_KEY_ID")
+    s3_secret_access_key: SecretStr = Field(_SECRET_NONE, alias="S3_SECRET_ACCESS_KEY")
+    s3_public_url: str = Field("", alias="S3_PUBLIC_URL")
+    cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
+    cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
 
     @field_validator("fetch_allow", "mail_fallback", mode="before")
     @classmethod

@@ -1,6 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs … | queues … | mail … | webhooks …`.
-
-Every command takes `--json`.
+"""The command line: `corral up | demo | worker | api | jobs | queues | mail | webhooks …`; each takes `--json`.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -34,8 +32,8 @@ app.command(worker.worker)
 app.command(api.api)
 app.command(jobs_manage.app)
 app.command(queues.app)
-app.command(mail.app)
 app.command(webhooks.app)
+app.command(mail.app)
 
 
 def main(arguments: list[str] | None = None) -> None:
