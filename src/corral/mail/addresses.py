@@ -43,6 +43,8 @@ def parse_address(text: str) -> Address:
 
 def check_email(text: str) -> str:
     """A bare address with its domain in lower-case ASCII. Raises InvalidInput, as `parse_address` does."""
+    if "," in text or ";" in text:
+        raise InvalidInput("a mail address has a comma or semicolon in it; write several addresses as a list")
     local, at, domain = text.strip().rpartition("@")
     if not at:
         raise InvalidInput("a mail address has no @; write it as name@example.com")

@@ -58,9 +58,6 @@ async def send(job: JobContext, data: EmailJob) -> EmailResult:
     settings = Settings.load()
     if (before := taken(job.checkpoints)) is not None:
         return await _ended(job, before)
-    recipients = await _recipients(job, data, settings)
-    if not recipients:
-        return await _all_suppressed(job, data, settings)
     route = route_of(
         job.checkpoints,
         data.provider,
@@ -68,6 +65,9 @@ async def send(job: JobContext, data: EmailJob) -> EmailResult:
         providers_template=data.template_id is not None,
         delivery=data.delivery or cast("Delivery", settings.mail_delivery),
     )
+    recipients = await _recipients(job, data, settings)
+    if not recipients:
+        return await _all_suppressed(job, data, settings)
     outside = await providers()
     mail = await compose(
         data,

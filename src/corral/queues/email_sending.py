@@ -7,6 +7,7 @@ does not know whether the mail went out: *at least once* sends it again, by the 
 same Message-ID; *at most once* gives it to the dead letters. Another provider takes over only from one that
 surely did not take the message and cannot now (ProviderRetryable, ProviderMisconfigured); never after a
 refusal of the message, and never where it may have been taken.
+An answer is stored even if Redis is away for some seconds.
 Limits: no provider of mail has an idempotency key, so at least once can be twice. A marker of a process that
 died just before the call counts as if it had been made.
 
@@ -15,13 +16,14 @@ Emits `email_handed_over_to_another` (warning) and `email_sent_again` (warning).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import structlog
 
-from corral.errors import Unrecoverable
+from corral.errors import RedisUnavailable, Unrecoverable
 from corral.providers.errors import (
     ProviderAmbiguous,
     ProviderError,
@@ -35,6 +37,10 @@ from corral.queues.email_types import Delivery
 log = structlog.get_logger(__name__)
 
 STARTED, SENT = "attempt_started", "sent"
+
+#: Seconds between tries to store what became of a mail: a failover of Redis is over by then, and the job's
+#: lock is not.
+REMEMBER_WAITS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 
 
 class MayHaveBeenSent(Unrecoverable):
@@ -100,12 +106,24 @@ async def hand_over(job: Stored, mail: Mail, route: Route, clients: Mapping[str,
             )
         else:
             done = Taken(name, message_id, len(mail.to))
-            await job.checkpoint({SENT: asdict(done)})
+            await _remember(job, {SENT: asdict(done)})
             return done
     if not route.in_doubt:
         # Nobody took it, which is certain: the next run starts afresh.
-        await job.checkpoint({STARTED: None})
+        await _remember(job, {STARTED: None})
     raise verdict(failures)
+
+
+async def _remember(job: Stored, values: Mapping[str, Any]) -> None:
+    """Store what is known now and could not be found out later: Redis may be away for a moment."""
+    for wait in REMEMBER_WAITS:
+        try:
+            await job.checkpoint(values)
+        except RedisUnavailable:
+            await asyncio.sleep(wait)
+        else:
+            return
+    await job.checkpoint(values)
 
 
 # Decisions
