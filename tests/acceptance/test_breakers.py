@@ -30,6 +30,8 @@ QUICK = {
 #: A job whose worker was killed is back soon.
 SOON = {"CORRAL_LOCK_SECONDS": "2", "CORRAL_STALLED_SECONDS": "1"}
 JOBS = 60
+#: More than three processes have slots for.
+VERIFICATIONS = 24
 
 
 @pytest.fixture
@@ -173,7 +175,9 @@ async def _add_verifications(server: RedisProcess) -> list[str]:
         "kyc-verification", redis_url=server.url, prefix="bull", retry=kyc.retry, priority=kyc.priority
     )
     async with queue:
-        return [job.id for job in await queue.add_many("verify", [verification(n) for n in range(JOBS)])]
+        return [
+            job.id for job in await queue.add_many("verify", [verification(n) for n in range(VERIFICATIONS)])
+        ]
 
 
 async def _signal_all(server: RedisProcess, checks: list[str]) -> None:
@@ -196,13 +200,15 @@ def test_a_revoked_onfido_key_costs_no_verification(server: RedisProcess, tmp_pa
         for _ in range(3):
             group.start()
         ids = run(_add_verifications(server))
-        until(lambda: breaker(server, "onfido"), lambda seen: (seen.state, seen.held) == ("open", JOBS))
+        until(
+            lambda: breaker(server, "onfido"), lambda seen: (seen.state, seen.held) == ("open", VERIFICATIONS)
+        )
         status = breaker(server, "onfido")
         assert (status.cause, "authorization_error" in status.reason) == ("configuration", True)
         assert counts(server, "kyc-verification")["failed"] == 0
-        assert fields(server, "kyc-verification", "atm", ids) == [None] * JOBS
+        assert fields(server, "kyc-verification", "atm", ids) == [None] * VERIFICATIONS
         # Each process has five slots; the rest are probes.
-        assert 100_000 - control.get("/faults").json()[0]["times"] < JOBS
+        assert 100_000 - control.get("/faults").json()[0]["times"] < VERIFICATIONS
         control.delete("/faults").raise_for_status()
 
         def submitted() -> list[str]:
@@ -210,12 +216,12 @@ def test_a_revoked_onfido_key_costs_no_verification(server: RedisProcess, tmp_pa
             found = [json.loads(text or "{}").get("check_id") for text in checkpoints]
             return [check for check in found if check]
 
-        checks = until(submitted, lambda found: len(found) == JOBS)
-        assert len(set(checks)) == JOBS
+        checks = until(submitted, lambda found: len(found) == VERIFICATIONS)
+        assert len(set(checks)) == VERIFICATIONS
         run(_signal_all(server, checks))
-        until(lambda: counts(server, "kyc-verification"), lambda seen: seen["completed"] == JOBS)
-        assert fields(server, "kyc-verification", "atm", ids) == ["1"] * JOBS
-        assert outside.counts["onfido.check"] == JOBS
+        until(lambda: counts(server, "kyc-verification"), lambda seen: seen["completed"] == VERIFICATIONS)
+        assert fields(server, "kyc-verification", "atm", ids) == ["1"] * VERIFICATIONS
+        assert outside.counts["onfido.check"] == VERIFICATIONS
 
 
 def test_a_key_that_is_changed_in_the_env_file_is_used_without_a_restart(
@@ -234,10 +240,13 @@ def test_a_key_that_is_changed_in_the_env_file_is_used_without_a_restart(
         env_file.write_text(f"SUPABASE_URL={outside.url}/supabase\nSUPABASE_SERVICE_KEY=old\n")
         group.start()
         ids = run(_add_verifications(server))
-        until(lambda: breaker(server, "supabase"), lambda seen: (seen.state, seen.held) == ("open", JOBS))
+        until(
+            lambda: breaker(server, "supabase"),
+            lambda seen: (seen.state, seen.held) == ("open", VERIFICATIONS),
+        )
         right = f"SUPABASE_URL={outside.url}/supabase\nSUPABASE_SERVICE_KEY={keys.SUPABASE_SERVICE_KEY}\n"
         env_file.write_text(right)
-        until(lambda: outside.counts.get("onfido.check", 0), lambda checks: checks == JOBS)
+        until(lambda: outside.counts.get("onfido.check", 0), lambda checks: checks == VERIFICATIONS)
         assert breaker(server, "supabase").state == "closed"
         assert counts(server, "kyc-verification")["failed"] == 0
-        assert fields(server, "kyc-verification", "atm", ids) == [None] * JOBS
+        assert fields(server, "kyc-verification", "atm", ids) == [None] * VERIFICATIONS
