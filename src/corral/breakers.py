@@ -3,14 +3,14 @@
 All are of one server and prefix, and hold for all queues there. Nobody needs this for a breaker to work:
 workers open, try and close them (`worker/breakers.py`). docs/engine/breakers.md tells the whole story.
 
-Emits: breaker_opened (error), breaker_closed (info), each with breaker.
+Emits: what `changing_breakers` does.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,14 +18,14 @@ import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
 from corral import breaker as rules_of
-from corral.breaker import Breaker, Rules
+from corral.breaker import Rules
 from corral.bullmq import breaking
 from corral.bullmq.breaking import Seen
 from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.failures import as_corral_error
-from corral.errors import InvalidInput, RedisUnavailable
+from corral.changing_breakers import Decide, change
+from corral.errors import InvalidInput
 from corral.settings import Settings
-from corral.worker.breakers import TRIES, say_change
 
 #: Held jobs read in one round trip.
 PAGE = 1_000
@@ -148,18 +148,10 @@ class Breakers:
                 return
             start += looked - dropped
 
-    async def _change(self, name: str, decide: Callable[[Seen], Breaker | None]) -> BreakerStatus:
+    async def _change(self, name: str, decide: Decide) -> BreakerStatus:
         _check_name(name)
         with self._redis_errors():
-            for _ in range(TRIES):
-                seen = (await breaking.look(self._client, self.prefix, [name]))[0]
-                after = decide(seen)
-                if after is None:
-                    return _status(seen)
-                if (await breaking.change(self._client, self.prefix, seen.breaker, after, 0)).done:
-                    say_change(seen.breaker, after, seen.held)
-                    return _status(Seen(after, seen.held, seen.now))
-        raise RedisUnavailable(f"Others change the breaker {name!r} all the time. Try again.")
+            return _status(await change(self._client, self.prefix, name, decide))
 
     @contextlib.contextmanager
     def _redis_errors(self) -> Iterator[None]:

@@ -15,12 +15,14 @@ from corral.providers import Providers, close_providers, providers, renew_provid
 from corral.providers.checking import Checkable
 from corral.providers.errors import ProviderMisconfigured, ProviderRetryable
 from corral.providers.idenfy import Idenfy
+from corral.providers.mailgun import Mailgun
 from corral.providers.onfido import Onfido
+from corral.providers.sendgrid import SendGrid
 from corral.providers.supabase import Supabase
 from corral.sandbox import keys
 from corral.sandbox.server import RunningSandbox
 
-NAMES = ("onfido", "idenfy", "supabase")
+NAMES = ("onfido", "idenfy", "supabase", "sendgrid", "mailgun")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,10 @@ async def test_a_wrong_key_does_not(name: str, sandbox: RunningSandbox) -> None:
         "onfido": lambda: Onfido(base_url=f"{sandbox.url}/onfido/v3.6", api_key="wrong", sandbox=True),
         "idenfy": lambda: Idenfy(
             base_url=f"{sandbox.url}/idenfy", api_key="wrong", api_secret="wrong", sandbox=True
+        ),
+        "sendgrid": lambda: SendGrid(base_url=f"{sandbox.url}/sendgrid", api_key="wrong", sandbox=True),
+        "mailgun": lambda: Mailgun(
+            base_url=f"{sandbox.url}/mailgun/v3", api_key="wrong", domain=keys.MAILGUN_DOMAIN, sandbox=True
         ),
         "supabase": lambda: Supabase(url=f"{sandbox.url}/supabase", service_key="wrong", sandbox=True),
     }

@@ -14,6 +14,7 @@ from corral import __version__
 from corral.cli import api, breakers, demo, jobs_manage, mail, queues, up, webhooks, worker
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
+from corral.observe.logs import log_to_stderr
 from corral.worker.supervise import EXIT_CONFIGURATION
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -39,6 +40,7 @@ app.command(mail.app)
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `corral` script."""
+    log_to_stderr()
     try:
         result = app(arguments)
     except CycloptsError as error:

@@ -45,6 +45,12 @@ def configure_logs(*, json: bool | None = None, level: int = logging.INFO) -> No
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
 
 
+def log_to_stderr() -> None:
+    """For a command that is over in a moment: what it logs must not mix with what it prints."""
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def add_job(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """A structlog processor: adds `queue`, `job`, `attempt` of the running job, if the line has none."""
     job = current_job()

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings
 from corral.providers.http import ProviderClient
 from corral.providers.mail import Address, Mail, private_values, refuse_unsafe
@@ -65,6 +66,14 @@ class Mailgun:
             "POST", self._path, _Queued, repeatable=False, private=private_values(mail), **request
         )
         return queued.id
+
+    async def check(self) -> None:
+        """Whether the key works: hands over a message without a recipient, which Mailgun refuses.
+
+        A sending key may do nothing but send, so there is no question to ask. Raises as `send` does.
+        """
+        with accepted():
+            await self._client.send("POST", self._path, repeatable=True, data={"subject": "corral-check"})
 
     async def close(self) -> None:
         """Close the connections."""

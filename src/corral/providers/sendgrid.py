@@ -15,6 +15,7 @@ import base64
 import re
 from typing import Any
 
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings
 from corral.providers.http import ProviderClient
 from corral.providers.mail import Address, Mail, private_values, refuse_unsafe
@@ -53,6 +54,11 @@ class SendGrid:
             "POST", "/v3/mail/send", repeatable=False, private=private_values(mail), json=request_body(mail)
         )
         return str(response.headers.get("X-Message-Id", ""))
+
+    async def check(self) -> None:
+        """Whether the key works: asks what it may do. Raises as `send` does, but for Ambiguous."""
+        with accepted():
+            await self._client.send("GET", "/v3/scopes", repeatable=True)
 
     async def close(self) -> None:
         """Close the connections."""

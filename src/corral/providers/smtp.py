@@ -31,6 +31,7 @@ from corral.providers.errors import (
     ProviderPermanent,
     ProviderRetryable,
 )
+from corral.providers.guard import guarded
 from corral.providers.http import fail
 from corral.providers.mail import Mail, private_values, refuse_unsafe
 from corral.providers.mime import Letter, letter
@@ -88,6 +89,17 @@ class Smtp:
 
     async def send(self, mail: Mail) -> str:
         """Hand a message over, once. Returns its Message-ID. Raises the four provider errors."""
+        async with guarded(self.name):
+            return await self._send(mail)
+
+    async def check(self) -> None:
+        """Whether the server takes our name and password. Raises as `send` does, but for Ambiguous."""
+        if self.missing:
+            fail(ProviderMisconfigured(self.name, self.missing))
+        async with self._turn:
+            await self._ready(())
+
+    async def _send(self, mail: Mail) -> str:
         if self.missing:
             fail(ProviderMisconfigured(self.name, self.missing))
         refuse_unsafe(self.name, mail)

@@ -9,8 +9,8 @@ Limits: another process may learn up to IDLE_SECONDS late that a breaker opened,
 If Redis cannot be told that a provider refused us, the job is put back for a minute instead of being held.
 
 Options: the CORRAL_BREAKER_… settings.
-Emits: breaker_opened (error), breaker_probe, breaker_closed, breaker_released (info), breaker_not_reached
-(warning); each but the last with breaker.
+Emits: breaker_probe (breaker, job, failed), breaker_released (breaker, jobs, left), breaker_not_reached
+(warning; breaker, error), breaker_watch_broke (error). Openings and closings: see `changing_breakers`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 
 import redis.asyncio as aioredis
@@ -29,6 +28,8 @@ from corral import breaker as rules_of
 from corral.breaker import Breaker, Cause, Hold, Rules, Streak
 from corral.bullmq import breaking
 from corral.bullmq.breaking import Seen
+from corral.changing_breakers import Decide, change
+from corral.errors import RedisUnavailable
 from corral.gate import Verdict
 
 log = structlog.get_logger(__name__)
@@ -36,9 +37,6 @@ log = structlog.get_logger(__name__)
 #: Between two looks while no breaker is open, and while one is.
 IDLE_SECONDS = 5.0
 BUSY_SECONDS = 1.0
-
-#: Others change a breaker at the same time at most so often; beyond it something is wrong.
-TRIES = 20
 
 _AWAY = (RedisError, OSError, TimeoutError)
 
@@ -152,22 +150,15 @@ class Board:
 
     # Changing
 
-    async def _change(self, name: str, decide: Callable[[Seen], Breaker | None]) -> Breaker | None:
+    async def _change(self, name: str, decide: Decide) -> Breaker | None:
         """Change a breaker as `decide` says of what Redis has. Returns it as it is then; None: no Redis."""
         try:
-            for _ in range(TRIES):
-                seen = (await breaking.look(self._client, self.prefix, [name]))[0]
-                after = decide(seen)
-                if after is None:
-                    self._note(seen.breaker)
-                    return seen.breaker
-                if (await breaking.change(self._client, self.prefix, seen.breaker, after, 0)).done:
-                    say_change(seen.breaker, after, seen.held)
-                    self._note(after)
-                    return after
-        except _AWAY as error:
+            breaker = (await change(self._client, self.prefix, name, decide)).breaker
+        except (*_AWAY, RedisUnavailable) as error:
             log.warning("breaker_not_reached", breaker=name, error=type(error).__name__)
-        return None
+            return None
+        self._note(breaker)
+        return breaker
 
     def _note(self, breaker: Breaker) -> None:
         if not breaker.is_open:
@@ -240,14 +231,6 @@ class Board:
         start = self._tidied.get(name, 0)
         looked, dropped = await breaking.tidy(self._client, self.prefix, name, start=start)
         self._tidied[name] = 0 if looked < breaking.TIDY else start + looked - dropped
-
-
-def say_change(before: Breaker, after: Breaker, held: int) -> None:
-    """Log what became of a breaker."""
-    if after.is_open and not before.is_open:
-        log.error("breaker_opened", breaker=after.name, cause=after.cause, reason=after.reason, job=after.job)
-    elif before.is_open and not after.is_open:
-        log.info("breaker_closed", breaker=after.name, held=held, rate=after.rate)
 
 
 def renew_providers() -> None:
