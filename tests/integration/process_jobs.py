@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from corral import Queue, RetryAfter, Snooze, Unrecoverable
+from corral.providers.errors import ProviderMisconfigured
 from corral.worker.processes.context import AsyncProcessJobContext, ProcessJobContext
 
 
@@ -183,3 +184,7 @@ def _say(path: str, text: str) -> None:
 def declare(queue: Queue, *handlers: Any) -> None:
     for handler in handlers:
         queue.job(handler.__name__, isolation="process")(handler)
+
+
+def needs_acme() -> None:
+    raise ProviderMisconfigured("acme", "the key is wrong")

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import process_jobs
 import pytest
 from held_jobs import Acme, Held, field
+from process_jobs import declare
 from redis_traffic import Traffic
 from running_worker import MakeQueue, Redis, StartWorker
 from structlog.testing import capture_logs
@@ -15,7 +17,7 @@ from structlog.testing import capture_logs
 from corral import Batch, BatchJob, Queue, Retry
 from corral.bullmq import settlement
 from corral.errors import InvalidInput
-from corral.providers.errors import ProviderMisconfigured
+from corral.providers.errors import ProviderAmbiguous, ProviderMisconfigured, ProviderPermanent
 from corral.worker import breakers
 from eventually import eventually
 
@@ -248,6 +250,40 @@ async def test_a_provider_without_a_guard_is_held_and_tried_too(
     broken.clear()
     await eventually(lambda: all_completed(queue, 3))
     assert (await held.status()).state == "closed"
+
+
+async def test_a_handler_in_a_process_of_its_own_is_held(
+    make_queue: MakeQueue, held: Held, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORRAL_BREAKER_PROBE_SECONDS", "3600")
+    declare(queue := make_queue(), process_jobs.needs_acme)
+    await start_worker(queue, processes=1).ready()
+    await queue.add("needs_acme")
+    await eventually(lambda: held.is_held(1))
+    assert (await held.status()).reason == "the key is wrong"
+
+
+async def test_a_refusal_of_the_one_job_closes_it_too(
+    queue: Queue, acme: Acme, held: Held, start_worker: StartWorker
+) -> None:
+    await start_worker(queue).ready()
+    await queue.add("call")
+    await eventually(lambda: held.is_held(1))
+    acme.error = ProviderPermanent("acme", "no such document")
+    await eventually(lambda: _failed(queue))
+    assert (await held.status()).state == "closed"
+
+
+async def test_a_probe_that_may_have_been_carried_out_is_an_attempt(
+    queue: Queue, acme: Acme, held: Held, redis: Redis, start_worker: StartWorker
+) -> None:
+    await start_worker(queue).ready()
+    job = await queue.add("call")
+    await eventually(lambda: held.is_held(1))
+    acme.error = ProviderAmbiguous("acme", "no answer")
+    await eventually(lambda: _failed(queue))
+    assert await field(redis, queue, job.id, "atm") == "2"
+    assert (await held.status()).state == "open"
 
 
 async def test_jobs_of_a_batch_are_held_and_one_of_them_is_the_probe(

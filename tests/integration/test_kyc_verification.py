@@ -191,6 +191,18 @@ async def test_attempts_run_out_and_only_then_the_row_says_failed(sandbox: Runni
     assert await notification.get(f"kyc-{job.id}") is None
 
 
+async def test_a_hold_that_is_over_says_failed_in_supabase(
+    sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORRAL_BREAKER_HOLD_SECONDS", "0.5")
+    await script(sandbox, provider="onfido", fault="401", times=99)
+    async with working():
+        job = await added()
+        with pytest.raises(JobFailed, match="still out of order"):
+            await job.result(timeout=30)
+    assert (await row(job.id))["status"] == "failed"
+
+
 async def test_a_wrong_key_puts_the_job_back_unspent(sandbox: RunningSandbox) -> None:
     await script(sandbox, provider="onfido", fault="401", times=9)
     async with working():

@@ -9,6 +9,7 @@ from corral.providers.countries import ALPHA3
 from corral.providers.errors import (
     FetchBlocked,
     ProviderAmbiguous,
+    ProviderHeld,
     ProviderMisconfigured,
     ProviderPermanent,
     ProviderRetryable,
@@ -26,6 +27,12 @@ def report(sub_result: str | None = None, numbers: tuple[str, ...] = ("X-1",)) -
         "document_numbers": [{"type": "document_number", "value": n} for n in numbers]
     }
     return Report("r", "document", "complete", "clear", sub_result, properties)
+
+
+def held_for_the_last_time() -> ProviderHeld:
+    error = ProviderHeld("p", "r")
+    error.last = True
+    return error
 
 
 @pytest.mark.parametrize(
@@ -100,6 +107,7 @@ def test_idenfy_is_asked_once_twenty_minutes_after_the_sessions_end() -> None:
         (FetchBlocked("r"), 1, True),
         (ProviderMisconfigured("p", "r"), 3, False),
         (Snooze(1), 3, False),
+        (held_for_the_last_time(), 1, True),
         (LockLost(), 3, False),
     ],
 )
