@@ -186,5 +186,5 @@ def declare(queue: Queue, *handlers: Any) -> None:
         queue.job(handler.__name__, isolation="process")(handler)
 
 
-def needs_acme() -> None:
+def needs_acme(job: ProcessJobContext) -> None:
     raise ProviderMisconfigured("acme", "the key is wrong")

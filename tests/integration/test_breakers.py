@@ -363,6 +363,30 @@ async def test_calls_that_succeed_cost_redis_nothing(
     assert traffic.calls["hset"] == 3 * 500
 
 
+async def test_a_worker_that_cannot_tell_redis_puts_the_job_back(
+    make_queue: MakeQueue, acme: Acme, start_worker: StartWorker, redis: Redis
+) -> None:
+    queue = make_queue()
+
+    @queue.job("call")
+    async def call(job: Any) -> None:
+        # What is written of the breaker is no breaker: Redis refuses every look at it.
+        await redis.set("corral:bull::breaker:acme", "?")
+        await acme.call(job.id)
+
+    with capture_logs() as logs:
+        await start_worker(queue).ready()
+        jobs = await queue.add_many("call", [None] * 3)
+        await eventually(lambda: _delayed(queue, 3))
+    assert "breaker_not_reached" in [entry["event"] for entry in logs]
+    assert [await field(redis, queue, job.id, "atm") for job in jobs] == [None] * 3
+    assert [await field(redis, queue, job.id, "corral:held") for job in jobs] == [None] * 3
+
+
+async def _delayed(queue: Queue, jobs: int) -> bool:
+    return (await queue.counts())["delayed"] == jobs
+
+
 # Tools
 
 

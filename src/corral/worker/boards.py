@@ -51,6 +51,8 @@ class Boards:
         for watch in self._watches.values():
             watch.cancel()
         await asyncio.gather(*self._watches.values(), return_exceptions=True)
+        for board in self._boards.values():
+            await board.close()
 
     def of(self, queue: Queue) -> Board:
         """The board of a queue whose worker joined."""

@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 IDLE_SECONDS = 5.0
 BUSY_SECONDS = 1.0
 
+#: Once Redis could not be told, nobody tries for so long: a server that hangs costs each who does a time-out.
+DEAF_SECONDS = 1.0
+
 _AWAY = (RedisError, OSError, TimeoutError)
 
 
@@ -57,6 +60,7 @@ class Board:
         self._wake = asyncio.Event()
         self._tidied: dict[str, int] = {}
         self._telling: set[asyncio.Task[None]] = set()
+        self._deaf_until = 0.0
         #: Open or holding jobs, at the last look.
         self.seen: dict[str, Seen] = {}
 
@@ -129,7 +133,9 @@ class Board:
         job = self._probe(name, job) or job
         async with self._opening:
             known = self._open.get(name)
-            if known is None or self._probe(name, job):
+            if asyncio.get_running_loop().time() < self._deaf_until:
+                pass  # those who wait here would each wait for a time-out of their own
+            elif known is None or self._probe(name, job):
                 known = await self._change(
                     name, lambda seen: rules_of.opened(seen.breaker, cause, reason, job, seen.now, self.rules)
                 )
@@ -156,6 +162,7 @@ class Board:
             breaker = (await change(self._client, self.prefix, name, decide)).breaker
         except (*_AWAY, RedisUnavailable) as error:
             log.warning("breaker_not_reached", breaker=name, error=type(error).__name__)
+            self._deaf_until = asyncio.get_running_loop().time() + DEAF_SECONDS
             return None
         self._note(breaker)
         return breaker
@@ -168,6 +175,10 @@ class Board:
             renew_providers()
             self._wake.set()
         self._open[breaker.name] = breaker
+
+    async def close(self) -> None:
+        """Let what is under way end."""
+        await asyncio.gather(*self._telling, return_exceptions=True)
 
     # Looking
 

@@ -89,9 +89,9 @@ class Executor:
             return
         slot.job_id = job_id
         settlement: Settlement | None = None
-        if job.held is not None and self._board is not None:
-            self._board.starting(f"{self._queue.name}:{job_id}", job.held, self.fetched_ms / 1000)
         try:
+            if job.held is not None and self._board is not None:
+                self._board.starting(f"{self._queue.name}:{job_id}", job.held, self.fetched_ms / 1000)
             settlement = await self._attempt(slot, job, job_id, token)
         except asyncio.CancelledError:
             # The worker is being torn down without grace: the job goes back as it was.
