@@ -263,6 +263,25 @@ async def test_a_handler_in_a_process_of_its_own_is_held(
     assert (await held.status()).reason == "the key is wrong"
 
 
+async def test_calls_of_a_task_group_are_held_too(
+    make_queue: MakeQueue, acme: Acme, held: Held, redis: Redis, start_worker: StartWorker
+) -> None:
+    queue = make_queue(retry=Retry(attempts=1))
+
+    @queue.job("call")
+    async def call(job: Any) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(acme.call(job.id))
+            group.create_task(acme.call(job.id))
+
+    await start_worker(queue).ready()
+    job = await queue.add("call")
+    await eventually(lambda: held.is_held(1))
+    assert await field(redis, queue, job.id, "atm") is None
+    acme.is_repaired()
+    await eventually(lambda: all_completed(queue, 1))
+
+
 async def test_a_refusal_of_the_one_job_closes_it_too(
     queue: Queue, acme: Acme, held: Held, start_worker: StartWorker
 ) -> None:

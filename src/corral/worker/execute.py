@@ -203,8 +203,9 @@ class Executor:
                 return self._ending(job, job_id, token).suspended(inner, self._consumer.keys.prefix)
             if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
                 return self._ending(job, job_id, token).cancelled(slot.stopped_by)
-            if isinstance(error, Held) and self._board is not None:
-                return await self._hold(self._board, job, job_id, token, error)
+            held = _held_in(error)
+            if held is not None and self._board is not None:
+                return await self._hold(self._board, job, job_id, token, held)
             return self._ending(job, job_id, token).error(error)
 
     async def _hold(self, board: Board, job: Fetched, job_id: str, token: str, error: Held) -> Settlement:
@@ -253,6 +254,16 @@ def _suspended_in(error: BaseException) -> Suspended | WaitingForChildren | None
             return None
         error = waits.exceptions[0]
     return error if isinstance(error, (Suspended, WaitingForChildren)) else None
+
+
+def _held_in(error: BaseException) -> Held | None:
+    """The hold that a handler met, also inside a task group: what else went wrong there will be met again."""
+    while isinstance(error, BaseExceptionGroup):
+        holds = error.subgroup(Held)
+        if holds is None:
+            return None
+        error = holds.exceptions[0]
+    return error if isinstance(error, Held) else None
 
 
 async def _forget_cancellations(task: asyncio.Task[None]) -> None:
