@@ -203,8 +203,7 @@ class Executor:
                 return self._ending(job, job_id, token).suspended(inner, self._consumer.keys.prefix)
             if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
                 return self._ending(job, job_id, token).cancelled(slot.stopped_by)
-            held = _held_in(error)
-            if held is not None and self._board is not None:
+            if (held := _held_in(error)) is not None and self._board is not None:
                 return await self._hold(self._board, job, job_id, token, held)
             return self._ending(job, job_id, token).error(error)
 
