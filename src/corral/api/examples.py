@@ -20,9 +20,17 @@ IMAGE = {
         {"width": 800, "height": 800, "format": "jpeg"},
     ],
 }
+EVENT = {
+    "event": "signup_completed",
+    "userId": "user-42",
+    "properties": {"plan": "pro", "source": "invitation"},
+    "timestamp": "2026-11-02T09:30:00.250Z",
+    "eventId": "signup-user-42",
+}
 
 #: (queue, job name) → data
 DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("kyc-verification", "verify"): KYC,
     ("image-processing", "process"): IMAGE,
+    ("analytics", "track"): EVENT,
 }

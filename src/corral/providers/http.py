@@ -188,7 +188,7 @@ def read_answer(response: httpx2.Response) -> Answer:
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = None
     after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-    return Answer(response.status_code, body, after)
+    return Answer(response.status_code, body, after, headers=response.headers)
 
 
 def _head(path: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -33,11 +33,15 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `body` is the decoded JSON, or None. `retry_after` is seconds, 0 if not said."""
+    """What came back. `body` is the decoded JSON, or None. `retry_after` is seconds, 0 if not said.
+
+    headers: their names are lower case, or in any case where the mapping does not mind.
+    """
 
     status: int
     body: Any = None
     retry_after: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, key: str) -> str:
         """The string under `key` of a JSON object, or ''."""
