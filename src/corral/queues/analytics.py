@@ -71,7 +71,7 @@ class AnalyticsEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     properties: dict[str, Any]
     timestamp: Annotated[datetime, Meta(tz=True)] | _Milliseconds
     user_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    event_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    event_id: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
 
     def __post_init__(self) -> None:
         at = self.timestamp
@@ -113,7 +113,7 @@ async def track(jobs: list[BatchJob], data: list[AnalyticsEvent]) -> list[Tracke
 
 
 async def _write(sink: Sink, events: Sequence[Event], have: Sequence[frozenset[str]]) -> dict[int, Exception]:
-    """Write the events that this sink does not have. Returns the errors of those it did not take, by index."""
+    """Write the events that this sink does not have. Returns, by index, the errors of those not taken."""
     indexes = [index for index, names in enumerate(have) if sink.name not in names]
     if not indexes:
         return {}

@@ -8,6 +8,9 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 | `/onfido/v3.6/…` | Onfido |
 | `/idenfy/api/v2/…` | iDenfy |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
+| `/posthog/batch/` | PostHog |
+| `/segment/v1/batch` | Segment |
+| `/clickhouse/` | ClickHouse |
 | any path, when the Host is under example.com | sample photographs and documents (`pictures`) |
 | `/outbox`, `/faults` | what was received; faults on demand |
 
@@ -33,6 +36,8 @@ def app(**options: Any) -> SandboxApp:
 
     settings = Settings.load()
     options.setdefault("kyc_table", settings.kyc_table)
+    options.setdefault("analytics_table", settings.analytics_table.rpartition(".")[2])
+    options.setdefault("clickhouse_table", settings.clickhouse_table)
     options.setdefault("buckets", (settings.image_bucket,))
     return SandboxApp(**options)
 

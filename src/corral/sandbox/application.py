@@ -7,12 +7,15 @@ import asyncio
 import structlog
 
 from corral.sandbox import wire
+from corral.sandbox.clickhouse import ClickhouseStandIn
 from corral.sandbox.faults import Fault, Faults
 from corral.sandbox.idenfy import IdenfyStandIn
 from corral.sandbox.onfido import OnfidoStandIn
 from corral.sandbox.outbox import Outbox
 from corral.sandbox.pictures import Pictures
 from corral.sandbox.postgrest import PostgrestStandIn
+from corral.sandbox.posthog import PosthogStandIn
+from corral.sandbox.segment import SegmentStandIn
 from corral.sandbox.standin import StandIn
 from corral.sandbox.storage import StorageStandIn
 from corral.sandbox.webhooks import Webhooks
@@ -31,6 +34,7 @@ class SandboxApp:
     delay: seconds from a check's creation to its completion and webhook.
     kyc_table: the name of the verifications' table (CORRAL_KYC_TABLE).
     buckets: the public buckets of Storage.
+    analytics_table, clickhouse_table: the tables of events (CORRAL_ANALYTICS_TABLE, CLICKHOUSE_TABLE).
     """
 
     def __init__(
@@ -40,18 +44,26 @@ class SandboxApp:
         delay: float = DELAY,
         kyc_table: str = "kyc_verifications",
         buckets: tuple[str, ...] = ("images",),
+        analytics_table: str = "analytics_events",
+        clickhouse_table: str = "analytics_events",
     ) -> None:
         self.outbox = Outbox()
         self.webhooks = Webhooks(public_url, self.outbox)
-        self.postgrest = PostgrestStandIn(self.outbox, kyc_table)
+        self.postgrest = PostgrestStandIn(self.outbox, kyc_table, analytics_table)
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
+        self.posthog = PosthogStandIn(self.outbox)
+        self.segment = SegmentStandIn(self.outbox)
+        self.clickhouse = ClickhouseStandIn(self.outbox, clickhouse_table)
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
+            ("/posthog", self.posthog),
+            ("/segment", self.segment),
+            ("/clickhouse", self.clickhouse),
         )
         self.faults = Faults({self.pictures.provider, *(standin.provider for _, standin in self._standins)})
         self._closing = asyncio.Event()
