@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -51,9 +52,16 @@ create index if not exists events_ts on events (ts);
 """
 # Not "or ignore", which would pass over every other constraint in silence.
 _INSERT = (
-    "insert into events (event_id, ts, name, user_id, props, received_at) values (?, ?, ?, ?, ?, ?) "
+    "insert into events (event_id, ts, name, user_id, props, received_at) values {rows} "
     "on conflict (event_id) do nothing"
 )
+_MARKS = "(?, ?, ?, ?, ?, ?)"
+
+#: Rows of one statement. For each statement Python lets the interpreter go and waits to get it back, from an
+#: event loop that is busy: with a statement a row the waiting takes several times as long as the writing.
+#: SQLite before 3.32 takes 999 values in a statement.
+_INSERTS = {size: _INSERT.format(rows=", ".join([_MARKS] * size)) for size in (150, 10, 1)}
+
 _CLEAN = "delete from events where rowid in (select rowid from events where ts < ? order by ts limit ?)"
 
 #: About a row, not about the file.
@@ -118,7 +126,7 @@ class SqliteSink:
         db.execute("begin immediate")
         try:
             try:
-                db.executemany(_INSERT, rows)
+                _all_at_once(db, rows)
             except _ABOUT_A_ROW:
                 rejected = _one_by_one(db, rows)
             db.execute("commit")
@@ -175,12 +183,20 @@ class SqliteSink:
             self._db = None
 
 
+def _all_at_once(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    start = 0
+    for size, statement in _INSERTS.items():
+        while len(rows) - start >= size:
+            db.execute(statement, list(chain.from_iterable(rows[start : start + size])))
+            start += size
+
+
 def _one_by_one(db: sqlite3.Connection, rows: Sequence[Row]) -> list[Rejected]:
     """Each row alone, in the transaction that is open; those that are in already are passed over."""
     rejected = []
     for index, row in enumerate(rows):
         try:
-            db.execute(_INSERT, row)
+            db.execute(_INSERTS[1], row)
         except _ABOUT_A_ROW as error:
             reason = f"the table refuses the event ({redact(str(error), [t for t in row if t])})"
             rejected.append(Rejected(index, ProviderPermanent(SqliteSink.name, reason)))
