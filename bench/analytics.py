@@ -8,8 +8,10 @@ first rows in the file to the last, as another process sees them, so start-up is
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from bench.http_enqueue import HEADERS, KEY
 from bench.programs import Program, ProgramFailed, python
 from bench.scenario import Limit, Measure, Metric, Peer, Scale, Scenario
 from bench.server import Server, free_port
+from corral import Queue
+from corral.queues import built_in
 
 CONNECTIONS = 8
 QUEUE_KEY = "bull:analytics"
@@ -108,18 +112,33 @@ def drain(scale: Scale) -> dict[str, float]:
     """One worker process and the file that it fills."""
     events = scale.amount(100_000, 20_000)
     with Server(scale.rtt_ms) as server, tempfile.TemporaryDirectory() as folder:
-        env = {"REDIS_URL": server.peer_url, "CORRAL_DATA_DIR": folder}
-        with Program(python("corral_tracker", events), env) as worker:
-            worker.line()
-            redis_before, worker_before = server.cpu_seconds(), worker.cpu_seconds()
-            worker.go()
-            rate = rate_of(rows_in(Path(folder) / "analytics.sqlite3"), events, worker)
+        asyncio.run(preload(server.url, events))
+        env = {"REDIS_URL": server.peer_url, "CORRAL_DATA_DIR": folder, "CORRAL_PREFIX": "bull"}
+        command = [sys.executable, "-m", "corral.worker.process", "--queues", "analytics", "--quiet"]
+        with Program(command, env) as worker:
+            rows = rows_in(Path(folder) / "analytics.sqlite3")
+            first = wait_for_rows(rows, 1, worker)
+            started, redis_before, worker_before = (
+                time.monotonic(),
+                server.cpu_seconds(),
+                worker.cpu_seconds(),
+            )
+            last = wait_for_rows(rows, events, worker)
+            written, seconds = last - first, time.monotonic() - started
             return {
-                "events_per_second": rate,
-                "worker_us_per_event": (worker.cpu_seconds() - worker_before) / events * 1e6,
-                "redis_us_per_event": (server.cpu_seconds() - redis_before) / events * 1e6,
+                "events_per_second": written / seconds,
+                "worker_us_per_event": (worker.cpu_seconds() - worker_before) / written * 1e6,
+                "redis_us_per_event": (server.cpu_seconds() - redis_before) / written * 1e6,
                 "worker_mib": worker.memory_mb(),
             }
+
+
+async def preload(url: str, events: int) -> None:
+    policy = built_in("analytics")["analytics"]
+    queue = Queue("analytics", redis_url=url, prefix="bull", retry=policy.retry, priority=policy.priority)
+    async with queue:
+        for start in range(0, events, 1_000):
+            await queue.add_many("track", [EVENT] * min(1_000, events - start))
 
 
 def rows_in(file: Path) -> Callable[[], int]:
@@ -128,31 +147,28 @@ def rows_in(file: Path) -> Callable[[], int]:
     def count() -> int:
         if not file.exists():
             return 0
-        with sqlite3.connect(file) as db:
-            try:
-                found = db.execute("select max(rowid) from events").fetchone()
-            except sqlite3.OperationalError:
-                return 0  # being made
-        db.close()
+        db = sqlite3.connect(file)
+        try:
+            found = db.execute("select max(rowid) from events").fetchone()
+        except sqlite3.OperationalError:
+            return 0  # being made
+        finally:
+            db.close()
         return int(found[0] or 0)
 
     return count
 
 
-def rate_of(count: Callable[[], int], events: int, worker: Program) -> float:
-    first: tuple[int, float] | None = None
+def wait_for_rows(count: Callable[[], int], goal: int, worker: Program) -> int:
     seen, since = 0, time.monotonic()
-    while True:
-        rows, now = count(), time.monotonic()
+    while (rows := count()) < goal:
         if rows > seen:
-            first = first or (rows, now)
-            seen, since = rows, now
-        if first is not None and rows >= events:
-            return (rows - first[0]) / (now - first[1]) if now > first[1] else float(rows)
-        if now - since > STUCK_SECONDS:
-            raise ProgramFailed(f"stuck at {rows:,} of {events:,} events.\n{worker.errors()}")
+            seen, since = rows, time.monotonic()
+        elif time.monotonic() - since > STUCK_SECONDS:
+            raise ProgramFailed(f"stuck at {rows:,} of {goal:,} events.\n{worker.errors()}")
         worker.check()
-        time.sleep(0.01)
+        time.sleep(0.02)
+    return rows
 
 
 ACCEPT = Scenario(

@@ -97,7 +97,9 @@ class Settings(BaseSettings):
     @field_validator("fetch_allow", "analytics_sink", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(v.strip() for v in value.split(",") if v.strip()))
 
     @field_validator("prefix")
     @classmethod

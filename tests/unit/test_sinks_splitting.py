@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from corral.providers.errors import ProviderMisconfigured, ProviderPermanent, ProviderRetryable
 from corral.sinks.event import Rejected
-from corral.sinks.splitting import Limits, deliver, split
+from corral.sinks.splitting import AT_ONCE, Limits, deliver, split
 
 WIDE = Limits(batch=10**6, event=10**6)
 
@@ -83,14 +83,22 @@ async def test_an_event_over_the_limit_is_refused_at_once_with_both_numbers() ->
 
 
 async def test_after_a_passing_error_what_is_stored_stays_and_the_rest_is_tried_again_later() -> None:
-    service = Service({0}, fails_after=4)  # 0-7, 0-3, 0-1, 0; then no more
+    service = Service({0}, fails_after=4)  # 0-7; 0-3 and 4-7; 0-1; then no more
     rejected = await deliver("service", [1] * 8, WIDE, service.send)
-    assert indexes(rejected, ProviderPermanent) == [0]
-    assert indexes(rejected, ProviderRetryable) == [1, 2, 3, 4, 5, 6, 7]
+    assert service.stored == [4, 5, 6, 7]
+    assert indexes(rejected, ProviderPermanent) == []  # which of the others is bad was not found yet
+    assert indexes(rejected, ProviderRetryable) == [0, 1, 2, 3]
     assert service.requests == 5  # and it is left alone then
 
 
-async def test_a_wrong_key_is_the_error_of_all_and_asked_once() -> None:
+async def test_what_was_found_bad_before_a_passing_error_is_final() -> None:
+    service = Service(set(range(8)), fails_after=11)  # 8; 2 times 4; 4 times 2; the first 4 alone
+    rejected = await deliver("service", [1] * 8, WIDE, service.send)
+    assert indexes(rejected, ProviderPermanent) == [0, 1, 2, 3]
+    assert indexes(rejected, ProviderRetryable) == [4, 5, 6, 7]
+
+
+async def test_a_wrong_key_is_the_error_of_all_without_asking_for_each() -> None:
     calls = 0
 
     async def send(_: Sequence[int]) -> None:
@@ -98,9 +106,9 @@ async def test_a_wrong_key_is_the_error_of_all_and_asked_once() -> None:
         calls += 1
         raise ProviderMisconfigured("service", "no key")
 
-    rejected = await deliver("service", [6] * 4, Limits(batch=10, event=10), send)
-    assert indexes(rejected, ProviderMisconfigured) == [0, 1, 2, 3]
-    assert calls == 1
+    rejected = await deliver("service", [6] * 40, Limits(batch=10, event=10), send)
+    assert indexes(rejected, ProviderMisconfigured) == list(range(40))
+    assert calls == AT_ONCE
 
 
 @pytest.mark.parametrize("sizes", [[], [11]])

@@ -7,6 +7,7 @@ among m cost about 2·n·log2(m/n) further requests.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from itertools import chain
 
 from corral.providers.errors import ProviderError, ProviderPermanent
 from corral.sinks.event import Rejected
+
+#: Requests of one batch under way at once. Where every event of 500 is bad, 999 requests one after the other
+#: would not end within an attempt.
+AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +78,31 @@ async def deliver(
     rejected = [_too_large(name, index, sizes[index], limits) for index in plan.too_large]
     left = deque(plan.groups)
     while left:
-        group = left.popleft()
-        try:
-            await send(group)
-        except ProviderPermanent as error:
-            if len(group) == 1:
-                rejected.append(Rejected(group[0], error))
-            else:
+        some = [left.popleft() for _ in range(min(AT_ONCE, len(left)))]
+        errors = await asyncio.gather(*(_error_of(send, group) for group in some))
+        halves: list[tuple[int, ...]] = []
+        last: ProviderError | None = None
+        for group, error in zip(some, errors, strict=True):
+            if isinstance(error, ProviderPermanent) and len(group) > 1:
                 middle = len(group) // 2
-                left.extendleft((group[middle:], group[:middle]))
-        except ProviderError as error:
-            rejected += [Rejected(index, error) for index in chain(group, *left)]
-            break
+                halves += [group[:middle], group[middle:]]
+            elif error is not None:
+                rejected += [Rejected(index, error) for index in group]
+                last = last if isinstance(error, ProviderPermanent) else error
+        left.extendleft(reversed(halves))
+        if last is not None:
+            return rejected + [Rejected(index, last) for index in chain.from_iterable(left)]
     return rejected
+
+
+async def _error_of(
+    send: Callable[[Sequence[int]], Awaitable[None]], group: Sequence[int]
+) -> ProviderError | None:
+    try:
+        await send(group)
+    except ProviderError as error:
+        return error
+    return None
 
 
 def _too_large(name: str, index: int, size: int, limits: Limits) -> Rejected:
