@@ -27,10 +27,17 @@ EVENT = {
     "timestamp": "2026-11-02T09:30:00.250Z",
     "eventId": "signup-user-42",
 }
+MAIL = {
+    "to": "user-42@example.com",
+    "template": "welcome",
+    "data": {"name": "user-42", "actionUrl": "https://app.example.com/start"},
+    "provider": "sendgrid",
+}
 
 #: (queue, job name) → data
 DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("kyc-verification", "verify"): KYC,
     ("image-processing", "process"): IMAGE,
     ("analytics", "track"): EVENT,
+    ("email", "send"): MAIL,
 }

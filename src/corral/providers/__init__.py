@@ -13,12 +13,16 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from corral.providers import idenfy, images, onfido, supabase
+from corral.providers import idenfy, images, mailgun, onfido, sendgrid, smtp, standard_webhooks, supabase
 from corral.providers.choice import Surroundings
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
 from corral.providers.images import ImageTarget
+from corral.providers.mailgun import Mailgun
 from corral.providers.onfido import Onfido
+from corral.providers.sendgrid import SendGrid
+from corral.providers.smtp import Smtp
+from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.settings import Settings
 
@@ -50,6 +54,21 @@ class Providers:
         return supabase.from_settings(self._surroundings)
 
     @cached_property
+    def sendgrid(self) -> SendGrid:
+        """Mail."""
+        return sendgrid.from_settings(self._surroundings)
+
+    @cached_property
+    def mailgun(self) -> Mailgun:
+        """Mail."""
+        return mailgun.from_settings(self._surroundings)
+
+    @cached_property
+    def smtp(self) -> Smtp:
+        """Mail, by a server of one's own."""
+        return smtp.from_settings(self._surroundings)
+
+    @cached_property
     def fetcher(self) -> Fetcher:
         """Every URL that a user chose goes through it."""
         return Fetcher(
@@ -68,6 +87,11 @@ class Providers:
         from corral.sinks.chosen import chosen  # noqa: PLC0415  # only where events are written
 
         return chosen(self._surroundings, lambda: self.supabase)
+
+    @cached_property
+    def webhooks(self) -> WebhookSender:
+        """Endpoints that callers and operators chose."""
+        return standard_webhooks.from_settings(self._surroundings)
 
     async def close(self) -> None:
         """Close all connections that were opened."""

@@ -13,7 +13,9 @@ _MODULES = {
     "kyc-verification": "corral.queues.kyc_verification",
     "image-processing": "corral.queues.image_processing",
     "analytics": "corral.queues.analytics",
+    "email": "corral.queues.email",
     "notification": "corral.queues.notification",
+    "webhooks": "corral.queues.webhooks",
 }
 
 
