@@ -23,6 +23,7 @@ from corral.settings import Settings
 from corral.sinks import segment
 from corral.sinks.clickhouse import ClickhouseSink
 from corral.sinks.event import Sink
+from corral.sinks.posthog import PosthogSink
 from corral.sinks.supabase import SupabaseSink
 
 NAMES = ["supabase", "posthog", "segment", "clickhouse"]
@@ -122,6 +123,7 @@ async def test_a_large_batch_goes_to_segment_in_requests_that_it_takes(
     [
         (lambda url: _clickhouse(url, table="elsewhere"), "exception 60"),
         (lambda url: _clickhouse(url, password="wrong"), "exception 516"),
+        (lambda url: PosthogSink(host=f"{url}/posthog", api_key="wrong", sandbox=True), "invalid_api_key"),
         (lambda url: segment.SegmentSink(host=f"{url}/nowhere", write_key="k", sandbox=True), "HTTP 404"),
     ],
 )
