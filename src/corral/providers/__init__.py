@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -31,6 +31,9 @@ from corral.providers.smtp import Smtp
 from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from corral.sinks.chosen import Sinks
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +97,14 @@ class Providers:
             self._surroundings = replace(self._surroundings, settings=settings)
             self._replaced += self._drop()
             log.info("provider_settings_renewed")
+
+    @cached_property
+    def sinks(self) -> Sinks:
+        """Where analytics events go."""
+        # Imported here: only the analytics queue has a use for it.
+        from corral.sinks.chosen import chosen  # noqa: PLC0415  # only where events are written
+
+        return chosen(self._surroundings, lambda: self.supabase)
 
     @cached_property
     def webhooks(self) -> WebhookSender:
