@@ -43,11 +43,12 @@ from corral.events import Event, start_of
 from corral.groups import GroupLimits, Groups
 from corral.job import Job
 from corral.limits import Limits
-from corral.policy import Priority, RateLimit, Retention, Retry
+from corral.policy import Forget, Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
 from corral.results import Outcome
 from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
+from corral.settings import Settings
 from corral.special_adds import NewJob, add_batch, add_officially, existing_job
 from corral.surroundings import Surroundings
 from corral.sync import SyncQueue
@@ -74,6 +75,8 @@ class Queue(Connected, Relations, Surroundings):
     ttl: seconds, from when a job is due, within which it must have started; then it goes to the dead letters.
         What the worker's queue declares counts, unless a job brings its own. None: no limit.
     defaults: further options for jobs that do not bring them; see JobDefaults.
+    forget: what of the data of a job that ended is removed; None: nothing. Or a function that is given the
+        worker's settings and says so.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Queue(Connected, Relations, Surroundings):
         max_data_bytes: int = MAX_DATA_BYTES,
         ttl: float | None = None,
         defaults: JobDefaults | None = None,
+        forget: Forget | Callable[[Settings], Forget | None] | None = None,
     ) -> None:
         Connected.__init__(self, name, redis_url, prefix)
         Surroundings.__init__(self)
@@ -108,6 +112,7 @@ class Queue(Connected, Relations, Surroundings):
         self.max_data_bytes = max_data_bytes
         self.ttl = ttl
         self.defaults = check_defaults(defaults or {})
+        self._forget = forget
         self.jobs: dict[str, JobDefinition] = {}
         living.add(self)
 
@@ -133,6 +138,10 @@ class Queue(Connected, Relations, Surroundings):
             return handler
 
         return register
+
+    def forgets(self, settings: Settings) -> Forget | None:
+        """What is removed of the data of jobs that ended."""
+        return self._forget(settings) if callable(self._forget) else self._forget
 
     @cached_property
     def schedules(self) -> Schedules:

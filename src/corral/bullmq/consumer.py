@@ -160,6 +160,8 @@ class Consumer:
         fields = [] if kind == COMPLETED else ["failedReason", entry[3], "stacktrace", entry[4]]
         if kind == FAILED and len(entry) > 8:
             fields += entry[9]
+        elif kind == COMPLETED and len(entry) > 6:
+            fields += entry[6]
         answer = await official("moveToFinished")(
             self._client,
             [

@@ -42,8 +42,10 @@ class Fetched(NamedTuple):
 Settlement = list[Any]
 
 
-def completed(job_id: str, token: str, value: str, keep: Keep) -> Settlement:
-    return [job_id, token, COMPLETED, value, *_keep(keep)]
+def completed(job_id: str, token: str, value: str, keep: Keep, fields: list[str] | None = None) -> Settlement:
+    """`fields`: further ones for HSET."""
+    settlement = [job_id, token, COMPLETED, value, *_keep(keep)]
+    return [*settlement, fields] if fields else settlement
 
 
 def failed(

@@ -24,7 +24,8 @@
           limit_max  the worker's rate limit (0: none) in each window of limit_ms
           settled    list of [id, token, kind, ...]; token is that of the fetch, "@" with the stamp for a job
                      that has none, or "!" with the stamp if keep_locks.lua wrote its lock
-             kind 1 completed  [value, keep_count, keep_age_s]
+             kind 1 completed  [value, keep_count, keep_age_s, fields]
+                               fields may be absent
              kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed, fields]
                                killed: it killed its workers; forget how often (`stc`), so that a retry by
                                hand has the whole stall budget again. The last two may be absent

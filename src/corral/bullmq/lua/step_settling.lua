@@ -20,6 +20,9 @@ local function settle_rest()
         if entry[5] ~= 0 then
           call("HSET", job, "atm", fields[4] and (tonumber(fields[4]) or 0) + 1 or "1", "returnvalue", entry[4],
             "finishedOn", now_text)
+          if entry[7] then
+            call("HSET", job, unpack(entry[7]))
+          end
         end
         add_finished(1, id, entry[5], entry[6])
         call("XADD", events, "*", "event", "completed", "jobId", id, "returnvalue", entry[4], "prev", "active")
