@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
 
+    kyc_forget: bool = Field(True, alias="CORRAL_KYC_FORGET")
+    kyc_forget_failed_seconds: float = Field(7 * 86_400, alias="CORRAL_KYC_FORGET_FAILED_SECONDS", ge=0)
+
     # Images
     image_target: str = Field("folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase)$")
     image_bucket: str = Field("images", alias="CORRAL_IMAGE_BUCKET")

@@ -15,9 +15,10 @@ from corral.providers.errors import (
 )
 from corral.providers.onfido import Check, Report
 from corral.queues import kyc_idenfy, kyc_onfido
+from corral.queues.kyc_review import MESSAGES
 from corral.queues.kyc_status import MAY_REPLACE
 from corral.queues.kyc_types import KycJob, Status
-from corral.queues.kyc_verification import MESSAGES, is_last, time_left
+from corral.queues.kyc_verification import is_last, time_left
 from corral.queues.kyc_waits import IDENFY_WAIT, Polling, next_wait
 
 

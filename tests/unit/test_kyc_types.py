@@ -112,7 +112,7 @@ def test_the_queues_policy_is_the_contracts() -> None:
     assert queue.name == "kyc-verification"
     assert (queue.retry.attempts, queue.retry.delays) == (3, (60.0, 300.0, 900.0))
     assert (queue.timeout, queue.priority, queue.concurrency) == (60, 1, 5)
-    assert set(queue.jobs) == {"verify"}
+    assert set(queue.jobs) == {"verify", "review"}
     assert queue.jobs["verify"].data_type is KycJob
     assert queue.jobs["verify"].result_type is KycResult
 

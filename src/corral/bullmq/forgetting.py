@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 import redis.asyncio as aioredis
@@ -33,7 +34,7 @@ async def forget_failed(
     forgotten = looked_at = 0
     count = BATCH
     while looked_at < limit:
-        rows = await client.zrangebyscore(
+        rows: Any = await client.zrangebyscore(
             keys.failed, position, until_ms, start=0, num=count, withscores=True
         )
         if len(rows) == count and rows[-1][1] == position:
