@@ -35,9 +35,12 @@ log = structlog.get_logger(__name__)
 OPEN = (Status.PENDING_REVIEW, Status.EXPIRED)
 
 #: Seconds. The job that waits for this very word may be between reading it and writing its outcome, at most
-#: as long as its three attempts take; until then it is looked at again now and then.
+#: as long as its three attempts take; until then the row is looked at again now and then.
 UNDER_WAY_WAIT = 120.0
 UNDER_WAY_LIMIT = 3600.0
+
+#: Seconds for which a provider's answer may lag behind its own webhook.
+LAG_LIMIT = 360.0
 
 #: What the user reads. Nothing about the document or the reason belongs on a locked screen.
 MESSAGES: dict[Status, tuple[str, str]] = {
@@ -68,6 +71,9 @@ async def review(job: JobContext, data: KycReview) -> KycReviewed:
         if held is Status.PROCESSING and now - job.enqueued_at < UNDER_WAY_LIMIT:
             raise Snooze(UNDER_WAY_WAIT)
         status = await asked(outside, data) if held in OPEN else held
+        lags = held in OPEN and (status is None or data.said not in (None, status.value))
+        if lags and now - job.enqueued_at < LAG_LIMIT:
+            raise Snooze(UNDER_WAY_WAIT)
         if status is None or status is held:
             return KycReviewed(changed=False, status=held.value)
         decided = {"status": status.value, "at": iso(now)}

@@ -87,11 +87,15 @@ class KycResult(msgspec.Struct, frozen=True, rename="camel"):
     """ISO 8601, UTC."""
 
 
-class KycReview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A provider's word on a verification whose job does not wait for it any more."""
+class KycReview(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A provider's word on a verification whose job does not wait for it any more.
+
+    said: the outcome in it, where it has one. It is asked for again all the same.
+    """
 
     provider: Literal["onfido", "idenfy"]
     provider_ref: Annotated[str, Meta(min_length=1, max_length=200)]
+    said: Outcome | None = None
 
 
 class KycReviewed(msgspec.Struct, frozen=True, rename="camel"):

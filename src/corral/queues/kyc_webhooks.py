@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, cast
 
 from corral.providers import idenfy, onfido
 from corral.providers.webhook import Signal
 from corral.queue import Queue
-from corral.queues.kyc_types import KycReview
+from corral.queues import kyc_idenfy
+from corral.queues.kyc_types import KycReview, Outcome
 from corral.settings import Settings
 
 Provider = Literal["onfido", "idenfy"]
@@ -49,9 +50,16 @@ async def deliver(queue: Queue, provider: Provider, raw: bytes, signal: Signal) 
     woke = await queue.signal(name, payload)
     if not woke and REVIEW in queue.jobs:
         digest = hashlib.sha256(raw).hexdigest()[:32]
-        data = KycReview(provider=provider, provider_ref=name.removeprefix(f"{provider}:"))
+        ref = name.removeprefix(f"{provider}:")
+        data = KycReview(provider=provider, provider_ref=ref, said=_said(payload))
         await queue.add(REVIEW, data, job_id=f"review-{provider}-{digest}")
     return woke
+
+
+def _said(payload: Mapping[str, Any]) -> Outcome | None:
+    """The outcome in a signal; Onfido's have none."""
+    overall = payload.get("overall")
+    return cast("Outcome", kyc_idenfy.outcome(overall).value) if overall else None
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
