@@ -78,9 +78,11 @@ async def added(provider: str) -> Job:
 async def working() -> AsyncIterator[None]:
     worker = Worker(queue)
     task = asyncio.create_task(worker.run())
-    yield
-    worker.stop()
-    await task
+    try:
+        yield
+    finally:
+        worker.stop()
+        await task
 
 
 # In Redis and in the log
@@ -90,7 +92,8 @@ async def working() -> AsyncIterator[None]:
 async def test_a_verification_that_ended_leaves_nothing_personal(redis: Redis, provider: str) -> None:
     with capture_logs() as logs:
         job = await added(provider)
-        assert all(value in await everything(redis) for value in PRIVATE)
+        held = await everything(redis)
+        assert all(value in held for value in PRIVATE)
         async with working():
             assert (await job.result(timeout=30)).status == "approved"
     left = await everything(redis)
@@ -149,7 +152,8 @@ async def test_the_setting_turns_it_off(redis: Redis, monkeypatch: pytest.Monkey
     job = await added("onfido")
     async with working():
         assert (await job.result(timeout=30)).status == "approved"
-    assert all(value in await everything(redis) for value in PRIVATE)
+    held = await everything(redis)
+    assert all(value in held for value in PRIVATE)
 
 
 async def test_the_text_of_a_foreign_error_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The row in Supabase under writes that come twice, late, at once, in any order, or while Supabase is away."""
+"""The row in Supabase under writes that come late, twice, at once, in any order, or while it is away."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ WRITES: dict[str, Write] = {
 
 async def test_in_any_order_the_outcome_stays(sandbox: RunningSandbox) -> None:
     async with talking_to(sandbox) as providers:
-        for order in itertools.permutations(WRITES):
+
+        async def play(order: tuple[str, ...]) -> None:
             written = StatusRow(providers.supabase, "kyc_verifications", next(_ids), job_data())
-            reached = False
-            for name in (*order, *order):  # each of them twice
+            for name in (*order, order[-1]):  # the last of them twice
                 await WRITES[name](written)
-                reached = reached or name == "approved"
-                if reached:
-                    stored = await row(written._job_id)
-                    assert (stored["status"], stored["provider_ref"]) == ("approved", "check-7"), order
-                    assert stored["completed_at"] == "2026-01-01T00:00:04.000Z"
+            stored = await row(written._job_id)
+            assert (stored["status"], stored["provider_ref"]) == ("approved", "check-7"), order
+            assert stored["completed_at"] == "2026-01-01T00:00:04.000Z", order
+
+        await asyncio.gather(*map(play, itertools.permutations(WRITES)))
 
 
 async def test_all_at_once_the_outcome_stays(sandbox: RunningSandbox) -> None:

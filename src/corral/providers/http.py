@@ -172,7 +172,12 @@ class ProviderClient:
                 reason=error.reason,
                 kind=type(error).__name__,
             )
-        raise error
+        try:
+            raise error
+        finally:
+            # The frame is in the error's own traceback: together they would hold on to what was sent
+            # (photographs, say) until the next garbage collection.
+            del error
 
 
 @lru_cache(maxsize=2)
