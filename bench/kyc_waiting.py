@@ -35,7 +35,7 @@ from corral.sandbox.server import RunningSandbox
 PROVIDERS = ("onfido", "idenfy")
 PAID = ("onfido.check", "idenfy.process")
 WARM_UP = 20
-PATIENCE = 900.0
+PATIENCE = 300.0
 
 
 async def measure(jobs: int, server: Server, sandbox: RunningSandbox) -> dict[str, float]:
