@@ -100,5 +100,6 @@ if __name__ == "__main__":
         processors=[lost, structlog.dev.ConsoleRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,  # as `configure_logs`
     )
     uvloop.run(main(sys.argv[1], int(sys.argv[2]), [*sys.argv[3:], "noop"][0]))

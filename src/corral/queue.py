@@ -18,6 +18,7 @@ from corral.adding import (
     AddOptions,
     JobDefaults,
     ManyOptions,
+    by_the_servers_clock,
     check_bounds,
     check_data,
     check_defaults,
@@ -41,6 +42,7 @@ from corral.errors import (
 )
 from corral.events import Event, start_of
 from corral.groups import GroupLimits, Groups
+from corral.hooks import Webhook, hook_of
 from corral.job import Job
 from corral.limits import Limits
 from corral.policy import Forget, Priority, RateLimit, Retention, Retry
@@ -77,6 +79,7 @@ class Queue(Connected, Relations, Surroundings):
     defaults: further options for jobs that do not bring them; see JobDefaults.
     forget: what of the data of a job that ended is removed; None: nothing. Or a function that is given the
         worker's settings and says so.
+    webhooks: told of every job's end, beside the job's own; what the worker's queue declares counts.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Queue(Connected, Relations, Surroundings):
         ttl: float | None = None,
         defaults: JobDefaults | None = None,
         forget: Forget | Callable[[Settings], Forget | None] | None = None,
+        webhooks: Sequence[str | Webhook] = (),
     ) -> None:
         Connected.__init__(self, name, redis_url, prefix)
         Surroundings.__init__(self)
@@ -113,6 +117,7 @@ class Queue(Connected, Relations, Surroundings):
         self.ttl = ttl
         self.defaults = check_defaults(defaults or {})
         self._forget = forget
+        self.webhooks = tuple(hook_of(given) for given in webhooks)
         self.jobs: dict[str, JobDefinition] = {}
         living.add(self)
 
@@ -177,7 +182,7 @@ class Queue(Connected, Relations, Surroundings):
         if not options:
             return await self._add_plain(name, raw, text)
         bound = self._bind()
-        jobs = bound.templates.make(name, options)
+        jobs = bound.templates.make(name, await self.timed(options))
         added = await self._send(bound, jobs.holding([text]))
         if added.existing_data is None:
             return Job(self, added.ids[0], name, raw)
@@ -216,7 +221,7 @@ class Queue(Connected, Relations, Surroundings):
         if not texts:
             return []
         bound = self._bind()
-        jobs = bound.templates.make(name, cast("AddOptions", options))
+        jobs = bound.templates.make(name, await self.timed(cast("AddOptions", options)))
         added = await self._send(bound, jobs._replace(data=texts))
         return [Job(self, job_id, name, raw) for job_id, raw in zip(added.ids, raws, strict=True)]
 
@@ -255,7 +260,14 @@ class Queue(Connected, Relations, Surroundings):
         text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
         with self.redis_errors():
             bound = await self.ready()
-        return bound.templates.make(name, options)._replace(data=[text])
+        return bound.templates.make(name, await self.timed(options))._replace(data=[text])
+
+    async def timed(self, options: AddOptions) -> AddOptions:
+        """The options with a `delay` where they have an `at`: a wrong clock here shifts no job."""
+        if options.get("at") is None:
+            return options
+        with self.redis_errors():
+            return await by_the_servers_clock(self.client(), options)
 
     async def dedup_job_id(self, dedup_id: str) -> str | None:
         """The id of the job that holds a deduplication id. One round trip. Raises RedisUnavailable."""

@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     mailgun_api_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_API_KEY")
     mailgun_domain: str = Field("", alias="MAILGUN_DOMAIN")
 
+    # Outgoing webhooks
+    webhook_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOK_SECRET")
+    webhooks: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOKS")
+    webhook_give_up: int = Field(5, alias="CORRAL_WEBHOOK_GIVE_UP", ge=1)
+
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
@@ -71,8 +76,18 @@ class Settings(BaseSettings):
     kyc_forget_failed_seconds: float = Field(7 * 86_400, alias="CORRAL_KYC_FORGET_FAILED_SECONDS", ge=0)
 
     # Images
-    image_target: str = Field("folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase)$")
+    image_target: str = Field(
+        "folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase|s3|cloudflare)$"
+    )
     image_bucket: str = Field("images", alias="CORRAL_IMAGE_BUCKET")
+    s3_endpoint: str = Field("", alias="S3_ENDPOINT")
+    s3_region: str = Field("us-east-1", alias="S3_REGION", min_length=1)
+    s3_bucket: str = Field("", alias="S3_BUCKET")
+    s3_access_key_id: SecretStr = Field(_SECRET_NONE, alias="S3_ACCESS_KEY_ID")
+    s3_secret_access_key: SecretStr = Field(_SECRET_NONE, alias="S3_SECRET_ACCESS_KEY")
+    s3_public_url: str = Field("", alias="S3_PUBLIC_URL")
+    cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
+    cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
 
     @field_validator("fetch_allow", mode="before")
     @classmethod

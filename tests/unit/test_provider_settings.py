@@ -94,3 +94,33 @@ async def test_the_image_target(tmp_path: Path) -> None:
     assert isinstance(bucket.images, BucketTarget)
     await folder.close()
     await bucket.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "needed"),
+    [
+        ("s3", {"S3_BUCKET": "b", "S3_ACCESS_KEY_ID": "k"}, "S3_SECRET_ACCESS_KEY"),
+        ("cloudflare", {"CLOUDFLARE_API_TOKEN": "t"}, "CLOUDFLARE_ACCOUNT_ID"),
+    ],
+)
+async def test_an_image_target_without_its_keys_names_them_or_is_the_sandbox(
+    target: str, given: dict[str, str], needed: str
+) -> None:
+    environment: dict[str, Any] = {"CORRAL_IMAGE_TARGET": target, **given}
+    made = Providers(settings(**environment))
+    with pytest.raises(ProviderMisconfigured, match=f"set .*{needed}"):
+        await made.images.write("a.webp", b"", "image/webp")
+    await made.close()
+    sandboxed = Providers(settings(CORRAL_SANDBOX=True, **environment), SANDBOX_URL)
+    assert base_url(sandboxed.images).startswith(f"{SANDBOX_URL}/{target}")
+    await sandboxed.close()
+
+
+async def test_a_complete_image_target_is_the_real_one_even_in_sandbox_mode() -> None:
+    real = {"CORRAL_SANDBOX": True, "S3_BUCKET": "b", "S3_ACCESS_KEY_ID": "k", "S3_SECRET_ACCESS_KEY": "s"}
+    urls = []
+    for more in ({"S3_REGION": "eu-west-1"}, {"S3_ENDPOINT": "https://minio.example.com"}):
+        made = Providers(settings(CORRAL_IMAGE_TARGET="s3", **real, **more), SANDBOX_URL)
+        urls.append(base_url(made.images))
+        await made.close()
+    assert urls == ["https://b.s3.eu-west-1.amazonaws.com/", "https://minio.example.com/b/"]

@@ -57,8 +57,42 @@ def badly_written() -> None:
     compile("a = = b", "config.py", "exec")
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def mute() -> None:
+    raise Mute
+
+
+def empty() -> None:
+    raise ValueError
+
+
+def misspelt() -> None:
+    pytest.rases  # type: ignore[attr-defined]  # noqa: B018 - the slip is what is tested
+
+
+def lined() -> None:
+    raise Mute.__mro__[1]("one\ntwo")
+
+
 @pytest.mark.parametrize(
-    "fail", [caused, on_the_way, suppressed, noted, grouped, badly_written, lambda: deep(3)]
+    "fail",
+    [
+        caused,
+        on_the_way,
+        suppressed,
+        noted,
+        grouped,
+        badly_written,
+        mute,
+        empty,
+        misspelt,
+        lined,
+        lambda: deep(3),
+    ],
 )
 def test_a_trace_is_what_python_prints(fail: object) -> None:
     with pytest.raises(BaseException) as caught:

@@ -14,7 +14,6 @@ import itertools
 import re
 import secrets
 import traceback
-from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
@@ -46,10 +45,8 @@ def request_id(given: bytes | None) -> bytes:
     return b"%b-%x" % (_PROCESS, next(_count))
 
 
-async def send_problem(
-    send: Send, problem: Problem, rid: bytes, more: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """Send a problem as the whole answer."""
+def problem_answer(problem: Problem, rid: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of a problem as the whole answer."""
     body = problem.to_json()
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
@@ -57,10 +54,8 @@ async def send_problem(
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", rid),
         *((name.lower().encode(), value.encode()) for name, value in problem.headers),
-        *more,
     ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return headers, body
 
 
 def write_down(rid: bytes, method: str, route: str, status: int, seconds: float, problem: str | None) -> None:

@@ -11,7 +11,8 @@ Guarantees: 202 only when Redis has the job. A body over 1 MiB is a 413, announc
 is a 503 with Retry-After within about a second. Data is checked against the declared type and stored byte
 for byte. Limit: after a 503 for a slow Redis the job may be there all the same; a caller that sends an
 `Idempotency-Key` can repeat its request safely. In bulk, `key:index` stands for each job: if one of them was
-used with other data (409), the others are added all the same.
+used with other data (409), the others are added all the same. A header `Corral-Webhook: URL` is the hook of
+every job of the request that brings none.
 
 The hot path allocates little: decoders, header lists and the constant parts of answers are made once, and
 concurrent requests share one call to Redis (`Queue` joins their adds). Whatever goes wrong is raised as an
@@ -22,13 +23,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
+from corral import hooks
 from corral.api import problems
 from corral.api.adding import Accepted, AddBulk, AddData, Adder, AddOne
 from corral.api.asgi import App, Receive, Scope, Send
 from corral.api.auth import Permission
 from corral.api.clock import Clock
-from corral.api.edge import JSON_HEADERS, request_id, send_problem, write_down, write_down_crash
+from corral.api.edge import JSON_HEADERS, problem_answer, request_id, write_down, write_down_crash
 from corral.api.known import OTHERS_KEPT
 from corral.api.lookup import ANSWER_SECONDS
 from corral.api.problems import Problem, Refused
@@ -50,6 +53,13 @@ _BAD_KEY = Problem(
     "The Idempotency-Key is not usable",
     "An Idempotency-Key has 1 to 255 printable ASCII characters.",
 )
+#: Else whoever may add a job could have the service sign what never happened.
+_NOT_BY_HAND = Problem(
+    403,
+    "not-by-hand",
+    "This queue is not added to by hand",
+    "Deliveries are made when a job ends. Give a job a `webhook` instead.",
+)
 _POST_ONLY = problems.http(405, "Send a POST request.", headers={"Allow": "POST"})
 
 
@@ -60,6 +70,19 @@ class Route:
     template: str
     add: Adder | None = None
     queue: str = ""
+
+
+class Reply(NamedTuple):
+    """A whole answer. Header names are in lower case."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends with it."""
+        return (b"connection", b"close") in self.headers
 
 
 class EnqueueLayer:
@@ -74,6 +97,7 @@ class EnqueueLayer:
         self._require = service.keyring.require
         self._observe = service.traffic.observe
         self._routes = _declared_routes(service)
+        self._declared = {path.encode(): route for path, route in self._routes.items()}
         self._seen: dict[str, Route] = {}
         self._others: dict[tuple[str, str], AddOne | AddBulk] = {}
 
@@ -92,31 +116,54 @@ class EnqueueLayer:
         await self._app(scope, receive, send)
 
     async def _serve(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        started = perf_counter()
-        headers = dict(scope["headers"])
-        rid = request_id(headers.get(b"x-request-id"))
-        problem: Problem | None = None
         try:
-            accepted = await self._accept(route, scope["method"], headers, receive)
+            reply = await self.reply(route, scope["method"], dict(scope["headers"]), None, receive)
         except CallerLeft:
             return
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+    def declared_route(self, path: bytes) -> Route | None:
+        """The route of this very path, if its queue is declared. For the server's short way."""
+        return self._declared.get(path)
+
+    async def reply(
+        self,
+        route: Route,
+        method: str,
+        headers: dict[bytes, bytes],
+        body: bytes | None,
+        receive: Receive | None = None,
+    ) -> Reply:
+        """The answer to a request, counted, and written down if it was refused.
+
+        body: the whole of it; None if it is to be read from `receive`, once the caller's key was checked.
+        Raises CallerLeft if the connection ended while it was read.
+        """
+        started = perf_counter()
+        rid = request_id(headers.get(b"x-request-id"))
+        try:
+            accepted = await self._accept(route, method, headers, body, receive)
+        except CallerLeft:
+            raise
         except Exception as error:
             problem = problems.of(error)
             if problem.slug == "internal-error":
                 write_down_crash(rid.decode(), error)
-        if problem is None:
-            status = 202
-            await _send_accepted(send, accepted, rid)
-        else:
-            status = problem.status
-            await send_problem(send, problem, rid)
-        seconds = perf_counter() - started
-        self._observe(scope["method"], route.template, status, seconds)
-        if problem is not None:
-            write_down(rid, scope["method"], route.template, status, seconds, problem.slug)
+            seconds = perf_counter() - started
+            self._observe(method, route.template, problem.status, seconds)
+            write_down(rid, method, route.template, problem.status, seconds, problem.slug)
+            return Reply(problem.status, *problem_answer(problem, rid))
+        self._observe(method, route.template, 202, perf_counter() - started)
+        return Reply(202, _accepted_headers(accepted, rid), accepted.payload)
 
     async def _accept(
-        self, route: Route, method: str, headers: dict[bytes, bytes], receive: Receive
+        self,
+        route: Route,
+        method: str,
+        headers: dict[bytes, bytes],
+        body: bytes | None,
+        receive: Receive | None,
     ) -> Accepted:
         if method != "POST":
             raise Refused(_POST_ONLY)
@@ -125,9 +172,13 @@ class EnqueueLayer:
         check_media_type(headers)
         key = headers.get(b"idempotency-key")
         idempotency_key = None if key is None else _usable(key)
-        body = await self._read(headers, receive)
+        hook = headers.get(b"corral-webhook")
+        webhook = None if hook is None else hook.decode("latin-1")
+        if body is None:
+            assert receive is not None  # noqa: S101  # one of the two is there
+            body = await self._read(headers, receive)
         try:
-            return await self._bound(add(body, idempotency_key))
+            return await self._bound(add(body, idempotency_key, webhook))
         except TimeoutError:
             raise RedisUnavailable(
                 f"Redis did not answer within {ANSWER_SECONDS:g} s. The job may have been added all the "
@@ -148,6 +199,8 @@ class EnqueueLayer:
 
     def _adder(self, route: Route) -> Adder:
         """The adder of a queue that was not declared, remembered for as long as the queue itself is."""
+        if route.queue == hooks.QUEUE:
+            raise Refused(_NOT_BY_HAND)
         queue = self.service.known.named(route.queue)
         known = self._others.get((route.template, route.queue))
         if known is not None and known.queue is queue:
@@ -162,6 +215,8 @@ class EnqueueLayer:
 def _declared_routes(service: Service) -> dict[str, Route]:
     routes: dict[str, Route] = {}
     for name, queue in service.known.declared.items():
+        if name == hooks.QUEUE:
+            continue
         routes[ONE.replace("{queue}", name)] = Route(ONE, AddOne(queue))
         routes[BULK.replace("{queue}", name)] = Route(BULK, AddBulk(queue))
     for path, (queue_name, job, prefix, message) in MISSION_ROUTES.items():
@@ -190,12 +245,11 @@ def _usable(key: bytes) -> str:
     return text
 
 
-async def _send_accepted(send: Send, accepted: Accepted, rid: bytes) -> None:
+def _accepted_headers(accepted: Accepted, rid: bytes) -> list[tuple[bytes, bytes]]:
     payload, location, replayed = accepted
     headers = [*JSON_HEADERS, (b"content-length", b"%d" % len(payload)), (b"x-request-id", rid)]
     if location is not None:
         headers.append((b"location", location))
     if replayed:
         headers.append((b"idempotent-replayed", b"true"))
-    await send({"type": "http.response.start", "status": 202, "headers": headers})
-    await send({"type": "http.response.body", "body": payload, "more_body": False})
+    return headers

@@ -16,13 +16,21 @@ import pydantic
 from litestar import get
 from litestar.di import NamedDependency
 
+from corral import hooks
 from corral.api import bodies, examples
 from corral.api import openapi_fixed as fixed
 from corral.api.auth import Permission
 from corral.api.cancelling import Cancellation
 from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
-from corral.api.openapi_fixed import IDEMPOTENCY_PARAMETER, QUEUE_PARAMETER, Json, problems, ref
+from corral.api.openapi_fixed import (
+    IDEMPOTENCY_PARAMETER,
+    QUEUE_PARAMETER,
+    WEBHOOK_PARAMETER,
+    Json,
+    problems,
+    ref,
+)
 from corral.api.openapi_streams import STREAMING
 from corral.api.service import Service, permits
 from corral.api.webhooks import WEBHOOK_QUEUE
@@ -40,6 +48,7 @@ async def openapi(service: NamedDependency[Service]) -> Json:
 
 def document(queues: Mapping[str, Queue]) -> Json:
     """The description of a service for these queues."""
+    queues = {name: queue for name, queue in queues.items() if name != hooks.QUEUE}
     schemas = _Schemas(queues)
     paths = {
         **{path: _mission(path, schemas) for path, row in MISSION_ROUTES.items() if row[0] in queues},
@@ -115,7 +124,7 @@ def _mission(path: str, schemas: _Schemas) -> Json:
             "summary": f"Add a {job} job to {queue}",
             "operationId": path.strip("/"),
             "tags": ["jobs"],
-            "parameters": [IDEMPOTENCY_PARAMETER],
+            "parameters": [IDEMPOTENCY_PARAMETER, WEBHOOK_PARAMETER],
             "requestBody": _body(schemas.data.get((queue, job), {}), examples.DATA.get((queue, job))),
             "responses": {
                 "202": _accepted(ref("Queued"), {"jobId": "…", "status": "queued", "message": message}),
@@ -132,7 +141,7 @@ def _one(queue: Queue | None, schemas: _Schemas) -> Json:
             "summary": f"Add a job to {name}" if name else "Add a job to a queue",
             "operationId": f"add-{name}" if name else "add",
             "tags": ["jobs"],
-            "parameters": [IDEMPOTENCY_PARAMETER] if name else [QUEUE_PARAMETER, IDEMPOTENCY_PARAMETER],
+            "parameters": _parameters(queue),
             "requestBody": _body(_typed("JobRequest", queue, schemas), _example(queue)),
             "responses": {
                 "202": _accepted(
@@ -164,7 +173,7 @@ def _bulk(queue: Queue | None, schemas: _Schemas) -> Json:
             "number i (from 0) the key `k:i`.",
             "operationId": f"add-bulk-{name}" if name else "add-bulk",
             "tags": ["jobs"],
-            "parameters": [IDEMPOTENCY_PARAMETER] if name else [QUEUE_PARAMETER, IDEMPOTENCY_PARAMETER],
+            "parameters": _parameters(queue),
             "requestBody": _body(schema, {"jobs": [_example(queue)]}),
             "responses": {
                 "202": _accepted(
@@ -176,6 +185,11 @@ def _bulk(queue: Queue | None, schemas: _Schemas) -> Json:
             },
         }
     }
+
+
+def _parameters(queue: Queue | None) -> list[Json]:
+    own = [IDEMPOTENCY_PARAMETER, WEBHOOK_PARAMETER]
+    return own if queue else [QUEUE_PARAMETER, *own]
 
 
 def _typed(request: str, queue: Queue | None, schemas: _Schemas) -> Json:

@@ -38,6 +38,14 @@ IDEMPOTENCY_PARAMETER: Json = {
     "description": "For 24 hours the same key with the same data gives the same job; with other data, 409.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+WEBHOOK_PARAMETER: Json = {
+    "name": "Corral-Webhook",
+    "in": "header",
+    "required": False,
+    "description": "A URL that gets a signed POST when the job has completed or failed; for jobs that bring "
+    "no `webhook` of their own.",
+    "schema": {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2048},
+}
 JOB_ID_PARAMETER: Json = {"name": "jobId", "in": "path", "required": True, "schema": {"type": "string"}}
 
 LOOKING: Json = {

@@ -22,6 +22,7 @@ import structlog
 import uvicorn
 
 from corral.api.app import HttpService, create_app
+from corral.api.protocol import EnqueueProtocol
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError
 from corral.queue import Queue
@@ -110,7 +111,7 @@ class ApiServer:
             self._app,
             host=self._host,
             port=self._port,
-            http="httptools",
+            http=EnqueueProtocol,
             ws="none",
             lifespan="on",
             proxy_headers=False,  # nothing here asks who the client is: keys say it

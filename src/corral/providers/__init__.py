@@ -12,12 +12,13 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from corral.providers import idenfy, images, onfido, supabase
+from corral.providers import idenfy, images, onfido, standard_webhooks, supabase
 from corral.providers.choice import Surroundings
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
 from corral.providers.images import ImageTarget
 from corral.providers.onfido import Onfido
+from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.settings import Settings
 
@@ -56,6 +57,11 @@ class Providers:
     def images(self) -> ImageTarget:
         """Where finished images go."""
         return images.from_settings(self._surroundings, self.supabase)
+
+    @cached_property
+    def webhooks(self) -> WebhookSender:
+        """Endpoints that callers and operators chose."""
+        return standard_webhooks.from_settings(self._surroundings)
 
     async def close(self) -> None:
         """Close all connections that were opened."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import ssl
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
@@ -58,6 +58,7 @@ class ProviderClient:
     secrets: values that must never appear in a reason.
     missing: if set, every call raises `ProviderMisconfigured` with it; it says which setting to give.
     sandbox: the provider is the local stand-in; proxy variables of the environment are ignored.
+    read: takes from an answer what `classify` judges; by default its JSON.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class ProviderClient:
         missing: str = "",
         sandbox: bool = False,
         timeout: httpx2.Timeout = TIMEOUT,
+        read: Callable[[httpx2.Response], Answer] | None = None,
     ) -> None:
         self.name = name
         self.sandbox = sandbox
         self.missing = missing
         self._classify = classify
+        self._read = read or read_answer
         self._secrets = tuple(secrets)
         self._client = httpx2.AsyncClient(
             base_url=base_url.rstrip("/") + "/",
@@ -96,38 +99,50 @@ class ProviderClient:
         *,
         repeatable: bool,
         private: Collection[str] = (),
+        shown: str = "",
         **request: Any,
     ) -> T:
         """Send, judge, and decode the JSON answer as `answer`. Raises as `send` does.
 
         An answer that cannot be read is no answer: `ProviderAmbiguous`, or `ProviderRetryable` if repeatable.
         """
-        response = await self.send(method, path, repeatable=repeatable, private=private, **request)
+        response = await self.send(
+            method, path, repeatable=repeatable, private=private, shown=shown, **request
+        )
         try:
             return msgspec.json.decode(response.content, type=answer)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._unanswered(f"{method} {_head(path)}: the answer is not the JSON it should be", repeatable)
+            what = f"{method} {shown or _head(path)}"
+            self._unanswered(f"{what}: the answer is not the JSON it should be", repeatable)
 
     async def send(
-        self, method: str, path: str, *, repeatable: bool, private: Collection[str] = (), **request: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        private: Collection[str] = (),
+        shown: str = "",
+        **request: Any,
     ) -> httpx2.Response:
         """One request, one round trip. Returns an answer that `classify` finds good.
 
         repeatable: doing it twice does no harm (reads, upserts), so a lost answer is a plain retry.
         private: values in the request that must not come back in a reason.
+        shown: what a reason calls the path, where the path itself holds something personal.
         request: as httpx2 takes it: json, content, files, data, params, headers, timeout.
         Raises ProviderRetryable, ProviderPermanent, ProviderAmbiguous, ProviderMisconfigured.
         """
         if self.missing:
             log.error("provider_misconfigured", provider=self.name, reason=self.missing)
             raise ProviderMisconfigured(self.name, self.missing)
-        what = f"{method} {_head(path)}"
+        what = f"{method} {shown or _head(path)}"
         if "json" in request:
             request["content"] = msgspec.json.encode(request.pop("json"))
             request["headers"] = {"Content-Type": "application/json", **request.get("headers", {})}
         with self._transport_errors(what, repeatable):
             response = await self._client.request(method, path.lstrip("/"), **request)
-        verdict = self._classify(read_answer(response))
+        verdict = self._classify(self._read(response))
         self._act_on(verdict, what, private)
         return response
 

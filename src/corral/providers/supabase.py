@@ -110,6 +110,8 @@ class Supabase:
         await self._storage.send(
             "POST",
             f"/object/{where}",
+            # A path may be made from a person's id.
+            shown=f"/object/{quote(bucket, safe='')}/…",
             repeatable=True,
             content=content,
             headers={

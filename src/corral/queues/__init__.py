@@ -13,6 +13,7 @@ _MODULES = {
     "kyc-verification": "corral.queues.kyc_verification",
     "image-processing": "corral.queues.image_processing",
     "notification": "corral.queues.notification",
+    "webhooks": "corral.queues.webhooks",
 }
 
 

@@ -8,8 +8,10 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 | `/onfido/v3.6/…` | Onfido |
 | `/idenfy/api/v2/…` | iDenfy |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
+| `/s3/corral-sandbox/…` | S3, a bucket of it |
+| `/cloudflare/client/v4/…` | Cloudflare Images |
 | any path, when the Host is under example.com | sample photographs and documents (`pictures`) |
-| `/outbox`, `/faults` | what was received; faults on demand |
+| `/outbox`, `/faults` | what was received, as a page for a browser and JSON for a program; faults on demand |
 
 Limits: everything is in memory and gone with the process; one process only; loopback only, since `/outbox`
 and `/faults` ask for no key.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import structlog
 
-from corral.sandbox import wire
+from corral.sandbox import cloudflare, outbox_page, s3, wire
 from corral.sandbox.faults import Fault, Faults
+from corral.sandbox.hooks import HOST, HookReceiver
 from corral.sandbox.idenfy import IdenfyStandIn
 from corral.sandbox.onfido import OnfidoStandIn
 from corral.sandbox.outbox import Outbox
 from corral.sandbox.outcomes import Outcome
 from corral.sandbox.pictures import Pictures
 from corral.sandbox.postgrest import PostgrestStandIn
-from corral.sandbox.standin import StandIn
+from corral.sandbox.standin import SoftStandIn, StandIn
 from corral.sandbox.storage import StorageStandIn
 from corral.sandbox.webhooks import Webhooks
 from corral.sandbox.wire import Malformed, Receive, Reply, Request, Scope, Send
@@ -48,13 +50,21 @@ class SandboxApp:
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
+        self.hooks = HookReceiver(self.outbox)
+        self._hosts: dict[str, StandIn] = {HOST: self.hooks}
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
+            (s3.BASE, s3.S3StandIn(self.outbox)),
+            (cloudflare.BASE, cloudflare.CloudflareStandIn(self.outbox)),
         )
-        self.faults = Faults({self.pictures.provider, *(standin.provider for _, standin in self._standins)})
+        everyone = (self.pictures, *self._hosts.values(), *(standin for _, standin in self._standins))
+        self.faults = Faults(
+            {standin.provider for standin in everyone},
+            {standin.provider for standin in everyone if isinstance(standin, SoftStandIn)},
+        )
         self._closing = asyncio.Event()
 
     async def close(self) -> None:
@@ -87,7 +97,7 @@ class SandboxApp:
     def _find(self, request: Request) -> tuple[StandIn | None, Request]:
         host = request.headers.get("host", "").partition(":")[0].lower().rstrip(".")
         if host == "example.com" or host.endswith(".example.com"):
-            return self.pictures, request
+            return self._hosts.get(host, self.pictures), request
         for base, standin in self._standins:
             if request.path.startswith(base + "/"):
                 path = request.path[len(base) :]
@@ -97,8 +107,12 @@ class SandboxApp:
     def _own(self, request: Request) -> Reply:
         """The sandbox's own pages."""
         match request.method, request.path:
+            case "GET", "/" if outbox_page.wanted(request):
+                return outbox_page.home()
             case "GET", "/":
                 return Reply(200, {"service": "Corral sandbox", "real": False, "see": ["/outbox", "/faults"]})
+            case "GET", "/outbox" if outbox_page.wanted(request):
+                return outbox_page.outbox(self.outbox.show()["entries"], outbox_page.Filter.of(request))
             case "GET", "/outbox":
                 return Reply(200, self.outbox.show(request.param("provider")))
             case "GET", "/faults":
@@ -131,6 +145,9 @@ class SandboxApp:
     ) -> None:
         """Answer with a fault."""
         reply = Reply(500) if fault.instead else await _answer(standin, request)
+        with contextlib.suppress(TimeoutError):
+            # Not a plain sleep: a sandbox that stops need not wait for it.
+            await asyncio.wait_for(self._closing.wait(), fault.latency)
         log.info("sandbox_fault", provider=standin.provider, fault=fault.fault, request=request.method)
         match fault.fault:
             case "hang":
@@ -148,8 +165,12 @@ class SandboxApp:
                     {"type": "http.response.body", "body": content[: len(content) // 2], "more_body": True}
                 )
                 _abort(scope)
+            case "late":
+                await wire.send(reply, send)
+            case "soft":
+                await wire.send(_soft(standin), send)
             case code:
-                await wire.send(standin.fault(int(code)), send)
+                await wire.send(_refusal(standin, int(code), fault.headers), send)
 
     async def _until_gone(self, receive: Receive) -> None:
         gone = asyncio.ensure_future(receive())
@@ -169,6 +190,16 @@ class SandboxApp:
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _refusal(standin: StandIn, status: int, headers: dict[str, str]) -> Reply:
+    reply = standin.fault(status)
+    return Reply(status, reply.body, reply.headers | headers)
+
+
+def _soft(standin: StandIn) -> Reply:
+    # Two stand-ins may share a provider's name, and only one of them have soft errors.
+    return standin.soft() if isinstance(standin, SoftStandIn) else standin.fault(500)
 
 
 async def _answer(standin: StandIn, request: Request) -> Reply:
