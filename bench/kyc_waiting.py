@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from corral import Queue, Settings
 from corral.api.app import create_app
 from corral.api.server import ApiServer
 from corral.bullmq.connection import close_shared_clients
+from corral.observe.logs import configure_logs
 from corral.queues import built_in
 from corral.sandbox import keys, serve
 from corral.sandbox.server import RunningSandbox
@@ -39,6 +42,8 @@ PATIENCE = 300.0
 
 
 async def measure(jobs: int, server: Server, sandbox: RunningSandbox) -> dict[str, float]:
+    os.environ.update(_environment(server.url, sandbox.url))
+    configure_logs(json=None, level=logging.ERROR)
     settings = Settings(_env_file=None, redis_url=server.url, api_keys="bench:bench-key-0000001:admin")  # type: ignore[call-arg]
     queue = Queue("kyc-verification", redis_url=server.url)
     declared = {"kyc-verification": built_in("kyc-verification")["kyc-verification"]}
@@ -76,8 +81,10 @@ async def _phases(
     await _add(queue, range(WARM_UP, jobs))
     submitted = await until(lambda counts: counts["delayed"] == jobs)
     asleep = _mib(worker)
+    decided = time.monotonic()
     await _decide(sandbox)
-    ended = await until(lambda counts: counts["completed"] >= jobs and not _busy(counts))
+    await until(lambda counts: counts["completed"] >= jobs and not _busy(counts))
+    ended = time.monotonic() - decided
     _check(jobs, sandbox)
     return {
         "jobs": jobs,
@@ -92,9 +99,12 @@ async def _phases(
 
 def _start_worker(redis_url: str, sandbox_url: str, folder: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "corral.worker.process", "--queues", "kyc-verification", "--quiet"]
-    env = {"REDIS_URL": redis_url, "CORRAL_SANDBOX": "1", "CORRAL_SANDBOX_URL": sandbox_url}
-    path = {"PYTHONPATH": ":".join(sys.path)}
-    return subprocess.Popen(command, cwd=folder, env=env | path)
+    env = _environment(redis_url, sandbox_url) | {"PYTHONPATH": ":".join(sys.path)}
+    return subprocess.Popen(command, cwd=folder, env=env)
+
+
+def _environment(redis_url: str, sandbox_url: str) -> dict[str, str]:
+    return {"REDIS_URL": redis_url, "CORRAL_SANDBOX": "1", "CORRAL_SANDBOX_URL": sandbox_url}
 
 
 async def _add(queue: Queue, numbers: range) -> None:
