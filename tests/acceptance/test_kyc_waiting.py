@@ -1,4 +1,4 @@
-"""Many verifications wait on their providers at once in one worker process: the bench's own checks, smaller."""
+"""Many verifications wait on their providers at once in one process: the checks of the bench, smaller."""
 
 from __future__ import annotations
 
