@@ -60,8 +60,17 @@ class Settings(BaseSettings):
     idenfy_api_secret: SecretStr = Field(_SECRET_NONE, alias="IDENFY_API_SECRET")
     idenfy_webhook_key: SecretStr = Field(_SECRET_NONE, alias="IDENFY_WEBHOOK_KEY")
     sendgrid_api_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_API_KEY")
+    sendgrid_region: str = Field("global", alias="SENDGRID_REGION", pattern="^(global|eu)$")
+    sendgrid_webhook_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_WEBHOOK_KEY")
     mailgun_api_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_API_KEY")
     mailgun_domain: str = Field("", alias="MAILGUN_DOMAIN")
+    mailgun_region: str = Field("us", alias="MAILGUN_REGION", pattern="^(us|eu)$")
+    mailgun_webhook_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_WEBHOOK_KEY")
+    smtp_host: str = Field("", alias="SMTP_HOST")
+    smtp_port: int = Field(587, alias="SMTP_PORT", ge=1, le=65535)
+    smtp_username: str = Field("", alias="SMTP_USERNAME")
+    smtp_password: SecretStr = Field(_SECRET_NONE, alias="SMTP_PASSWORD")
+    smtp_tls: str = Field("auto", alias="SMTP_TLS", pattern="^(auto|starttls|implicit|none)$")
 
     # Outgoing webhooks
     webhook_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOK_SECRET")
@@ -74,6 +83,15 @@ class Settings(BaseSettings):
 
     kyc_forget: bool = Field(True, alias="CORRAL_KYC_FORGET")
     kyc_forget_failed_seconds: float = Field(7 * 86_400, alias="CORRAL_KYC_FORGET_FAILED_SECONDS", ge=0)
+
+    # Mail
+    mail_from: str = Field("", alias="CORRAL_MAIL_FROM")
+    mail_templates: str = Field("", alias="CORRAL_MAIL_TEMPLATES")
+    mail_fallback: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_MAIL_FALLBACK")
+    mail_delivery: str = Field(
+        "at_least_once", alias="CORRAL_MAIL_DELIVERY", pattern="^(at_least_once|at_most_once)$"
+    )
+    mail_suppressed: str = Field("complete", alias="CORRAL_MAIL_SUPPRESSED", pattern="^(complete|fail)$")
 
     # Images
     image_target: str = Field(
@@ -89,10 +107,17 @@ class Settings(BaseSettings):
     cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
     cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
 
-    @field_validator("fetch_allow", mode="before")
+    @field_validator("fetch_allow", "mail_fallback", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("mail_fallback")
+    @classmethod
+    def _sends_mail(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - {"sendgrid", "mailgun", "smtp"}:
+            raise ValueError("the providers of mail are sendgrid, mailgun and smtp")
+        return value
 
     @field_validator("prefix")
     @classmethod

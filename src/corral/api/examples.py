@@ -20,9 +20,16 @@ IMAGE = {
         {"width": 800, "height": 800, "format": "jpeg"},
     ],
 }
+MAIL = {
+    "to": "user-42@example.com",
+    "template": "welcome",
+    "data": {"name": "user-42", "actionUrl": "https://app.example.com/start"},
+    "provider": "sendgrid",
+}
 
 #: (queue, job name) → data
 DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("kyc-verification", "verify"): KYC,
     ("image-processing", "process"): IMAGE,
+    ("email", "send"): MAIL,
 }

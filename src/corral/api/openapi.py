@@ -23,6 +23,7 @@ from corral.api.auth import Permission
 from corral.api.cancelling import Cancellation
 from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
+from corral.api.mail_webhooks import MAIL_QUEUE
 from corral.api.openapi_fixed import (
     IDEMPOTENCY_PARAMETER,
     QUEUE_PARAMETER,
@@ -59,6 +60,7 @@ def document(queues: Mapping[str, Queue]) -> Json:
         **fixed.LOOKING,
         **STREAMING,
         **(fixed.WEBHOOKS if WEBHOOK_QUEUE in queues else {}),
+        **(fixed.MAIL_WEBHOOKS if MAIL_QUEUE in queues else {}),
         **fixed.OPERATING,
     }
     return {

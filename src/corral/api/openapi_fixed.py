@@ -127,7 +127,13 @@ LOOKING: Json = {
 }
 
 
-def _webhook(provider: str, header: str) -> Json:
+def _webhook(
+    provider: str,
+    *headers: str,
+    proof: str = "HMAC-SHA256 of the raw body in hexadecimal.",
+    body: str = "object",
+    status: str = "204",
+) -> Json:
     return {
         "post": {
             "summary": f"Signed callbacks of {provider}",
@@ -139,15 +145,16 @@ def _webhook(provider: str, header: str) -> Json:
                     "name": header,
                     "in": "header",
                     "required": True,
-                    "description": "HMAC-SHA256 of the raw body in hexadecimal.",
+                    "description": proof,
                     "schema": {"type": "string"},
                 }
+                for header in headers
             ],
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {"application/json": {"schema": {"type": body}}},
             },
-            "responses": {"204": {"description": "Taken."}, **problems(401, 413, 503)},
+            "responses": {status: {"description": "Taken."}, **problems(401, 413, 503)},
         }
     }
 
@@ -155,6 +162,18 @@ def _webhook(provider: str, header: str) -> Json:
 WEBHOOKS: Json = {
     "/webhooks/onfido": _webhook("onfido", "X-SHA2-Signature"),
     "/webhooks/idenfy": _webhook("idenfy", "Idenfy-Signature"),
+}
+
+MAIL_WEBHOOKS: Json = {
+    "/webhooks/sendgrid": _webhook(
+        "sendgrid",
+        "X-Twilio-Email-Event-Webhook-Signature",
+        "X-Twilio-Email-Event-Webhook-Timestamp",
+        proof="The time, in epoch seconds; ECDSA (P-256, SHA-256) over the time and the raw body, in base64.",
+        body="array",
+    ),
+    # Its proof is in the body.
+    "/webhooks/mailgun": _webhook("mailgun", status="200"),
 }
 
 

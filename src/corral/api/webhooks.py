@@ -28,7 +28,8 @@ log = structlog.get_logger(__name__)
 #: Whose jobs wait for these callbacks. Without it the routes do not exist.
 WEBHOOK_QUEUE = "kyc-verification"
 
-_REJECTED = Problem(
+#: For a caller whose proof does not hold.
+REJECTED = Problem(
     401,
     "bad-signature",
     "The signature does not match",
@@ -62,7 +63,7 @@ async def _receive(
         signal = read(raw, request.headers)
     except WebhookRejected as error:
         log.warning("webhook_rejected", provider=provider, reason=str(error))
-        raise Refused(_REJECTED) from None
+        raise Refused(REJECTED) from None
     if signal is None:
         return
     queue = service.known.named(WEBHOOK_QUEUE)

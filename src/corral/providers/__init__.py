@@ -12,12 +12,15 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from corral.providers import idenfy, images, onfido, standard_webhooks, supabase
+from corral.providers import idenfy, images, mailgun, onfido, sendgrid, smtp, standard_webhooks, supabase
 from corral.providers.choice import Surroundings
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
 from corral.providers.images import ImageTarget
+from corral.providers.mailgun import Mailgun
 from corral.providers.onfido import Onfido
+from corral.providers.sendgrid import SendGrid
+from corral.providers.smtp import Smtp
 from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.settings import Settings
@@ -45,6 +48,21 @@ class Providers:
     def supabase(self) -> Supabase:
         """Tables and files."""
         return supabase.from_settings(self._surroundings)
+
+    @cached_property
+    def sendgrid(self) -> SendGrid:
+        """Mail."""
+        return sendgrid.from_settings(self._surroundings)
+
+    @cached_property
+    def mailgun(self) -> Mailgun:
+        """Mail."""
+        return mailgun.from_settings(self._surroundings)
+
+    @cached_property
+    def smtp(self) -> Smtp:
+        """Mail, by a server of one's own."""
+        return smtp.from_settings(self._surroundings)
 
     @cached_property
     def fetcher(self) -> Fetcher:

@@ -29,7 +29,15 @@ from corral.providers.errors import (
     ProviderRetryable,
 )
 from corral.providers.redact import redact
-from corral.providers.verdict import Answer, Classify, Verdict, parse_retry_after, raise_for
+from corral.providers.verdict import (
+    Answer,
+    Classify,
+    Verdict,
+    parse_date,
+    parse_reset,
+    parse_retry_after,
+    raise_for,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -178,21 +186,29 @@ class ProviderClient:
             self._failed(error)
 
     def _failed(self, error: ProviderError) -> NoReturn:
-        if isinstance(error, ProviderMisconfigured):
-            log.error("provider_misconfigured", provider=error.provider, reason=error.reason)
-        else:
-            log.warning(
-                "provider_call_failed",
-                provider=error.provider,
-                reason=error.reason,
-                kind=type(error).__name__,
-            )
         try:
-            raise error
+            fail(error)
         finally:
-            # The frame is in the error's own traceback: together they would hold on to what was sent
-            # (photographs, say) until the next garbage collection.
-            del error
+            del error  # as in `fail`
+
+
+def fail(error: ProviderError) -> NoReturn:
+    """Log what a provider did not do, and raise it. The reason is redacted already."""
+    if isinstance(error, ProviderMisconfigured):
+        log.error("provider_misconfigured", provider=error.provider, reason=error.reason)
+    else:
+        log.warning(
+            "provider_call_failed",
+            provider=error.provider,
+            reason=error.reason,
+            kind=type(error).__name__,
+        )
+    try:
+        raise error
+    finally:
+        # The frame is in the error's own traceback: together they would hold on to what was sent
+        # (photographs, say) until the next garbage collection.
+        del error
 
 
 @lru_cache(maxsize=2)
@@ -207,8 +223,11 @@ def read_answer(response: httpx2.Response) -> Answer:
         body = msgspec.json.decode(response.content) if response.content else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = None
-    after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-    return Answer(response.status_code, body, after)
+    # The provider's own clock, since the moments that it names are by that one.
+    now = parse_date(response.headers.get("Date")) or datetime.now(UTC)
+    after = parse_retry_after(response.headers.get("Retry-After"), now)
+    reset = parse_reset(response.headers.get("X-RateLimit-Reset"), now)
+    return Answer(response.status_code, body, after, reset)
 
 
 def _head(path: str) -> str:

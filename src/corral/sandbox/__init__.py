@@ -7,6 +7,8 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 |---|---|
 | `/onfido/v3.6/…` | Onfido |
 | `/idenfy/api/v2/…` | iDenfy |
+| `/sendgrid/v3/…` | SendGrid |
+| `/mailgun/v3/…` | Mailgun |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
 | `/s3/corral-sandbox/…` | S3, a bucket of it |
 | `/cloudflare/client/v4/…` | Cloudflare Images |

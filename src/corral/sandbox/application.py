@@ -11,11 +11,13 @@ from corral.sandbox import cloudflare, outbox_page, s3, wire
 from corral.sandbox.faults import Fault, Faults
 from corral.sandbox.hooks import HOST, HookReceiver
 from corral.sandbox.idenfy import IdenfyStandIn
+from corral.sandbox.mailgun import MailgunStandIn
 from corral.sandbox.onfido import OnfidoStandIn
 from corral.sandbox.outbox import Outbox
 from corral.sandbox.outcomes import Outcome
 from corral.sandbox.pictures import Pictures
 from corral.sandbox.postgrest import PostgrestStandIn
+from corral.sandbox.sendgrid import SendGridStandIn
 from corral.sandbox.standin import SoftStandIn, StandIn
 from corral.sandbox.storage import StorageStandIn
 from corral.sandbox.webhooks import Webhooks
@@ -30,8 +32,8 @@ DELAY = 2.0
 class SandboxApp:
     """All stand-ins behind one address.
 
-    public_url: where the API listens; webhooks go to `/webhooks/onfido` and `/webhooks/idenfy` there.
-    delay: seconds from a check's creation to its completion and webhook.
+    public_url: where the API listens; webhooks go to `/webhooks/<provider>` there.
+    delay: seconds from a check's creation to its completion and webhook, and from a mail to its events.
     kyc_table: the name of the verifications' table (CORRAL_KYC_TABLE).
     buckets: the public buckets of Storage.
     """
@@ -55,6 +57,8 @@ class SandboxApp:
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
+            ("/sendgrid/v3", SendGridStandIn(self.outbox, self.webhooks, delay)),
+            ("/mailgun/v3", MailgunStandIn(self.outbox, self.webhooks, delay)),
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
             (s3.BASE, s3.S3StandIn(self.outbox)),

@@ -8,6 +8,16 @@ IDENFY_API_KEY = "corral-sandbox-idenfy-key"
 IDENFY_API_SECRET = "corral-sandbox-idenfy-secret"  # noqa: S105 - the same
 IDENFY_WEBHOOK_KEY = "corral-sandbox-idenfy-webhook"
 SUPABASE_SERVICE_KEY = "sb_secret_corral-sandbox-supabase"
+SENDGRID_API_KEY = "SG.corral-sandbox-sendgrid"
+#: SendGrid's webhooks are signed with a key made from the phrase; the other half is what checks them.
+SENDGRID_WEBHOOK_PHRASE = "corral-sandbox-sendgrid-webhook"
+SENDGRID_WEBHOOK_KEY = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEIxVLwIx+AlqV+5/A5yEN849yn+"
+    "D3px1ekL0FrfZrbDOHbvCnrLdlK7oKLh0aYZrDv4NH4zSnONWvsbjhLCEeHA=="
+)
+MAILGUN_API_KEY = "corral-sandbox-mailgun-key"
+MAILGUN_DOMAIN = "mail.example.com"
+MAILGUN_WEBHOOK_KEY = "corral-sandbox-mailgun-webhook"
 
 #: Alpha-2; what a sandboxed iDenfy takes for a job that names no country.
 COUNTRY = "LT"
