@@ -10,7 +10,7 @@ from pathlib import Path
 from service import environment
 
 ROOT = Path(__file__).parents[2]
-JOBS = 60
+JOBS = 30
 
 
 def test_all_verifications_that_wait_in_one_process_come_to_their_end() -> None:
