@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -19,6 +19,13 @@ from corral.errors import ConfigurationError
 
 #: A provider whose key is missing outside sandbox mode holds its jobs; see DESIGN "Sandbox mode".
 _SECRET_NONE = SecretStr("")
+
+#: Where analytics events can go.
+AnalyticsSink = Literal["sqlite", "supabase", "postgres", "posthog", "segment", "clickhouse"]
+
+#: A table, with or without what it is in; the name goes into statements.
+_TABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$"
+_HTTP = r"^https?://\S+$"
 
 
 class Settings(BaseSettings):
@@ -77,6 +84,22 @@ class Settings(BaseSettings):
     webhooks: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOKS")
     webhook_give_up: int = Field(5, alias="CORRAL_WEBHOOK_GIVE_UP", ge=1)
 
+    # Analytics
+    analytics_sink: Annotated[tuple[AnalyticsSink, ...], NoDecode, Field(min_length=1)] = Field(
+        ("sqlite",), alias="CORRAL_ANALYTICS_SINK"
+    )
+    analytics_days: int = Field(0, alias="CORRAL_ANALYTICS_DAYS", ge=0, le=36_500)
+    analytics_table: str = Field("analytics_events", alias="CORRAL_ANALYTICS_TABLE", pattern=_TABLE)
+    postgres_url: SecretStr = Field(_SECRET_NONE, alias="POSTGRES_URL")
+    posthog_api_key: SecretStr = Field(_SECRET_NONE, alias="POSTHOG_API_KEY")
+    posthog_host: str = Field("https://us.i.posthog.com", alias="POSTHOG_HOST", pattern=_HTTP)
+    segment_write_key: SecretStr = Field(_SECRET_NONE, alias="SEGMENT_WRITE_KEY")
+    segment_host: str = Field("https://api.segment.io", alias="SEGMENT_HOST", pattern=_HTTP)
+    clickhouse_url: str = Field("", alias="CLICKHOUSE_URL", pattern=f"^$|{_HTTP}")
+    clickhouse_user: str = Field("default", alias="CLICKHOUSE_USER")
+    clickhouse_password: SecretStr = Field(_SECRET_NONE, alias="CLICKHOUSE_PASSWORD")
+    clickhouse_table: str = Field("analytics_events", alias="CLICKHOUSE_TABLE", pattern=_TABLE)
+
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
@@ -107,10 +130,12 @@ class Settings(BaseSettings):
     cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
     cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
 
-    @field_validator("fetch_allow", "mail_fallback", mode="before")
+    @field_validator("fetch_allow", "mail_fallback", "analytics_sink", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(v.strip() for v in value.split(",") if v.strip()))
 
     @field_validator("mail_fallback")
     @classmethod

@@ -20,6 +20,13 @@ IMAGE = {
         {"width": 800, "height": 800, "format": "jpeg"},
     ],
 }
+EVENT = {
+    "event": "signup_completed",
+    "userId": "user-42",
+    "properties": {"plan": "pro", "source": "invitation"},
+    "timestamp": "2026-11-02T09:30:00.250Z",
+    "eventId": "signup-user-42",
+}
 MAIL = {
     "to": "user-42@example.com",
     "template": "welcome",
@@ -31,5 +38,6 @@ MAIL = {
 DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("kyc-verification", "verify"): KYC,
     ("image-processing", "process"): IMAGE,
+    ("analytics", "track"): EVENT,
     ("email", "send"): MAIL,
 }

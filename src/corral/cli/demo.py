@@ -56,7 +56,7 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quie
     async with stack:
         errors.print(f"[bold]Corral is up[/bold] at {stack.api.url}, key {stack.key}")
         errors.print(
-            "[yellow]Sandbox mode:[/yellow] all providers and example.com are local stand-ins; nothing is real."
+            "[yellow]Sandbox mode:[/yellow] providers and example.com are local stand-ins; nothing is real."
         )
         workers = asyncio.create_task(stack.workers.run())
         try:

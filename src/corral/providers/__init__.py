@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -24,6 +25,9 @@ from corral.providers.smtp import Smtp
 from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from corral.sinks.chosen import Sinks
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +79,14 @@ class Providers:
     def images(self) -> ImageTarget:
         """Where finished images go."""
         return images.from_settings(self._surroundings, self.supabase)
+
+    @cached_property
+    def sinks(self) -> Sinks:
+        """Where analytics events go."""
+        # Imported here: only the analytics queue has a use for it.
+        from corral.sinks.chosen import chosen  # noqa: PLC0415  # only where events are written
+
+        return chosen(self._surroundings, lambda: self.supabase)
 
     @cached_property
     def webhooks(self) -> WebhookSender:

@@ -227,7 +227,7 @@ def read_answer(response: httpx2.Response) -> Answer:
     now = parse_date(response.headers.get("Date")) or datetime.now(UTC)
     after = parse_retry_after(response.headers.get("Retry-After"), now)
     reset = parse_reset(response.headers.get("X-RateLimit-Reset"), now)
-    return Answer(response.status_code, body, after, reset)
+    return Answer(response.status_code, body, after, reset, response.headers)
 
 
 def _head(path: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -37,12 +37,14 @@ class Answer:
 
     retry_after: seconds of a Retry-After, 0 if not said.
     reset_after: seconds until the moment in X-RateLimit-Reset, 0 if not said; good answers have it, too.
+    headers: their names are lower case, or in any case where the mapping does not mind.
     """
 
     status: int
     body: Any = None
     retry_after: float = 0.0
     reset_after: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, key: str) -> str:
         """The string under `key` of a JSON object, or ''."""

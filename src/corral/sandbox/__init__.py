@@ -10,6 +10,9 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 | `/sendgrid/v3/…` | SendGrid |
 | `/mailgun/v3/…` | Mailgun |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
+| `/posthog/batch/` | PostHog |
+| `/segment/v1/batch` | Segment |
+| `/clickhouse/` | ClickHouse |
 | `/s3/corral-sandbox/…` | S3, a bucket of it |
 | `/cloudflare/client/v4/…` | Cloudflare Images |
 | any path, when the Host is under example.com | sample photographs and documents (`pictures`) |
@@ -37,6 +40,8 @@ def app(**options: Any) -> SandboxApp:
 
     settings = Settings.load()
     options.setdefault("kyc_table", settings.kyc_table)
+    options.setdefault("analytics_table", settings.analytics_table.rpartition(".")[2])
+    options.setdefault("clickhouse_table", settings.clickhouse_table)
     options.setdefault("buckets", (settings.image_bucket,))
     return SandboxApp(**options)
 

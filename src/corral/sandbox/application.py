@@ -8,6 +8,7 @@ import contextlib
 import structlog
 
 from corral.sandbox import cloudflare, outbox_page, s3, wire
+from corral.sandbox.clickhouse import ClickhouseStandIn
 from corral.sandbox.faults import Fault, Faults
 from corral.sandbox.hooks import HOST, HookReceiver
 from corral.sandbox.idenfy import IdenfyStandIn
@@ -17,6 +18,8 @@ from corral.sandbox.outbox import Outbox
 from corral.sandbox.outcomes import Outcome
 from corral.sandbox.pictures import Pictures
 from corral.sandbox.postgrest import PostgrestStandIn
+from corral.sandbox.posthog import PosthogStandIn
+from corral.sandbox.segment import SegmentStandIn
 from corral.sandbox.sendgrid import SendGridStandIn
 from corral.sandbox.standin import SoftStandIn, StandIn
 from corral.sandbox.storage import StorageStandIn
@@ -36,6 +39,7 @@ class SandboxApp:
     delay: seconds from a check's creation to its completion and webhook, and from a mail to its events.
     kyc_table: the name of the verifications' table (CORRAL_KYC_TABLE).
     buckets: the public buckets of Storage.
+    analytics_table, clickhouse_table: the tables of events (CORRAL_ANALYTICS_TABLE, CLICKHOUSE_TABLE).
     """
 
     def __init__(
@@ -45,13 +49,18 @@ class SandboxApp:
         delay: float = DELAY,
         kyc_table: str = "kyc_verifications",
         buckets: tuple[str, ...] = ("images",),
+        analytics_table: str = "analytics_events",
+        clickhouse_table: str = "analytics_events",
     ) -> None:
         self.outbox = Outbox()
         self.webhooks = Webhooks(public_url, self.outbox)
-        self.postgrest = PostgrestStandIn(self.outbox, kyc_table)
+        self.postgrest = PostgrestStandIn(self.outbox, kyc_table, analytics_table)
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
+        self.posthog = PosthogStandIn(self.outbox)
+        self.segment = SegmentStandIn(self.outbox)
+        self.clickhouse = ClickhouseStandIn(self.outbox, clickhouse_table)
         self.hooks = HookReceiver(self.outbox)
         self._hosts: dict[str, StandIn] = {HOST: self.hooks}
         self._standins: tuple[tuple[str, StandIn], ...] = (
@@ -61,6 +70,9 @@ class SandboxApp:
             ("/mailgun/v3", MailgunStandIn(self.outbox, self.webhooks, delay)),
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
+            ("/posthog", self.posthog),
+            ("/segment", self.segment),
+            ("/clickhouse", self.clickhouse),
             (s3.BASE, s3.S3StandIn(self.outbox)),
             (cloudflare.BASE, cloudflare.CloudflareStandIn(self.outbox)),
         )

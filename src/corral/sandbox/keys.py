@@ -19,6 +19,11 @@ MAILGUN_API_KEY = "corral-sandbox-mailgun-key"
 MAILGUN_DOMAIN = "mail.example.com"
 MAILGUN_WEBHOOK_KEY = "corral-sandbox-mailgun-webhook"
 
+POSTHOG_API_KEY = "phc_corral-sandbox-posthog"
+SEGMENT_WRITE_KEY = "corral-sandbox-segment"
+CLICKHOUSE_USER = "corral"
+CLICKHOUSE_PASSWORD = "corral-sandbox-clickhouse"  # noqa: S105 - the same
+
 #: Alpha-2; what a sandboxed iDenfy takes for a job that names no country.
 COUNTRY = "LT"
 
