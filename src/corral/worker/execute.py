@@ -17,7 +17,7 @@ from corral.bullmq.codec import decode_options, whole
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.settlement import Fetched, Settlement
 from corral.children import WaitingForChildren
-from corral.context import JobContext, Suspended
+from corral.context import CHECKPOINT_FIELD, JobContext, Suspended
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import (
@@ -31,7 +31,9 @@ from corral.errors import (
     UndecodableData,
     Unrecoverable,
 )
+from corral.forgetting import is_reduced, reduced
 from corral.hook_settings import rules_of
+from corral.policy import Forget
 from corral.queue import Queue
 from corral.worker.around import Around
 from corral.worker.batches import Batches
@@ -45,6 +47,11 @@ from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
 
 log = structlog.get_logger(__name__)
+
+#: Why a job that was retried too late fails.
+FORGOTTEN = (
+    "The job ended earlier and its data was removed then (Forget), so it cannot run again: add it anew. {}"
+)
 
 #: Options texts remembered; a queue's jobs mostly share one.
 PLAN_CACHE = 1_000
@@ -62,9 +69,11 @@ class Executor:
         threads: ThreadPoolExecutor,
         processes: ProcessPool,
         around: Around,
+        forget: Forget | None = None,
         board: Board | None = None,
     ) -> None:
         self._queue = queue
+        self._forget = forget
         self._consumer = consumer
         self._held = held
         self._finish = finish
@@ -139,7 +148,9 @@ class Executor:
                 if definition.isolation != "process":  # there, its process reads it
                     data = definition.decode_data(data)
             except InvalidData as error:
-                raise UndecodableData(str(error)) from error
+                raise UndecodableData(
+                    FORGOTTEN.format(error) if is_reduced(job.data) else str(error)
+                ) from error
             timeout = plan.timeout
             if timeout is not None:
                 slot.deadline = self._loop.time() + timeout
@@ -169,6 +180,8 @@ class Executor:
             else:
                 result = await self._invoker.outside(slot, definition, context, data)
             value = "null" if result is None else _encode_result(result)
+            if self._forget is not None:
+                return wire.completed(job_id, token, value, plan.completed, self._left_of(job, context))
             return wire.completed(job_id, token, value, plan.completed)
         except Suspended as wait:
             return self._ending(job, job_id, token).suspended(wait, self._consumer.keys.prefix)
@@ -201,11 +214,23 @@ class Executor:
                 return await self._leave_for_children(slot, job, job_id, token)
             if inner is not None:
                 return self._ending(job, job_id, token).suspended(inner, self._consumer.keys.prefix)
-            if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
-                return self._ending(job, job_id, token).cancelled(slot.stopped_by)
-            if (held := _held_in(error)) is not None and self._board is not None:
-                return await self._hold(self._board, job, job_id, token, held)
+            return await self._raised(slot, job, job_id, token, error)
+
+    def _left_of(self, job: Fetched, context: JobContext) -> list[str]:
+        """What is written over a completed job whose queue forgets."""
+        assert self._forget is not None  # noqa: S101  # for the type checker; the caller has looked
+        fields = ["data", reduced(job.data, self._forget.keep)]
+        return [*fields, CHECKPOINT_FIELD, "{}"] if context.checkpoints else fields
+
+    async def _raised(
+        self, slot: Slot, job: Fetched, job_id: str, token: str, error: BaseException
+    ) -> Settlement:
+        if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
+            return self._ending(job, job_id, token).cancelled(slot.stopped_by)
+        held = _held_in(error)
+        if held is None or self._board is None:
             return self._ending(job, job_id, token).error(error)
+        return await self._hold(self._board, job, job_id, token, held)
 
     async def _hold(self, board: Board, job: Fetched, job_id: str, token: str, error: Held) -> Settlement:
         if error.opening is None:  # raised by what asks no breaker

@@ -263,6 +263,7 @@ class Worker:
             processes=self._pool,
             stalled_seconds=settings.stalled_seconds,
             around=around,
+            forget=queue.forgets(settings),
             board=self._boards.of(queue) if self._boards else None,
         )
         for keeper in self._keepers:
