@@ -45,6 +45,7 @@ from corral.worker.parents import leave_for_children
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
+from corral.worker.unwrapping import held_in, suspended_in
 
 log = structlog.get_logger(__name__)
 
@@ -209,7 +210,7 @@ class Executor:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # sys.exit() in a handler ends its attempt, not the worker
-            inner = _suspended_in(error)
+            inner = suspended_in(error)
             if isinstance(inner, WaitingForChildren):
                 return await self._leave_for_children(slot, job, job_id, token)
             if inner is not None:
@@ -227,7 +228,7 @@ class Executor:
     ) -> Settlement:
         if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
             return self._ending(job, job_id, token).cancelled(slot.stopped_by)
-        held = _held_in(error)
+        held = held_in(error)
         if held is None or self._board is None:
             return self._ending(job, job_id, token).error(error)
         return await self._hold(self._board, job, job_id, token, held)
@@ -268,26 +269,6 @@ class Executor:
             definition = self._around.prepare(definition, self._invoker.outside, self.batches.call)
             self._names[name] = definition
         return definition
-
-
-def _suspended_in(error: BaseException) -> Suspended | WaitingForChildren | None:
-    """The wait that a handler left from inside a task group."""
-    while isinstance(error, BaseExceptionGroup):
-        waits = error.subgroup((Suspended, WaitingForChildren))
-        if waits is None:
-            return None
-        error = waits.exceptions[0]
-    return error if isinstance(error, (Suspended, WaitingForChildren)) else None
-
-
-def _held_in(error: BaseException) -> Held | None:
-    """The hold that a handler met, also inside a task group: what else went wrong there will be met again."""
-    while isinstance(error, BaseExceptionGroup):
-        holds = error.subgroup(Held)
-        if holds is None:
-            return None
-        error = holds.exceptions[0]
-    return error if isinstance(error, Held) else None
 
 
 async def _forget_cancellations(task: asyncio.Task[None]) -> None:
