@@ -47,8 +47,7 @@ def configure_logs(*, json: bool | None = None, level: int = logging.INFO) -> No
 
 def log_to_stderr() -> None:
     """For a command that is over in a moment: what it logs must not mix with what it prints."""
-    if not structlog.is_configured():
-        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def add_job(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
