@@ -5,7 +5,8 @@ import pytest
 
 from corral.providers.addresses import Allowance
 from corral.providers.errors import FetchBlocked, FetchRefused
-from corral.providers.fetch import check_url, classify, is_example
+from corral.providers.fetch import classify
+from corral.providers.urls import check_url, is_example, literal_refusal
 from corral.providers.verdict import Answer, Kind
 
 NOBODY = Allowance()
@@ -107,3 +108,33 @@ def test_only_names_under_example_com_are_the_sandbox(host: str, expected: bool)
 )
 def test_a_strangers_status(status: int, kind: Kind) -> None:
     assert classify(Answer(status)).kind is kind
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://0/",
+        "http://10.1.2.3/",
+        "http://[::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://localhost/",
+        "http://a.localhost./",
+    ],
+)
+def test_a_literal_inside_address_is_seen_before_anything_is_resolved(url: str) -> None:
+    assert literal_refusal(httpx2.URL(url), NOBODY)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://93.184.215.14/", "https://cdn.example.org/", "http://10.example.org/"]
+)
+def test_names_and_public_addresses_are_left_to_the_connection(url: str) -> None:
+    assert literal_refusal(httpx2.URL(url), NOBODY) is None
+
+
+def test_an_allowed_literal_address_passes() -> None:
+    assert literal_refusal(httpx2.URL("http://127.0.0.1:8080/"), Allowance.of(["127.0.0.1:8080"])) is None

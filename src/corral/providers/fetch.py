@@ -18,22 +18,20 @@ Emits the log event `fetch_blocked` (warning): somebody asked for an inside addr
 from __future__ import annotations
 
 import asyncio
-import re
-import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
 
 import httpcore2
 import httpx2
 import structlog
 
-from corral.providers.addresses import Allowance, refusal
 from corral.providers.errors import FetchBlocked, FetchRefused, ProviderRetryable
-from corral.providers.http import USER_AGENT, tls
+from corral.providers.guarded import TIMEOUTS, GuardedPools, Resolve
+from corral.providers.http import USER_AGENT
 from corral.providers.sniff import sniff
+from corral.providers.urls import check_url
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, parse_retry_after
 
 log = structlog.get_logger(__name__)
@@ -44,17 +42,7 @@ MAX_BYTES = 15 * 1024 * 1024
 #: Seconds for everything: resolving, connecting, redirects, the last byte.
 TIMEOUT = 20.0
 
-#: Seconds to connect to one address, and seconds without a byte.
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 10.0
-
 MAX_REDIRECTS = 3
-MAX_URL_LENGTH = 2048
-PORTS = (80, 443)
-
-_HOST = re.compile(rb"[A-Za-z0-9._:-]+")
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +71,7 @@ class Fetcher:
         resolve: Resolve | None = None,
         backend: httpcore2.AsyncNetworkBackend | None = None,
     ) -> None:
-        self._allow = Allowance.of(allow)
-        self._sandbox = httpx2.URL(sandbox_url) if sandbox_url else None
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=tls(trust_env=False),
-            network_backend=_Guard(
-                self._allow, resolve or resolve_by_system, backend or httpcore2.AnyIOBackend()
-            ),
-            max_connections=50,
-            keepalive_expiry=5.0,
-        )
-        # The sandbox lives on loopback at a port of its own, so its connections are not the guard's business.
-        self._sandbox_pool = httpcore2.AsyncConnectionPool(max_connections=50, keepalive_expiry=5.0)
+        self._pools = GuardedPools(allow=allow, sandbox_url=sandbox_url, resolve=resolve, backend=backend)
 
     async def fetch(
         self,
@@ -123,24 +100,23 @@ class Fetcher:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._pool.aclose()
-        await self._sandbox_pool.aclose()
+        await self._pools.close()
 
     async def _follow(self, url: str, max_bytes: int, accept: list[str]) -> Fetched:
-        target = check_url(url, self._allow)
+        target = check_url(url, self._pools.allow)
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._get(target, max_bytes, accept)
             if isinstance(answer, Fetched):
                 return answer
-            target = check_url(answer, self._allow, base=target)
+            target = check_url(answer, self._pools.allow, base=target)
         raise FetchRefused(f"{target.host} redirects more than {MAX_REDIRECTS} times")
 
     async def _get(self, url: httpx2.URL, max_bytes: int, accept: list[str]) -> Fetched | str:
         """One request. A file, or the Location that it redirects to."""
         try:
-            pool, destination = self._route(url)
+            pool, destination = self._pools.route(url)
             async with pool.stream(
-                "GET", destination, headers=_headers(url, accept), extensions={"timeout": _TIMEOUTS}
+                "GET", destination, headers=_headers(url, accept), extensions={"timeout": TIMEOUTS}
             ) as response:
                 headers = {k.lower(): v.decode("latin-1") for k, v in response.headers}
                 if response.status in (301, 302, 303, 307, 308) and headers.get(b"location"):
@@ -153,99 +129,6 @@ class Fetcher:
         if not any(fnmatchcase(content_type, pattern) for pattern in accept):
             raise FetchRefused(f"{url.host} sent {content_type}, wanted {', '.join(accept)}")
         return Fetched(content, content_type, str(url))
-
-    def _route(self, url: httpx2.URL) -> tuple[httpcore2.AsyncConnectionPool, httpcore2.URL]:
-        if self._sandbox is not None and is_example(url.host):
-            return self._sandbox_pool, _core_url(self._sandbox, url.raw_path)
-        return self._pool, _core_url(url, url.raw_path)
-
-
-_TIMEOUTS = {"connect": CONNECT_TIMEOUT, "read": READ_TIMEOUT, "write": READ_TIMEOUT, "pool": TIMEOUT}
-
-
-def is_example(host: str) -> bool:
-    """Whether this is a name under example.com, which is reserved and never real."""
-    host = host.lower().rstrip(".")
-    return host == "example.com" or host.endswith(".example.com")
-
-
-def check_url(url: str, allow: Allowance, base: httpx2.URL | None = None) -> httpx2.URL:
-    """Judge the form of a URL: scheme, port, user name, length. The address is judged when connecting.
-
-    base: what a redirect's Location is relative to. Raises FetchRefused or FetchBlocked.
-    """
-    if len(url) > MAX_URL_LENGTH:
-        raise FetchRefused(f"the URL is longer than {MAX_URL_LENGTH} characters")
-    try:
-        parsed = httpx2.URL(url) if base is None else base.join(url)
-    except (httpx2.InvalidURL, ValueError, UnicodeError):
-        raise FetchRefused("this is not a URL") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise FetchBlocked(f"the scheme is {parsed.scheme or 'missing'}; only http and https are fetched")
-    if not _HOST.fullmatch(parsed.raw_host):
-        raise FetchRefused("the URL's host has characters that no host has")
-    if parsed.userinfo:
-        raise FetchBlocked(f"the URL for {parsed.host} has a user name in it")
-    port = _port(parsed)
-    if port not in PORTS and not allow.covers(parsed.host, port):
-        raise FetchBlocked(f"{parsed.host} at port {port}; only ports 80 and 443 are fetched")
-    return parsed.copy_with(fragment=None)
-
-
-async def resolve_by_system(host: str, port: int) -> list[str]:
-    """The addresses of `host` in the resolver's order."""
-    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in infos))
-
-
-class _Guard(httpcore2.AsyncNetworkBackend):
-    """Connects to an address that it has judged itself. TLS still checks the host name of the URL."""
-
-    def __init__(self, allow: Allowance, resolve: Resolve, backend: httpcore2.AsyncNetworkBackend) -> None:
-        self._allow = allow
-        self._resolve = resolve
-        self._backend = backend
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        try:
-            addresses = await self._resolve(host, port)
-        except OSError as error:
-            raise httpcore2.ConnectError("the host name does not resolve") from error
-        if not self._allow.covers(host, port):
-            self._judge(host, port, addresses)
-        last: Exception = httpcore2.ConnectError("the host name has no address")
-        for address in addresses:
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                last = error
-        raise last
-
-    def _judge(self, host: str, port: int, addresses: list[str]) -> None:
-        if port not in PORTS:
-            raise FetchBlocked(f"{host} at port {port}; only ports 80 and 443 are fetched")
-        # One bad address spoils the name: a mixed answer is how rebinding begins.
-        for address in addresses:
-            if reason := refusal(address):
-                raise FetchBlocked(f"{host} is at an address that is not public ({reason})")
-
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002 - the signature is httpcore2's
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the same
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - the same
-    ) -> httpcore2.AsyncNetworkStream:
-        raise FetchBlocked("Unix sockets are not fetched from")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._backend.sleep(seconds)
 
 
 def _judge(host: str, status: int, headers: dict[bytes, str]) -> None:
@@ -294,11 +177,3 @@ def _headers(url: httpx2.URL, accept: list[str]) -> list[tuple[str, str]]:
 
 def _retry_after(headers: dict[bytes, str]) -> float:
     return parse_retry_after(headers.get(b"retry-after"), datetime.now(UTC))
-
-
-def _port(url: httpx2.URL) -> int:
-    return url.port if url.port is not None else (443 if url.scheme == "https" else 80)
-
-
-def _core_url(origin: httpx2.URL, target: bytes) -> httpcore2.URL:
-    return httpcore2.URL(scheme=origin.raw_scheme, host=origin.raw_host, port=origin.port, target=target)
