@@ -12,13 +12,18 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from corral.providers import idenfy, images, onfido, supabase
+from corral.providers import apns, fcm, idenfy, images, onfido, supabase, twilio, webpush
+from corral.providers.apns import Apns
 from corral.providers.choice import Surroundings
+from corral.providers.fcm import Fcm
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
 from corral.providers.images import ImageTarget
 from corral.providers.onfido import Onfido
 from corral.providers.supabase import Supabase
+from corral.providers.twilio import Twilio
+from corral.providers.webpush import WebPush
+from corral.recipients import RecipientResolver, chosen
 from corral.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -56,6 +61,36 @@ class Providers:
     def images(self) -> ImageTarget:
         """Where finished images go."""
         return images.from_settings(self._surroundings, self.supabase)
+
+    @cached_property
+    def fcm(self) -> Fcm:
+        """Push messages."""
+        return fcm.from_settings(self._surroundings)
+
+    @cached_property
+    def apns(self) -> Apns:
+        """Push messages to Apple's devices without FCM."""
+        return apns.from_settings(self._surroundings)
+
+    @cached_property
+    def webpush(self) -> WebPush:
+        """Push messages to browsers without FCM."""
+        return webpush.from_settings(self._surroundings)
+
+    @cached_property
+    def twilio(self) -> Twilio:
+        """Text messages."""
+        return twilio.from_settings(self._surroundings)
+
+    @cached_property
+    def recipients(self) -> RecipientResolver:
+        """Devices and phone numbers by user id."""
+        return chosen.from_settings(self.settings, self.supabase)
+
+    @property
+    def settings(self) -> Settings:
+        """What they were made from."""
+        return self._surroundings.settings
 
     async def close(self) -> None:
         """Close all connections that were opened."""

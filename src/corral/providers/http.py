@@ -58,6 +58,7 @@ class ProviderClient:
     secrets: values that must never appear in a reason.
     missing: if set, every call raises `ProviderMisconfigured` with it; it says which setting to give.
     sandbox: the provider is the local stand-in; proxy variables of the environment are ignored.
+    http2: speak HTTP/2 where TLS agrees on it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ProviderClient:
         missing: str = "",
         sandbox: bool = False,
         timeout: httpx2.Timeout = TIMEOUT,
+        http2: bool = False,
     ) -> None:
         self.name = name
         self.sandbox = sandbox
@@ -83,6 +85,7 @@ class ProviderClient:
             headers={"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})},
             auth=httpx2.BasicAuth(*auth) if auth else None,
             timeout=timeout,
+            http2=http2,
             verify=tls(trust_env=not sandbox),
             trust_env=not sandbox,
             follow_redirects=False,
@@ -96,32 +99,44 @@ class ProviderClient:
         *,
         repeatable: bool,
         private: Collection[str] = (),
+        shown: str = "",
         **request: Any,
     ) -> T:
         """Send, judge, and decode the JSON answer as `answer`. Raises as `send` does.
 
         An answer that cannot be read is no answer: `ProviderAmbiguous`, or `ProviderRetryable` if repeatable.
         """
-        response = await self.send(method, path, repeatable=repeatable, private=private, **request)
+        response = await self.send(
+            method, path, repeatable=repeatable, private=private, shown=shown, **request
+        )
         try:
             return msgspec.json.decode(response.content, type=answer)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._unanswered(f"{method} {_head(path)}: the answer is not the JSON it should be", repeatable)
+            what = f"{method} {shown or _head(path)}"
+            self._unanswered(f"{what}: the answer is not the JSON it should be", repeatable)
 
     async def send(
-        self, method: str, path: str, *, repeatable: bool, private: Collection[str] = (), **request: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        private: Collection[str] = (),
+        shown: str = "",
+        **request: Any,
     ) -> httpx2.Response:
         """One request, one round trip. Returns an answer that `classify` finds good.
 
         repeatable: doing it twice does no harm (reads, upserts), so a lost answer is a plain retry.
         private: values in the request that must not come back in a reason.
+        shown: what a reason calls the path, where the path itself holds something personal.
         request: as httpx2 takes it: json, content, files, data, params, headers, timeout.
         Raises ProviderRetryable, ProviderPermanent, ProviderAmbiguous, ProviderMisconfigured.
         """
         if self.missing:
             log.error("provider_misconfigured", provider=self.name, reason=self.missing)
             raise ProviderMisconfigured(self.name, self.missing)
-        what = f"{method} {_head(path)}"
+        what = f"{method} {shown or _head(path)}"
         if "json" in request:
             request["content"] = msgspec.json.encode(request.pop("json"))
             request["headers"] = {"Content-Type": "application/json", **request.get("headers", {})}

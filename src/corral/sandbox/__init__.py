@@ -8,6 +8,10 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 | `/onfido/v3.6/…` | Onfido |
 | `/idenfy/api/v2/…` | iDenfy |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
+| `/fcm/v1/…`, `/fcm/token` | FCM, Google's OAuth |
+| `/apns/3/device/…` | APNs, over HTTP/1.1 |
+| `/twilio/2010-04-01/…` | Twilio |
+| any path, when the Host is push.example.com | a push service for browsers (`webpush`) |
 | any path, when the Host is under example.com | sample photographs and documents (`pictures`) |
 | `/outbox`, `/faults` | what was received; faults on demand |
 
@@ -33,6 +37,8 @@ def app(**options: Any) -> SandboxApp:
 
     settings = Settings.load()
     options.setdefault("kyc_table", settings.kyc_table)
+    options.setdefault("devices", (settings.devices_table, settings.devices_columns))
+    options.setdefault("profiles", (settings.phones_table, settings.phones_columns))
     options.setdefault("buckets", (settings.image_bucket,))
     return SandboxApp(**options)
 

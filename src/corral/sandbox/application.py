@@ -7,7 +7,9 @@ import asyncio
 import structlog
 
 from corral.sandbox import wire
+from corral.sandbox.apns import ApnsStandIn
 from corral.sandbox.faults import Fault, Faults
+from corral.sandbox.fcm import FcmStandIn
 from corral.sandbox.idenfy import IdenfyStandIn
 from corral.sandbox.onfido import OnfidoStandIn
 from corral.sandbox.outbox import Outbox
@@ -15,7 +17,10 @@ from corral.sandbox.pictures import Pictures
 from corral.sandbox.postgrest import PostgrestStandIn
 from corral.sandbox.standin import StandIn
 from corral.sandbox.storage import StorageStandIn
+from corral.sandbox.twilio import TwilioStandIn
 from corral.sandbox.webhooks import Webhooks
+from corral.sandbox.webpush import HOST as PUSH_HOST
+from corral.sandbox.webpush import WebPushStandIn
 from corral.sandbox.wire import Malformed, Receive, Reply, Request, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -31,6 +36,7 @@ class SandboxApp:
     delay: seconds from a check's creation to its completion and webhook.
     kyc_table: the name of the verifications' table (CORRAL_KYC_TABLE).
     buckets: the public buckets of Storage.
+    devices, profiles: a table and its columns (CORRAL_DEVICES_…, CORRAL_PHONES_…).
     """
 
     def __init__(
@@ -40,26 +46,36 @@ class SandboxApp:
         delay: float = DELAY,
         kyc_table: str = "kyc_verifications",
         buckets: tuple[str, ...] = ("images",),
+        devices: tuple[str, str] = ("device_tokens", "user_id,kind,token"),
+        profiles: tuple[str, str] = ("profiles", "id,phone,time_zone"),
     ) -> None:
         self.outbox = Outbox()
         self.webhooks = Webhooks(public_url, self.outbox)
-        self.postgrest = PostgrestStandIn(self.outbox, kyc_table)
+        self.postgrest = PostgrestStandIn(self.outbox, kyc_table, devices=devices, profiles=profiles)
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
+        self.fcm = FcmStandIn(self.outbox)
+        self.twilio = TwilioStandIn(self.outbox, delay)
+        self._hosts: dict[str, StandIn] = {PUSH_HOST: WebPushStandIn(self.outbox)}
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
+            ("/fcm", self.fcm),
+            ("/apns", ApnsStandIn(self.outbox)),
+            ("/twilio", self.twilio),
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
         )
-        self.faults = Faults({self.pictures.provider, *(standin.provider for _, standin in self._standins)})
+        hosts = (self.pictures, *self._hosts.values())
+        self.faults = Faults({standin.provider for standin in (*hosts, *(s for _, s in self._standins))})
         self._closing = asyncio.Event()
 
     async def close(self) -> None:
         """Let hanging requests go and drop webhooks that were not sent yet."""
         self._closing.set()
         await self.webhooks.close()
+        await self.twilio.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -86,7 +102,7 @@ class SandboxApp:
     def _find(self, request: Request) -> tuple[StandIn | None, Request]:
         host = request.headers.get("host", "").partition(":")[0].lower().rstrip(".")
         if host == "example.com" or host.endswith(".example.com"):
-            return self.pictures, request
+            return self._hosts.get(host, self.pictures), request
         for base, standin in self._standins:
             if request.path.startswith(base + "/"):
                 path = request.path[len(base) :]
