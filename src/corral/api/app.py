@@ -30,6 +30,7 @@ from corral.api.pictures import picture
 from corral.api.problems import FieldError, Problem
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.service import Service
+from corral.api.sms_webhooks import SMS_QUEUE, twilio
 from corral.api.streams import job_events, queue_events
 from corral.api.traffic import Traffic
 from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
@@ -75,7 +76,9 @@ def create_app(
 
 def _litestar(service: Service) -> Litestar:
     app = Litestar(
-        route_handlers=HANDLERS + (WEBHOOKS if WEBHOOK_QUEUE in service.known.declared else []),
+        route_handlers=HANDLERS
+        + (WEBHOOKS if WEBHOOK_QUEUE in service.known.declared else [])
+        + ([twilio] if SMS_QUEUE in service.known.declared else []),
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
         on_shutdown=[service.known.close],

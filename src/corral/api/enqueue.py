@@ -6,6 +6,7 @@
 | POST /v1/queues/{queue}/jobs/bulk | `{"jobs": [{"name", "data", "opts"?}, …]}` | up to 1,000, all checked |
 | POST /verify-kyc | the data | `verify` on kyc-verification |
 | POST /process-image | the data | `process` on image-processing |
+| POST /notify | the data | `send` on notification |
 
 Guarantees: 202 only when Redis has the job. A body over 1 MiB is a 413, announced or not. Redis away or full
 is a 503 with Retry-After within about a second. Data is checked against the declared type and stored byte
@@ -43,6 +44,7 @@ BULK = "/v1/queues/{queue}/jobs/bulk"
 MISSION_ROUTES = {
     "/verify-kyc": ("kyc-verification", "verify", "kyc", "The verification is queued."),
     "/process-image": ("image-processing", "process", "img", "The image is queued."),
+    "/notify": ("notification", "send", "ntf", "The message is queued."),
 }
 
 _BAD_KEY = Problem(

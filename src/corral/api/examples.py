@@ -20,9 +20,17 @@ IMAGE = {
         {"width": 800, "height": 800, "format": "jpeg"},
     ],
 }
+NOTIFICATION = {
+    "userId": "user-42",
+    "type": "push",
+    "title": "Your order is on its way",
+    "body": "It arrives between 14:00 and 16:00.",
+    "data": {"orderId": "order-7"},
+}
 
 #: (queue, job name) → data
 DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("kyc-verification", "verify"): KYC,
     ("image-processing", "process"): IMAGE,
+    ("notification", "send"): NOTIFICATION,
 }

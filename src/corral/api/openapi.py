@@ -23,8 +23,10 @@ from corral.api.cancelling import Cancellation
 from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
 from corral.api.openapi_fixed import IDEMPOTENCY_PARAMETER, QUEUE_PARAMETER, Json, problems, ref
+from corral.api.openapi_sms import SMS_WEBHOOKS
 from corral.api.openapi_streams import STREAMING
 from corral.api.service import Service, permits
+from corral.api.sms_webhooks import SMS_QUEUE
 from corral.api.webhooks import WEBHOOK_QUEUE
 from corral.definition import JobDefinition
 from corral.queue import Queue
@@ -50,6 +52,7 @@ def document(queues: Mapping[str, Queue]) -> Json:
         **fixed.LOOKING,
         **STREAMING,
         **(fixed.WEBHOOKS if WEBHOOK_QUEUE in queues else {}),
+        **(SMS_WEBHOOKS if SMS_QUEUE in queues else {}),
         **fixed.OPERATING,
     }
     return {

@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 #: Whose jobs wait for these callbacks. Without it the routes do not exist.
 WEBHOOK_QUEUE = "kyc-verification"
 
-_REJECTED = Problem(
+#: For a caller whose proof does not hold.
+REJECTED = Problem(
     401,
     "bad-signature",
     "The signature does not match",
@@ -58,7 +59,7 @@ async def _receive(provider: str, read: Reader, request: Request[Any, Any, Any],
         signal = read(raw, request.headers)
     except WebhookRejected as error:
         log.warning("webhook_rejected", provider=provider, reason=str(error))
-        raise Refused(_REJECTED) from None
+        raise Refused(REJECTED) from None
     if signal is None:
         return
     name, payload = signal

@@ -48,9 +48,8 @@ class Callbacks:
         async with httpx2.AsyncClient(trust_env=False, timeout=10.0) as client:
             for wait in (*WAITS, None):
                 try:
-                    result = str(
-                        (await client.post(url, content=urlencode(fields), headers=headers)).status_code
-                    )
+                    response = await client.post(url, content=urlencode(fields), headers=headers)
+                    result = str(response.status_code)
                 except httpx2.HTTPError as error:
                     result = type(error).__name__
                 if result.startswith("2") or wait is None:
