@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     fcm_credentials: SecretStr = Field(_SECRET_NONE, alias="FCM_CREDENTIALS")
     fcm_project_id: str = Field("", alias="FCM_PROJECT_ID", pattern="^[A-Za-z0-9:.-]*$")
     apns_key: SecretStr = Field(_SECRET_NONE, alias="APNS_KEY")
-    apns_key_id: str = Field("", alias="APNS_KEY_ID")
+    apns_key_id: SecretStr = Field(_SECRET_NONE, alias="APNS_KEY_ID")
     apns_team_id: str = Field("", alias="APNS_TEAM_ID")
     apns_topic: str = Field("", alias="APNS_TOPIC")
     apns_sandbox: bool = Field(False, alias="APNS_SANDBOX")
@@ -112,6 +112,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _quiet_hours_end(cls, value: str) -> str:
+        start, _, end = value.partition("-")
+        if value and start == end:
+            raise ValueError("quiet hours have to end at another time than they start at")
+        return value
 
     @field_validator("prefix")
     @classmethod

@@ -146,7 +146,7 @@ def from_settings(around: Surroundings) -> Apns:
     settings = around.settings
     needed = {
         "APNS_KEY": settings.apns_key.get_secret_value(),
-        "APNS_KEY_ID": settings.apns_key_id,
+        "APNS_KEY_ID": settings.apns_key_id.get_secret_value(),
         "APNS_TEAM_ID": settings.apns_team_id,
         "APNS_TOPIC": settings.apns_topic,
     }
@@ -171,7 +171,7 @@ def from_settings(around: Surroundings) -> Apns:
             missing = str(error)
     return Apns(
         key=key,
-        key_id=settings.apns_key_id,
+        key_id=needed["APNS_KEY_ID"],
         team_id=settings.apns_team_id,
         topic=settings.apns_topic,
         base_url=SANDBOX_BASE_URL if settings.apns_sandbox else BASE_URL,

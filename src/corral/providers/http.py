@@ -86,7 +86,7 @@ class ProviderClient:
             auth=httpx2.BasicAuth(*auth) if auth else None,
             timeout=timeout,
             http2=http2,
-            verify=tls(trust_env=not sandbox),
+            verify=tls(trust_env=not sandbox, http2=http2),
             trust_env=not sandbox,
             follow_redirects=False,
         )
@@ -190,9 +190,13 @@ class ProviderClient:
         raise error
 
 
-@lru_cache(maxsize=2)
-def tls(*, trust_env: bool) -> ssl.SSLContext:
-    """The process's TLS settings; made once, because reading the certificates takes tens of milliseconds."""
+@lru_cache(maxsize=4)
+def tls(*, trust_env: bool, http2: bool = False) -> ssl.SSLContext:  # noqa: ARG001 - it tells two contexts apart
+    """The process's TLS settings; made once, because reading the certificates takes tens of milliseconds.
+
+    http2: for clients that speak it. The transport writes into a context what it offers the server, so that
+    one context for both would have them offer each other's.
+    """
     return httpx2.create_ssl_context(trust_env=trust_env)
 
 

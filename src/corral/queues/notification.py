@@ -25,7 +25,7 @@ from corral.errors import Snooze
 from corral.policy import Priority, Retry
 from corral.providers import Providers, providers
 from corral.queue import Queue
-from corral.queues.notification_case import Case
+from corral.queues.notification_case import Case, Steps, recipients_of
 from corral.queues.notification_push import push
 from corral.queues.notification_sms import MARKER, RESULT, sms
 from corral.queues.notification_timing import parse_quiet_hours, parse_user_rate, quiet_for, zone
@@ -54,8 +54,8 @@ async def send(job: JobContext, data: NotificationJob) -> NotificationResult:
     async def wait_for_turn() -> None:
         await _respect_rate(job, data, outside)
 
-    case = Case(job, data, outside, clock, wait_for_turn)
-    await _respect_quiet_hours(job, data, outside)
+    case = Case(job, data, outside, recipients_of(outside), clock, wait_for_turn)
+    await _respect_quiet_hours(case)
     result = await (push(case) if data.type == "push" else sms(case))
     log.info(
         "notification_ended",
@@ -69,12 +69,13 @@ async def send(job: JobContext, data: NotificationJob) -> NotificationResult:
     return result
 
 
-async def _respect_quiet_hours(job: JobContext, data: NotificationJob, outside: Providers) -> None:
-    hours = parse_quiet_hours(outside.settings.quiet_hours)
-    if hours is None or data.urgent or job.checkpoints.get(RESULT) or job.checkpoints.get(MARKER):
+async def _respect_quiet_hours(case: Case) -> None:
+    hours, stored = parse_quiet_hours(case.providers.settings.quiet_hours), case.job.checkpoints
+    # A text message that may be out already disturbs nobody by being looked for.
+    if hours is None or case.data.urgent or stored.get(RESULT) or stored.get(MARKER):
         return
-    where = zone(await outside.recipients.time_zone(data.user_id))
-    _put_back(job, quiet_for(hours, where, datetime.fromtimestamp(clock(), UTC)), "quiet hours")
+    where = zone(await case.recipients.time_zone(case.data.user_id))
+    _put_back(case.job, quiet_for(hours, where, datetime.fromtimestamp(clock(), UTC)), "quiet hours")
 
 
 async def _respect_rate(job: JobContext, data: NotificationJob, outside: Providers) -> None:
@@ -89,7 +90,7 @@ async def _respect_rate(job: JobContext, data: NotificationJob, outside: Provide
     _put_back(job, seconds, "the user's rate")
 
 
-def _put_back(job: JobContext, seconds: float, why: str) -> None:
+def _put_back(job: Steps, seconds: float, why: str) -> None:
     """Raise Snooze for a wait that is not over."""
     if seconds > 0:
         log.info("notification_put_back", job_id=job.id, why=why, seconds=round(seconds))

@@ -1,4 +1,7 @@
-"""What pushing and texting share: the message, what it is sent with, and what is said of nobody to reach."""
+"""What pushing and texting share: the message, what it is sent with, and what is said of nobody to reach.
+
+Emits the log event `provider_misconfigured` (error) for a resolver that cannot be used.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from corral.errors import Unrecoverable
+import structlog
+
+from corral.errors import ConfigurationError, Unrecoverable
 from corral.providers import Providers
+from corral.providers.errors import ProviderMisconfigured
 from corral.queues.notification_types import NotificationJob, NotificationResult
+from corral.recipients import RecipientResolver
+
+log = structlog.get_logger(__name__)
 
 
 class Steps(Protocol):
@@ -31,9 +40,19 @@ class Case:
     job: Steps
     data: NotificationJob
     providers: Providers
+    recipients: RecipientResolver
     clock: Callable[[], float]
     #: Called before the first thing is sent; raises Snooze if the user has had enough for now.
     take_turn: Callable[[], Any]
+
+
+def recipients_of(outside: Providers) -> RecipientResolver:
+    """The resolver. Raises ProviderMisconfigured if the settings name none that can be used."""
+    try:
+        return outside.recipients
+    except ConfigurationError as error:
+        log.error("provider_misconfigured", provider="recipients", reason=str(error))
+        raise ProviderMisconfigured("recipients", str(error)) from error
 
 
 class Undeliverable(Unrecoverable):

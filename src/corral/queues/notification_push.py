@@ -62,7 +62,7 @@ class Tally:
 
 async def push(case: Case) -> NotificationResult:
     """Send to the devices that have not had it. Raises provider errors, and what `checkpoint` raises."""
-    found = await case.providers.recipients.devices(case.data.user_id)
+    found = await case.recipients.devices(case.data.user_id)
     before = _before(case)
     devices = [device for device in dict.fromkeys(found) if key_of(device) not in case.job.checkpoints]
     if not devices and not before.delivered:
@@ -136,7 +136,7 @@ async def _send(case: Case, device: Device, message: Push) -> Tally:
 
 async def _remove(case: Case, device: Device, why: DeadDevice) -> Tally:
     try:
-        await case.providers.recipients.drop(case.data.user_id, device)
+        await case.recipients.drop(case.data.user_id, device)
     except Exception as error:
         # A resolver of the product's own may raise anything. The next message to this user finds it again.
         reason = str(error) if isinstance(error, CorralError) else type(error).__name__

@@ -59,7 +59,7 @@ async def sms(case: Case) -> NotificationResult:
     stored = case.job.checkpoints
     if stored.get(RESULT):
         return _sent(str(stored[RESULT]))
-    to = await case.providers.recipients.phone(case.data.user_id)
+    to = await case.recipients.phone(case.data.user_id)
     if started_at := float(stored.get(MARKER) or 0.0):
         sid = await _find(case, to, started_at)
         if sid is not None:

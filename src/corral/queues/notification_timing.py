@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from corral.errors import ConfigurationError
-
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
@@ -30,14 +28,11 @@ class UserRate:
 
 
 def parse_quiet_hours(text: str) -> QuietHours | None:
-    """`22:00-07:00`; None for "". Raises ConfigurationError."""
+    """`22:00-07:00`; None for ""."""
     if not text:
         return None
     start, _, end = text.partition("-")
-    hours = QuietHours(time.fromisoformat(start), time.fromisoformat(end))
-    if hours.start == hours.end:
-        raise ConfigurationError("CORRAL_QUIET_HOURS: it ends when it starts; give two times, or nothing.")
-    return hours
+    return QuietHours(time.fromisoformat(start), time.fromisoformat(end))
 
 
 def parse_user_rate(text: str) -> UserRate | None:

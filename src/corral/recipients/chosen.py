@@ -6,6 +6,9 @@ one. It is loaded when a job first needs it.
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 from corral.errors import ConfigurationError
 from corral.loading import load
 from corral.providers.supabase import Supabase
@@ -21,7 +24,7 @@ def from_settings(settings: Settings, supabase: Supabase) -> RecipientResolver:
     if not settings.recipients:
         return SupabaseRecipients(supabase, settings)
     named = load(settings.recipients, like="app.people:resolver")
-    found = named() if isinstance(named, type) or (not _is_resolver(named) and callable(named)) else named
+    found: Any = named if _is_resolver(named) else _made_by(named)
     if not _is_resolver(found):
         raise ConfigurationError(
             f"CORRAL_RECIPIENTS: {settings.recipients!r} is no resolver: it has to have the methods "
@@ -29,6 +32,15 @@ def from_settings(settings: Settings, supabase: Supabase) -> RecipientResolver:
         )
     resolver: RecipientResolver = found
     return resolver
+
+
+def _made_by(named: Any) -> Any:
+    """What a class or function without arguments makes; None if it is neither."""
+    try:
+        inspect.signature(named).bind()
+    except (TypeError, ValueError):
+        return None
+    return named()
 
 
 def _is_resolver(value: object) -> bool:
