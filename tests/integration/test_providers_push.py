@@ -209,8 +209,9 @@ async def test_another_project_is_misconfigured(sandbox: RunningSandbox) -> None
 
 def apns(sandbox: RunningSandbox, **more: Any) -> Apns:
     options: dict[str, Any] = {
-        "key": accounts.signing_key(keys.APNS_PHRASE), "key_id": keys.APNS_KEY_ID, "team_id": keys.APNS_TEAM_ID,
-        "topic": keys.APNS_TOPIC, "base_url": f"{sandbox.url}/apns", "sandbox": True,
+        "key": accounts.signing_key(keys.APNS_PHRASE), "key_id": keys.APNS_KEY_ID,
+        "team_id": keys.APNS_TEAM_ID, "topic": keys.APNS_TOPIC,
+        "base_url": f"{sandbox.url}/apns", "sandbox": True,
     }  # fmt: skip
     return Apns(**options | more)
 
