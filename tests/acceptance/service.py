@@ -49,6 +49,7 @@ class Service:
         self.process = process
         self.url: str = said["api"]
         self.key: str = said["key"]
+        self.sandbox: str = said["sandbox"]
         self.log = log
         self.client = httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"})
 
