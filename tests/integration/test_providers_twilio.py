@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -134,6 +135,28 @@ async def test_faults(
     # Only what had no answer may have been carried out; here it was.
     found = await twilio.find(NUMBER, text, started)
     assert (found is not None) is (error is ProviderAmbiguous)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(502, ProviderAmbiguous), (503, ProviderRetryable), (504, ProviderAmbiguous)]
+)
+async def test_a_gateway_that_got_no_answer_does_not_know(status: int, error: type[ProviderError]) -> None:
+    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d Bad\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(gateway, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        twilio = Twilio(
+            account_sid="AC1", auth_token="t", sender=keys.TWILIO_FROM, base_url=f"http://127.0.0.1:{port}",
+            sandbox=True,
+        )  # fmt: skip
+        with pytest.raises(error) as caught:
+            await twilio.send(NUMBER, TEXT, job_id="job-7")
+        assert type(caught.value) is error
+        await twilio.close()
 
 
 async def test_a_list_that_does_not_answer_is_asked_again(sandbox: RunningSandbox, twilio: Twilio) -> None:

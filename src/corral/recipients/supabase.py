@@ -8,7 +8,8 @@
 Limits: a user's first 100 devices. Rows of another kind are passed over.
 
 Options: CORRAL_DEVICES_TABLE, CORRAL_DEVICES_COLUMNS, CORRAL_PHONES_TABLE, CORRAL_PHONES_COLUMNS.
-Emits the log event `device_kind_unknown` (warning).
+Emits the log events `device_kind_unknown` (warning), `provider_misconfigured` (error) for a table or column
+that is not there: jobs are held until it is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, cast
 import msgspec
 import structlog
 
+from corral.providers.errors import ProviderMisconfigured, ProviderPermanent
 from corral.providers.supabase import Row, Supabase, eq
 from corral.recipients import DEVICE_KINDS, MAX_DEVICES, Device, DeviceKind, RecipientResolver
 from corral.settings import Settings
@@ -38,12 +40,8 @@ class SupabaseRecipients(RecipientResolver):
         self._zone = zone[0] if zone else None
 
     async def devices(self, user_id: str) -> Sequence[Device]:
-        rows = await self._supabase.select(
-            self._devices_table,
-            {self._owner: eq(user_id)},
-            columns=f"{self._kind},{self._token}",
-            limit=MAX_DEVICES,
-        )
+        columns = f"{self._kind},{self._token}"
+        rows = await self._rows(self._devices_table, {self._owner: eq(user_id)}, columns, MAX_DEVICES)
         return [device for row in rows if (device := self._device(row)) is not None]
 
     async def phone(self, user_id: str) -> str | None:
@@ -60,11 +58,20 @@ class SupabaseRecipients(RecipientResolver):
         )
 
     async def _of_profile(self, user_id: str, column: str) -> str | None:
-        rows = await self._supabase.select(
-            self._phones_table, {self._user: eq(user_id)}, columns=column, limit=1
-        )
+        rows = await self._rows(self._phones_table, {self._user: eq(user_id)}, column, 1)
         value = rows[0].get(column) if rows else None
         return value.strip() or None if isinstance(value, str) else None
+
+    async def _rows(self, table: str, where: dict[str, str], columns: str, limit: int) -> list[Row]:
+        try:
+            return await self._supabase.select(table, where, columns=columns, limit=limit)
+        except ProviderPermanent as error:
+            # No table or column of that name: the same for every job, so none may be lost to it.
+            if error.code.startswith(("42", "PGRST1", "PGRST2")):
+                reason = f"{error.reason}; see CORRAL_DEVICES_TABLE, CORRAL_PHONES_TABLE and their columns"
+                log.error("provider_misconfigured", provider="supabase", reason=reason)
+                raise ProviderMisconfigured("supabase", reason, code=error.code) from error
+            raise
 
     def _device(self, row: Row) -> Device | None:
         kind, token = row.get(self._kind), _text(row.get(self._token))
