@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     add,
+    analytics,
     backlog,
     delayed,
     failing,
@@ -39,6 +40,8 @@ ALL = (
     in_flight.SCENARIO,
     backlog.SCENARIO,
     http_enqueue.SCENARIO,
+    analytics.ACCEPT,
+    analytics.DRAIN,
     redis_limit.SCENARIO,
     images.SCENARIO,
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pyvips
@@ -34,6 +37,12 @@ def frames(*images: Any) -> bytes:
     film = pyvips.Image.arrayjoin(list(images), across=1).copy(interpretation="srgb")
     film.set_type(pyvips.GValue.gint_type, "page-height", images[0].height)
     return bytes(film.gifsave_buffer())
+
+
+def animated_webp(*images: Any) -> bytes:
+    film = pyvips.Image.arrayjoin(list(images), across=1).copy(interpretation="srgb")
+    film.set_type(pyvips.GValue.gint_type, "page-height", images[0].height)
+    return bytes(film.webpsave_buffer())
 
 
 def oriented(image: Any, orientation: int) -> bytes:
@@ -67,6 +76,74 @@ def png_header(width: int, height: int) -> bytes:
     )
 
 
+def announced(format_: str) -> bytes:
+    """A small file of the format whose header announces a billion pixels (WebP: 256 million)."""
+    match format_:
+        case "png":
+            return png_header(50_000, 50_000)
+        case "jpeg":
+            content = bytearray(quadrants(64, 48).jpegsave_buffer())
+            sides = content.index(b"\xff\xc0") + 5
+            content[sides : sides + 4] = struct.pack(">HH", 65_500, 65_500)
+        case "webp":
+            content = bytearray(animated_webp(plain(64, 48, RED), plain(64, 48, BLUE)))
+            canvas = content.index(b"VP8X") + 12
+            content[canvas : canvas + 6] = (16_000).to_bytes(3, "little") * 2
+        case "gif":
+            content = bytearray(quadrants(64, 48).gifsave_buffer())
+            content[6:10] = struct.pack("<HH", 65_535, 65_535)
+            sides = content.index(b"\x2c\0\0\0\0" + struct.pack("<HH", 64, 48)) + 5
+            content[sides : sides + 4] = struct.pack("<HH", 65_535, 65_535)
+        case "avif":
+            plain_file = quadrants(64, 48).heifsave_buffer(compression="av1", effort=0)
+            box = b"ispe\0\0\0\0"
+            sides_there = re.escape(box) + rb".{8}"
+            return re.sub(sides_there, box + struct.pack(">II", 50_000, 50_000), plain_file, flags=re.DOTALL)
+        case _:
+            raise ValueError(format_)
+    return bytes(content)
+
+
+def _with_chunk(png: bytes, kind: bytes, body: bytes) -> bytes:
+    crc = struct.pack(">I", zlib.crc32(kind + body))
+    return png[:33] + struct.pack(">I", len(body)) + kind + body + crc + png[33:]
+
+
+def _deflated(name: bytes) -> bytes:
+    return name + b"\0\0" + zlib.compress(b"\0" * (100 * 2**20), 1)
+
+
+def _frames_of_a_gif() -> bytes:
+    content = bytes(plain(16, 16, RED).gifsave_buffer())
+    start = content.index(b"\x2c\0\0\0\0")
+    return content[:start] + content[start:-1] * 100_000 + b";"
+
+
+#: Small files that unpack to much and are within the limits of their headers.
+DEFLATED: dict[str, Callable[[], bytes]] = {
+    "a flat png of 49 megapixels": lambda: plain(7000, 7000, (1, 2, 3, 4)).pngsave_buffer(
+        compression=9, interlace=True
+    ),
+    "a png whose text is 100 MB": lambda: _with_chunk(
+        plain(64, 48, RED).pngsave_buffer(), b"zTXt", _deflated(b"Comment")
+    ),
+    "a png whose profile is 100 MB": lambda: _with_chunk(
+        plain(64, 48, RED).pngsave_buffer(), b"iCCP", _deflated(b"icc")
+    ),
+    "a flat gif of 16 megapixels": lambda: bytes(plain(4000, 4000, RED).gifsave_buffer(effort=1)),
+    "a gif of 100,000 frames": _frames_of_a_gif,
+    "a flat webp of 49 megapixels": lambda: bytes(
+        plain(7000, 7000, (1, 2, 3, 4)).webpsave_buffer(lossless=True, effort=0)
+    ),
+    "a flat progressive jpeg of 49 megapixels": lambda: bytes(
+        plain(7000, 7000, RED).jpegsave_buffer(interlace=True)
+    ),
+    "a flat avif of 49 megapixels": lambda: bytes(
+        plain(7000, 7000, RED).heifsave_buffer(compression="av1", effort=0)
+    ),
+}
+
+
 def read(content: bytes) -> Any:
     return pyvips.Image.new_from_buffer(content, "", access="random", fail_on="error")
 
@@ -83,30 +160,67 @@ def near(colour: tuple[int, ...], expected: tuple[int, ...], tolerance: int = 6)
     )
 
 
-#: Adobe RGB (1998): its gamma, and its primaries as XYZ under D65.
-ADOBE_GAMMA = 563 / 256
-ADOBE_TO_XYZ = (
-    (0.5767309, 0.1855540, 0.1881852),
-    (0.2973769, 0.6273491, 0.0752741),
-    (0.0270343, 0.0706872, 0.9911085),
+@dataclass(frozen=True)
+class WideGamut:
+    """An RGB space of gamma 563/256: its primaries as XYZ under D65 (rows) and adapted to D50 (columns)."""
+
+    to_xyz: tuple[tuple[float, float, float], ...]
+    columns: tuple[tuple[float, float, float], ...]
+
+    def in_srgb(self, colour: tuple[int, int, int]) -> tuple[int, ...]:
+        """A colour of this space in sRGB: by the book, independently of any colour library."""
+        linear = [(value / 255) ** GAMMA for value in colour]
+        x, y, z = (sum(m * v for m, v in zip(row, linear, strict=True)) for row in self.to_xyz)
+        rgb = (
+            3.2404542 * x - 1.5371385 * y - 0.4985314 * z,
+            -0.9692660 * x + 1.8760108 * y + 0.0415560 * z,
+            0.0556434 * x - 0.2040259 * y + 1.0572252 * z,
+        )
+        curve = (12.92 * v if v <= 0.0031308 else 1.055 * max(v, 0) ** (1 / 2.4) - 0.055 for v in rgb)
+        return tuple(round(255 * min(1, max(0, v))) for v in curve)
+
+    def tagged(self, image: Any) -> Any:
+        """The image with this space's profile."""
+        image = image.copy()
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", rgb_profile(self))
+        return image
+
+
+GAMMA = 563 / 256
+ADOBE_RGB = WideGamut(
+    (
+        (0.5767309, 0.1855540, 0.1881852),
+        (0.2973769, 0.6273491, 0.0752741),
+        (0.0270343, 0.0706872, 0.9911085),
+    ),
+    ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)),
+)
+#: The primaries of Display P3, which telephones write.
+DISPLAY_P3 = WideGamut(
+    (
+        (0.4865709, 0.2656677, 0.1982173),
+        (0.2289746, 0.6917385, 0.0792869),
+        (0.0, 0.0451134, 1.0439444),
+    ),
+    ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
 )
 
 
-def adobe_rgb_profile() -> bytes:
-    """A minimal ICC profile (version 2, matrix and gamma) of Adobe RGB; primaries adapted to D50."""
+def rgb_profile(space: WideGamut) -> bytes:
+    """A minimal ICC profile (version 2, matrix and gamma)."""
 
     def xyz(x: float, y: float, z: float) -> bytes:
         return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in (x, y, z)))
 
-    name = b"Adobe RGB for a test\0"
+    name = b"RGB for a test\0"
     desc = b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + b"\0" * 78
-    gamma = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(ADOBE_GAMMA * 256)) + b"\0\0"
+    gamma = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(GAMMA * 256)) + b"\0\0"
     tags = {
         b"desc": desc,
         b"wtpt": xyz(0.9642, 1.0, 0.8249),
-        b"rXYZ": xyz(0.60974, 0.31111, 0.01947),
-        b"gXYZ": xyz(0.20528, 0.62567, 0.06087),
-        b"bXYZ": xyz(0.14919, 0.06322, 0.74457),
+        b"rXYZ": xyz(*space.columns[0]),
+        b"gXYZ": xyz(*space.columns[1]),
+        b"bXYZ": xyz(*space.columns[2]),
         b"rTRC": gamma,
         b"gTRC": gamma,
         b"bTRC": gamma,

@@ -2,7 +2,8 @@
 
 python -m bench.sides.http_client <url> <key> <body> <connections> <seconds>
 
-Two processes share the connections; each connection sends its next request when the answer is there.
+`@file` is a body too long for a command line. Two processes share the connections; each connection sends its
+next request when the answer is there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -118,4 +120,6 @@ def main(url: str, key: str, body: str, connections: int, seconds: float) -> Non
 
 if __name__ == "__main__":
     url, key, body, connections, seconds = sys.argv[1:]
+    if body.startswith("@"):
+        body = Path(body[1:]).read_text()
     main(url, key, body, int(connections), float(seconds))

@@ -23,6 +23,7 @@ from corral.errors import (
 from corral.family import ChildKey, OnFailure
 from corral.flow import Flow
 from corral.groups import GroupLimits
+from corral.hooks import Webhook
 from corral.job import Job
 from corral.policy import Keep, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
@@ -71,6 +72,7 @@ __all__ = [
     "ThreadBatchJob",
     "ThreadJobContext",
     "Unrecoverable",
+    "Webhook",
     "Worker",
     "current_job",
 ]

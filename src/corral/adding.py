@@ -8,6 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+import redis.asyncio as aioredis
+
+from corral.bullmq.clock import server_seconds
 from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
 from corral.bullmq.grouping import LOCK
 from corral.bullmq.keys import QueueKeys, check_job_id
@@ -16,6 +19,8 @@ from corral.data import encode
 from corral.dedup import Dedup
 from corral.errors import InvalidData, InvalidOptions, JobTooLarge
 from corral.groups import group_of
+from corral.hook_settings import HookSettings
+from corral.hooks import Webhook
 from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
 
 if TYPE_CHECKING:
@@ -56,7 +61,7 @@ class ManyOptions(JobDefaults, total=False):
 
     #: Seconds until the job may start.
     delay: float | None
-    #: The moment at which it may start, instead of `delay`; an aware datetime.
+    #: The moment at which it may start by the server's clock, instead of `delay`; an aware datetime.
     at: datetime | None
     #: Lower runs first; default is the queue's.
     priority: Priority | int | None
@@ -74,6 +79,8 @@ class ManyOptions(JobDefaults, total=False):
     max_data_bytes: int | None
     #: Of jobs that share its id, one is kept; the job that is there in the end is returned.
     dedup: Dedup | None
+    #: Gets a signed POST when the job has completed or failed for good. See docs/queues/webhooks.md.
+    webhook: str | Webhook | None
 
 
 class AddOptions(ManyOptions, total=False):
@@ -94,6 +101,7 @@ class Templates:
         self._keys = keys
         self._known: dict[Any, NewJobs] = {}
         self._plain: dict[str, NewJobs] = {}
+        self._hook_settings: HookSettings | None = None
 
     def make(self, name: str, options: AddOptions) -> NewJobs:
         """Raises InvalidOptions."""
@@ -184,6 +192,7 @@ class Templates:
             ttl=ttl,
             size_limit=size_limit,
             dedup=dedup,
+            webhook=self._hook(options.get("webhook")),
         )
         return NewJobs(
             id=job_id or "",
@@ -199,6 +208,13 @@ class Templates:
             group=group,
             group_size=limits.max_size or 0 if limits and not group.startswith(LOCK) else 0,
         )
+
+    def _hook(self, given: str | Webhook | None) -> Webhook | None:
+        if given is None:
+            return None
+        if self._hook_settings is None:
+            self._hook_settings = HookSettings.load()
+        return self._hook_settings.checked(given)
 
 
 def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any], limit: int | None = None) -> str:
@@ -279,6 +295,19 @@ def _check_retry(retry: Retry, queue: Retry) -> None:
         given = getattr(retry, name)
         if given and given != getattr(queue, name):
             raise InvalidOptions(f"Retry({name}=…) cannot travel with a job: declare it on the queue.")
+
+
+async def by_the_servers_clock(client: aioredis.Redis, options: AddOptions) -> AddOptions:
+    """The same options with `delay` in the place of `at`. At most one round trip a minute, none without `at`.
+
+    Raises InvalidOptions, and what redis-py raises.
+    """
+    at = options.get("at")
+    if at is None:
+        return options
+    _delay_ms(options.get("delay"), at)  # what is wrong about it needs no server
+    delay = max(0.0, at.timestamp() - await server_seconds(client))
+    return cast("AddOptions", {**options, "at": None, "delay": delay})
 
 
 def _delay_ms(delay: float | None, at: datetime | None) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from corral.bullmq import cancel as wire
 from corral.errors import CannotCancel, JobNotFound
+from corral.hook_settings import rules_of
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -37,8 +38,9 @@ _MET = {
 
 async def cancel_job(queue: Queue, job_id: str, reason: str = "") -> Cancelled:
     """See `Queue.cancel`."""
+    rules = rules_of(queue)
     with queue.redis_errors():
-        answer = await wire.cancel(queue.client(), queue.keys(), job_id, reason)
+        answer = await wire.cancel(queue.client(), queue.keys(), job_id, reason, rules)
     if answer == wire.NO_JOB:
         raise JobNotFound(
             f"Job {job_id[:100]!r} is not in queue {queue.name!r}. It never was, or its retention has passed."

@@ -9,7 +9,7 @@ from corral.errors import InvalidOptions
 _CARRIED = frozenset(
     (
         "at", "delay", "job_id", "keep_logs", "lifo", "max_data_bytes", "priority", "remove_on_complete",
-        "remove_on_fail", "retry", "timeout", "ttl",
+        "remove_on_fail", "retry", "timeout", "ttl", "webhook",
     )
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from corral.adding import (
     AddOptions,
     JobDefaults,
     ManyOptions,
+    by_the_servers_clock,
     check_bounds,
     check_data,
     check_defaults,
@@ -41,6 +42,7 @@ from corral.errors import (
 )
 from corral.events import Event, start_of
 from corral.groups import GroupLimits, Groups
+from corral.hooks import Webhook, hook_of
 from corral.job import Job
 from corral.limits import Limits
 from corral.policy import Priority, RateLimit, Retention, Retry
@@ -74,6 +76,7 @@ class Queue(Connected, Relations, Surroundings):
     ttl: seconds, from when a job is due, within which it must have started; then it goes to the dead letters.
         What the worker's queue declares counts, unless a job brings its own. None: no limit.
     defaults: further options for jobs that do not bring them; see JobDefaults.
+    webhooks: told of every job's end, beside the job's own; what the worker's queue declares counts.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Queue(Connected, Relations, Surroundings):
         max_data_bytes: int = MAX_DATA_BYTES,
         ttl: float | None = None,
         defaults: JobDefaults | None = None,
+        webhooks: Sequence[str | Webhook] = (),
     ) -> None:
         Connected.__init__(self, name, redis_url, prefix)
         Surroundings.__init__(self)
@@ -108,6 +112,7 @@ class Queue(Connected, Relations, Surroundings):
         self.max_data_bytes = max_data_bytes
         self.ttl = ttl
         self.defaults = check_defaults(defaults or {})
+        self.webhooks = tuple(hook_of(given) for given in webhooks)
         self.jobs: dict[str, JobDefinition] = {}
         living.add(self)
 
@@ -168,7 +173,7 @@ class Queue(Connected, Relations, Surroundings):
         if not options:
             return await self._add_plain(name, raw, text)
         bound = self._bind()
-        jobs = bound.templates.make(name, options)
+        jobs = bound.templates.make(name, await self.timed(options))
         added = await self._send(bound, jobs.holding([text]))
         if added.existing_data is None:
             return Job(self, added.ids[0], name, raw)
@@ -207,7 +212,7 @@ class Queue(Connected, Relations, Surroundings):
         if not texts:
             return []
         bound = self._bind()
-        jobs = bound.templates.make(name, cast("AddOptions", options))
+        jobs = bound.templates.make(name, await self.timed(cast("AddOptions", options)))
         added = await self._send(bound, jobs._replace(data=texts))
         return [Job(self, job_id, name, raw) for job_id, raw in zip(added.ids, raws, strict=True)]
 
@@ -246,7 +251,14 @@ class Queue(Connected, Relations, Surroundings):
         text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
         with self.redis_errors():
             bound = await self.ready()
-        return bound.templates.make(name, options)._replace(data=[text])
+        return bound.templates.make(name, await self.timed(options))._replace(data=[text])
+
+    async def timed(self, options: AddOptions) -> AddOptions:
+        """The options with a `delay` where they have an `at`: a wrong clock here shifts no job."""
+        if options.get("at") is None:
+            return options
+        with self.redis_errors():
+            return await by_the_servers_clock(self.client(), options)
 
     async def dedup_job_id(self, dedup_id: str) -> str | None:
         """The id of the job that holds a deduplication id. One round trip. Raises RedisUnavailable."""

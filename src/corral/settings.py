@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -23,6 +23,13 @@ _SECRET_NONE = SecretStr("")
 #: A table or column, and a time of the day.
 _NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
 _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+
+#: Where analytics events can go.
+AnalyticsSink = Literal["sqlite", "supabase", "postgres", "posthog", "segment", "clickhouse"]
+
+#: A table, with or without what it is in; the name goes into statements.
+_TABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$"
+_HTTP = r"^https?://\S+$"
 
 
 class Settings(BaseSettings):
@@ -64,8 +71,38 @@ class Settings(BaseSettings):
     idenfy_api_secret: SecretStr = Field(_SECRET_NONE, alias="IDENFY_API_SECRET")
     idenfy_webhook_key: SecretStr = Field(_SECRET_NONE, alias="IDENFY_WEBHOOK_KEY")
     sendgrid_api_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_API_KEY")
+    sendgrid_region: str = Field("global", alias="SENDGRID_REGION", pattern="^(global|eu)$")
+    sendgrid_webhook_key: SecretStr = Field(_SECRET_NONE, alias="SENDGRID_WEBHOOK_KEY")
     mailgun_api_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_API_KEY")
     mailgun_domain: str = Field("", alias="MAILGUN_DOMAIN")
+    mailgun_region: str = Field("us", alias="MAILGUN_REGION", pattern="^(us|eu)$")
+    mailgun_webhook_key: SecretStr = Field(_SECRET_NONE, alias="MAILGUN_WEBHOOK_KEY")
+    smtp_host: str = Field("", alias="SMTP_HOST")
+    smtp_port: int = Field(587, alias="SMTP_PORT", ge=1, le=65535)
+    smtp_username: str = Field("", alias="SMTP_USERNAME")
+    smtp_password: SecretStr = Field(_SECRET_NONE, alias="SMTP_PASSWORD")
+    smtp_tls: str = Field("auto", alias="SMTP_TLS", pattern="^(auto|starttls|implicit|none)$")
+
+    # Outgoing webhooks
+    webhook_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOK_SECRET")
+    webhooks: SecretStr = Field(_SECRET_NONE, alias="CORRAL_WEBHOOKS")
+    webhook_give_up: int = Field(5, alias="CORRAL_WEBHOOK_GIVE_UP", ge=1)
+
+    # Analytics
+    analytics_sink: Annotated[tuple[AnalyticsSink, ...], NoDecode, Field(min_length=1)] = Field(
+        ("sqlite",), alias="CORRAL_ANALYTICS_SINK"
+    )
+    analytics_days: int = Field(0, alias="CORRAL_ANALYTICS_DAYS", ge=0, le=36_500)
+    analytics_table: str = Field("analytics_events", alias="CORRAL_ANALYTICS_TABLE", pattern=_TABLE)
+    postgres_url: SecretStr = Field(_SECRET_NONE, alias="POSTGRES_URL")
+    posthog_api_key: SecretStr = Field(_SECRET_NONE, alias="POSTHOG_API_KEY")
+    posthog_host: str = Field("https://us.i.posthog.com", alias="POSTHOG_HOST", pattern=_HTTP)
+    segment_write_key: SecretStr = Field(_SECRET_NONE, alias="SEGMENT_WRITE_KEY")
+    segment_host: str = Field("https://api.segment.io", alias="SEGMENT_HOST", pattern=_HTTP)
+    clickhouse_url: str = Field("", alias="CLICKHOUSE_URL", pattern=f"^$|{_HTTP}")
+    clickhouse_user: str = Field("default", alias="CLICKHOUSE_USER")
+    clickhouse_password: SecretStr = Field(_SECRET_NONE, alias="CLICKHOUSE_PASSWORD")
+    clickhouse_table: str = Field("analytics_events", alias="CLICKHOUSE_TABLE", pattern=_TABLE)
 
     # Notifications
     fcm_credentials: SecretStr = Field(_SECRET_NONE, alias="FCM_CREDENTIALS")
@@ -104,14 +141,42 @@ class Settings(BaseSettings):
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
 
-    # Images
-    image_target: str = Field("folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase)$")
-    image_bucket: str = Field("images", alias="CORRAL_IMAGE_BUCKET")
+    # Mail
+    mail_from: str = Field("", alias="CORRAL_MAIL_FROM")
+    mail_templates: str = Field("", alias="CORRAL_MAIL_TEMPLATES")
+    mail_fallback: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_MAIL_FALLBACK")
+    mail_delivery: str = Field(
+        "at_least_once", alias="CORRAL_MAIL_DELIVERY", pattern="^(at_least_once|at_most_once)$"
+    )
+    mail_suppressed: str = Field("complete", alias="CORRAL_MAIL_SUPPRESSED", pattern="^(complete|fail)$")
 
-    @field_validator("fetch_allow", mode="before")
+    # Images
+    image_target: str = Field(
+        "folder", alias="CORRAL_IMAGE_TARGET", pattern="^(folder|supabase|s3|cloudflare)$"
+    )
+    image_bucket: str = Field("images", alias="CORRAL_IMAGE_BUCKET")
+    s3_endpoint: str = Field("", alias="S3_ENDPOINT")
+    s3_region: str = Field("us-east-1", alias="S3_REGION", min_length=1)
+    s3_bucket: str = Field("", alias="S3_BUCKET")
+    s3_access_key_id: SecretStr = Field(_SECRET_NONE, alias="S3_ACCESS_KEY_ID")
+    s3_secret_access_key: SecretStr = Field(_SECRET_NONE, alias="S3_SECRET_ACCESS_KEY")
+    s3_public_url: str = Field("", alias="S3_PUBLIC_URL")
+    cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
+    cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
+
+    @field_validator("fetch_allow", "mail_fallback", "analytics_sink", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(v.strip() for v in value.split(",") if v.strip()))
+
+    @field_validator("mail_fallback")
+    @classmethod
+    def _sends_mail(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - {"sendgrid", "mailgun", "smtp"}:
+            raise ValueError("the providers of mail are sendgrid, mailgun and smtp")
+        return value
 
     @field_validator("quiet_hours")
     @classmethod

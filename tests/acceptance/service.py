@@ -25,7 +25,10 @@ PATIENCE = 60.0
 
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without what would lead the service elsewhere."""
-    ours = re.compile(r"^(REDIS_|CORRAL_|SUPABASE_|ONFIDO_|IDENFY_)")
+    ours = re.compile(
+        r"^(REDIS_|CORRAL_|SUPABASE_|ONFIDO_|IDENFY_|S3_|CLOUDFLARE_|SENDGRID_|MAILGUN_|SMTP_|POSTHOG_|SEGMENT_"
+        r"|CLICKHOUSE_|POSTGRES_)"
+    )
     return {name: value for name, value in os.environ.items() if not ours.match(name)} | more
 
 
@@ -49,7 +52,7 @@ class Service:
         self.process = process
         self.url: str = said["api"]
         self.key: str = said["key"]
-        self.sandbox: str = said["sandbox"]
+        self.sandbox: str = said["sandbox"] or ""
         self.log = log
         self.client = httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"})
 

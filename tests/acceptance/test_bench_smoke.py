@@ -117,3 +117,22 @@ def test_an_unknown_scenario_is_named() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "no scenario 'proces'" in done.stderr
+
+
+@pytest.mark.timeout(200)
+def test_analytics_are_measured_from_the_request_to_the_rows(tmp_path: Path) -> None:
+    output = tmp_path / "numbers.json"
+    command = [sys.executable, "-m", "bench", "analytics", "analytics_drain", "--quick", "--scale", "0.05"]
+    done = subprocess.run(
+        [*command, "--only", "Corral", "100 a request", "--json", str(output)],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    scenarios = json.loads(output.read_text())["scenarios"]
+    assert scenarios["analytics"]["peers"]["100 a request"]["events_per_second"]["median"] > 0
+    assert scenarios["analytics_drain"]["peers"]["Corral"]["events_per_second"]["median"] > 0

@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from corral.imaging.errors import ImageRejected, RendererUnavailable, RenderTimeout
 from corral.imaging.pipeline import render
 from corral.imaging.plan import Plan, Rendering, Size
-from corral.imaging.pool import RenderPool, render_in_pool
-from pictures import frames, noise, png_header, quadrants
+from corral.imaging.pool import MEMORY_BYTES, RenderPool, render_in_pool
+from pictures import DEFLATED, announced, frames, noise, png_header, quadrants
 
 SMALL = Plan((Size(40, 40, "png"),))
 #: Some seconds of work, so that there is a middle to interfere with.
@@ -78,6 +78,44 @@ async def test_a_rejection_keeps_its_reason_and_its_child(pool: RenderPool, pict
         with pytest.raises(ImageRejected, match=reason):
             await pool.render(content, SMALL, LIMIT)
     assert children() == [child]
+
+
+async def test_bombs_of_every_format_cost_their_jobs_alone(picture: bytes) -> None:
+    async with RenderPool(1) as pool:
+        expected = await pool.render(picture, SMALL, LIMIT)
+        (child,) = children()
+        for format_ in ("jpeg", "png", "webp", "gif", "avif"):
+            with pytest.raises(ImageRejected, match="over the limit of 50 megapixels"):
+                await pool.render(announced(format_), SMALL, LIMIT)
+        assert await pool.render(picture, SMALL, LIMIT) == expected
+        assert children() == [child]
+
+
+@pytest.mark.parametrize("kind", DEFLATED)
+async def test_what_unpacks_to_much_stays_within_the_memory_of_a_job(kind: str, picture: bytes) -> None:
+    content = DEFLATED[kind]()
+    assert len(content) < 6 * 2**20
+    async with RenderPool(1) as pool:
+        await pool.render(picture, SMALL, LIMIT)
+        (child,) = children()
+        before = resident_peak(child)
+        assert len((await pool.render(content, SMALL, LIMIT)).images) == 1
+        assert children() == [child]
+        assert resident_peak(child) - before < MEMORY_BYTES
+
+
+async def test_a_large_picture_is_kept_in_memory_and_not_in_a_file() -> None:
+    # The library puts decoded pictures over 100 MB into a file, which a child may not write.
+    content = DEFLATED["a flat webp of 49 megapixels"]()
+    async with RenderPool(1) as pool:
+        (image,) = (await pool.render(content, Plan((Size(4096, 4096, "jpeg"),)), LIMIT)).images
+    assert (image.width, image.height) == (4096, 4096)
+
+
+def resident_peak(pid: int) -> int:
+    """The most memory that a process has had, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def children() -> list[int]:
@@ -284,7 +322,7 @@ async def test_children_end_with_a_parent_that_was_killed() -> None:
     code = (
         "import asyncio, os, signal, sys, pyvips\n"
         "from corral.imaging.plan import Plan, Size\n"
-        "from corral.imaging.pool import RenderPool, render_in_pool\n"
+        "from corral.imaging.pool import MEMORY_BYTES, RenderPool, render_in_pool\n"
         "picture = pyvips.Image.black(9, 9).pngsave_buffer()\n"
         "asyncio.run(render_in_pool(picture, Plan((Size(9, 9),)), 60))\n"
         "import psutil; print(psutil.Process().children()[0].pid, flush=True)\n"

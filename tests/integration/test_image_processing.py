@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from corral.bullmq.connection import close_shared_clients
 from corral.providers import close_providers
 from corral.queues.image_processing import queue
 from corral.sandbox import serve
-from pictures import RED, WHITE, near, noise, oriented, pixel, png_header, quadrants, read, with_gps
+from pictures import RED, WHITE, announced, near, noise, oriented, pixel, quadrants, read, with_gps
 
 
 class Web:
@@ -121,6 +122,36 @@ async def test_a_profile_picture_is_cropped_to_its_frame(web: Web) -> None:
     assert [(i["width"], i["height"]) for i in job.result_value["images"]] == [(100, 100), (100, 50)]
 
 
+async def test_a_size_says_how_it_is_fitted_and_whether_it_is_enlarged(web: Web, folder: Path) -> None:
+    data = job_data(web.put("/photo", quadrants(120, 80).pngsave_buffer(), "image/png"))
+    data["sizes"] = [
+        {"width": 60, "height": 60, "format": "png"} | extra
+        for extra in ({}, {"fit": "contain"}, {"fit": "cover"}, {"width": 240, "height": 240})
+    ] + [{"width": 240, "height": 240, "format": format_, "enlarge": True} for format_ in ("png", "avif")]
+    job = await run(data)
+    images = job.result_value["images"]
+    assert [(i["width"], i["height"], i["format"]) for i in images] == [
+        (60, 40, "png"),
+        (60, 40, "png"),
+        (60, 60, "png"),
+        (120, 80, "png"),
+        (240, 160, "png"),
+        (240, 160, "avif"),
+    ]
+    assert [url.rpartition("/")[2] for url in urls(job)] == [
+        "60x60.png",
+        "60x60.png",
+        "60x60-cover.png",
+        "240x240.png",
+        "240x240-enlarged.png",
+        "240x240-enlarged.avif",
+    ]
+    for url in urls(job):
+        picture = read((folder / url.partition("/images/")[2]).read_bytes())
+        assert near(pixel(picture, 0.2, 0.2), RED, 12)
+        assert near(pixel(picture, 0.8, 0.8), WHITE, 12)
+
+
 async def test_the_same_job_again_overwrites_its_own_files(web: Web, folder: Path) -> None:
     data = job_data(web.put("/photo", quadrants(200, 100).jpegsave_buffer()), (50, 50, "png"), (9, 9, "png"))
     first = await run(data)
@@ -148,7 +179,14 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "text": ("image/jpeg", lambda: b"just some text, no picture at all\n" * 20, "fetch|of an unknown type"),
     "svg": ("image/png", lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', "fetch|an SVG drawing"),
     "truncated": ("image/jpeg", lambda: noise(300, 300).jpegsave_buffer()[:9000], "damaged or incomplete"),
-    "bomb": ("image/png", lambda: png_header(50_000, 50_000), "50000x50000 pixels"),
+    **{
+        f"{name} bomb": (
+            f"image/{name}",
+            functools.partial(announced, name),
+            "limit of 50 megapixels",
+        )
+        for name in ("jpeg", "png", "webp", "gif", "avif")
+    },
     "zero": ("image/png", lambda: b"", "fetch|empty"),
     "heavy": ("image/png", lambda: b"\x89PNG\r\n\x1a\n" + b"\0" * (20 * 2**20), "fetch"),
 }
@@ -199,6 +237,23 @@ async def test_results_go_to_supabase_storage_when_it_is_the_target(monkeypatch:
         assert job.status == "completed", job.failed_reason
         assert [url.rpartition("/")[2] for url in urls(job)] == ["80x80.webp", "40x40.jpg"]
         for url, image in zip(urls(job), job.result_value["images"], strict=True):
+            assert len(await download(url)) == image["bytes"]
+        await close_providers()
+
+
+@pytest.mark.parametrize("target", ["s3", "cloudflare"])
+async def test_results_go_to_the_object_store_that_is_the_target(
+    monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    with serve() as sandbox:
+        monkeypatch.setenv("CORRAL_SANDBOX", "1")
+        monkeypatch.setenv("CORRAL_SANDBOX_URL", sandbox.url)
+        monkeypatch.setenv("CORRAL_IMAGE_TARGET", target)
+        data = job_data("https://images.example.com/photo.jpg", (80, 80, "webp"), (80, 80, "webp"))
+        first, again = await run(data), await run(data)
+        assert first.status == again.status == "completed", again.failed_reason
+        assert urls(first) == urls(again)
+        for url, image in zip(urls(first), first.result_value["images"], strict=True):
             assert len(await download(url)) == image["bytes"]
         await close_providers()
 

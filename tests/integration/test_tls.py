@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from corral.errors import ConfigurationError, RedisRefused, RedisUnavailable
 from eventually import eventually
 from redis_process import RedisProcess, free_port
 from server_farm import Farm
+from tls_proxy import TlsProxy
 
 
 @pytest.fixture(autouse=True)
@@ -31,23 +33,41 @@ def papers(tmp_path: Path) -> Certificates:
     return certificates.make(tmp_path / "papers")
 
 
+class TlsFarm(Farm):
+    """Servers, each behind a proxy that speaks TLS for it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._proxies: list[TlsProxy] = []
+
+    def veil(
+        self, target_port: int, context: ssl.SSLContext, *, hosts: tuple[str, ...] = ("127.0.0.1",)
+    ) -> int:
+        """The port at which the server at `target_port` is reached by TLS."""
+        self._proxies.append(TlsProxy(context, target_port, port=free_port(), hosts=hosts))
+        return self._proxies[-1].port
+
+    def stop(self) -> None:
+        for proxy in self._proxies:
+            proxy.stop()
+        super().stop()
+
+
 @pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
+def farm(tmp_path: Path) -> Iterator[TlsFarm]:
     (tmp_path / "farm").mkdir()
-    farm = Farm(tmp_path / "farm")
+    farm = TlsFarm(tmp_path / "farm")
     yield farm
     farm.stop()
 
 
-async def test_a_walk_with_the_authority_in_a_file(papers: Certificates, farm: Farm) -> None:
-    port = free_port()
-    farm.start(*papers.options(port))
+async def test_a_walk_with_the_authority_in_a_file(papers: Certificates, farm: TlsFarm) -> None:
+    port = farm.veil(farm.start().port, papers.context())
     await walk_through(f"rediss://localhost:{port}?{papers.query()}", "bull", 50)
 
 
-async def test_a_server_that_asks_for_the_clients_certificate(papers: Certificates, farm: Farm) -> None:
-    port = free_port()
-    farm.start(*papers.options(port, clients=True))
+async def test_a_server_that_asks_for_the_clients_certificate(papers: Certificates, farm: TlsFarm) -> None:
+    port = farm.veil(farm.start().port, papers.context(clients=True))
     await walk_through(f"rediss://localhost:{port}?{papers.query(client=True)}", "bull", 50)
     without = Queue("orders", redis_url=f"rediss://localhost:{port}?{papers.query()}", prefix="bull")
     with pytest.raises(RedisUnavailable):
@@ -56,10 +76,9 @@ async def test_a_server_that_asks_for_the_clients_certificate(papers: Certificat
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2"])
-async def test_a_certificate_that_cannot_be_verified(papers: Certificates, farm: Farm, host: str) -> None:
+async def test_a_certificate_that_cannot_be_verified(papers: Certificates, farm: TlsFarm, host: str) -> None:
     """Of an authority that nobody named, or of another host."""
-    port = free_port()
-    farm.start(*papers.options(port), "--bind", "127.0.0.1 127.0.0.2")
+    port = farm.veil(farm.start().port, papers.context(), hosts=("127.0.0.1", "127.0.0.2"))
     query = "" if host == "localhost" else papers.query()
     queue = Queue("orders", redis_url=f"rediss://{host}:{port}?{query}", prefix="bull")
     with pytest.raises(RedisRefused, match="ssl_ca_certs"):
@@ -69,10 +88,10 @@ async def test_a_certificate_that_cannot_be_verified(papers: Certificates, farm:
     await queue.close()
 
 
-async def test_a_cluster(papers: Certificates, farm: Farm) -> None:
-    port = free_port()
-    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--tls-cluster", "yes")
-    node = farm.start(*papers.options(port), *options)
+async def test_a_cluster(papers: Certificates, farm: TlsFarm) -> None:
+    node = farm.start("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    port = farm.veil(node.port, papers.context())
+    node.client.config_set("cluster-announce-port", port)
     node.client.execute_command("CLUSTER ADDSLOTS", *range(16384))
     await eventually(lambda: "cluster_state:ok" in _state(node))
     await walk_through(f"rediss+cluster://localhost:{port}?{papers.query()}", "{bull}", 50)
@@ -83,10 +102,10 @@ def _state(node: RedisProcess) -> str:
     return reply if isinstance(reply, str) else " ".join(f"{name}:{value}" for name, value in reply.items())
 
 
-async def test_a_sentinel(papers: Certificates, farm: Farm) -> None:
-    master, sentinel = free_port(), free_port()
-    farm.start(*papers.options(master))
+async def test_a_sentinel(papers: Certificates, farm: TlsFarm) -> None:
+    master = farm.veil(farm.start().port, papers.context())
     file = farm.folder / "sentinel.conf"
-    file.write_text(f"tls-replication yes\nsentinel monitor mymaster 127.0.0.1 {master} 1\n")
-    farm.start(*papers.options(sentinel), configuration=str(file), sentinel=True)
-    await walk_through(f"rediss+sentinel://localhost:{sentinel}/mymaster?{papers.query()}", "bull", 50)
+    file.write_text(f"sentinel monitor mymaster 127.0.0.1 {master} 1\n")
+    watcher = farm.start(configuration=str(file), sentinel=True)
+    port = farm.veil(watcher.port, papers.context())
+    await walk_through(f"rediss+sentinel://localhost:{port}/mymaster?{papers.query()}", "bull", 50)

@@ -101,3 +101,8 @@ def test_all_but_probes_and_webhooks_ask_for_a_key() -> None:
         p for p, item in described["paths"].items() if all(op.get("security") == [] for op in item.values())
     }
     assert open_paths == {"/healthz", "/readyz", "/webhooks/onfido", "/webhooks/idenfy"}
+    mail = document({"email": Queue("email")})
+    validate(json.loads(json.dumps(mail)))
+    webhooks = {path for path in mail["paths"] if path.startswith("/webhooks/")}
+    assert webhooks == {"/webhooks/sendgrid", "/webhooks/mailgun"}
+    assert all(mail["paths"][path]["post"]["security"] == [] for path in webhooks)

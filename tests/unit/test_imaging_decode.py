@@ -9,7 +9,7 @@ from corral.imaging.errors import ImageRejected
 from corral.imaging.geometry import Sides
 from corral.imaging.pipeline import render
 from corral.imaging.plan import Limits, Plan, Size, SourceInfo
-from pictures import frames, noise, oriented, plain, png_header, quadrants
+from pictures import announced, frames, noise, oriented, plain, png_header, quadrants
 
 PLAN = Plan((Size(64, 64, "png"),))
 LIMITS = Limits()
@@ -115,6 +115,13 @@ def test_a_gigantic_png_is_refused_on_its_header_alone() -> None:
     # The file has no pixels: were one decoded, the reason would be "damaged".
     with pytest.raises(ImageRejected, match=r"50000x50000 pixels.*50 megapixels"):
         open_source(png_header(50_000, 50_000), LIMITS)
+
+
+@pytest.mark.parametrize("format_", ["jpeg", "png", "webp", "gif", "avif"])
+def test_too_many_announced_pixels_are_refused_in_every_format(format_: str) -> None:
+    assert sniff(announced(format_)) == format_
+    with pytest.raises(ImageRejected, match="over the limit of 50 megapixels"):
+        open_source(announced(format_), LIMITS)
 
 
 def test_the_pixel_limit_is_exact() -> None:

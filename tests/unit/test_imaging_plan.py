@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from corral.errors import InvalidOptions
-from corral.imaging.plan import Plan, Size, plan_for
+from corral.imaging.plan import Plan, Size, Wanted, plan_for
 
 
 def test_a_profile_picture_fills_its_frame_around_what_is_looked_at() -> None:
-    (size,) = plan_for("profile", [(256, 256, "webp")]).sizes
+    (size,) = plan_for("profile", [Wanted(256, 256, "webp")]).sizes
     assert (size.width, size.height, size.format, size.fit, size.crop) == (
         256,
         256,
@@ -24,13 +24,26 @@ def test_a_profile_picture_fills_its_frame_around_what_is_looked_at() -> None:
 
 @pytest.mark.parametrize("picture", ["moment", "proof"])
 def test_a_moment_and_a_proof_are_shown_whole(picture: str) -> None:
-    (size,) = plan_for(picture, [(256, 256, "jpeg")]).sizes  # type: ignore[arg-type]  # a literal, by parameter
-    assert size.fit == "inside"
+    (size,) = plan_for(picture, [Wanted(256, 256, "jpeg")]).sizes  # type: ignore[arg-type]  # a literal, by parameter
+    assert size.fit == "contain"
+
+
+def test_a_size_may_ask_for_another_fit_than_its_type() -> None:
+    wanted = Wanted(9, 9, "webp", "contain"), Wanted(9, 9, "webp", "cover", enlarge=True)
+    sizes = plan_for("profile", wanted).sizes
+    assert [(size.fit, size.enlarge) for size in sizes] == [("contain", False), ("cover", True)]
+
+
+def test_an_avif_is_not_asked_for_in_sides_that_take_seconds() -> None:
+    assert Size(2048, 2048, "avif").format == "avif"
+    with pytest.raises(InvalidOptions, match="at most 2048"):
+        Size(2049, 10, "avif")
 
 
 def test_a_proof_has_the_highest_quality() -> None:
     by_type = {
-        name: plan_for(name, [(9, 9, "jpeg")]).sizes[0].quality for name in ("profile", "moment", "proof")
+        name: plan_for(name, [Wanted(9, 9, "jpeg")]).sizes[0].quality
+        for name in ("profile", "moment", "proof")
     }
     assert by_type["proof"] >= 90 > max(by_type["profile"], by_type["moment"])
 

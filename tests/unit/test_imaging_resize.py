@@ -8,13 +8,13 @@ import pyvips
 from corral.imaging.pipeline import render
 from corral.imaging.plan import Plan, Size
 from pictures import (
-    ADOBE_GAMMA,
-    ADOBE_TO_XYZ,
+    ADOBE_RGB,
     BLUE,
+    DISPLAY_P3,
     GREEN,
     RED,
     WHITE,
-    adobe_rgb_profile,
+    WideGamut,
     frames,
     near,
     noise,
@@ -51,6 +51,19 @@ def test_every_orientation_comes_out_upright(orientation: int, sides: tuple[int,
     assert all(near(c, e, 12) for c, e in zip(colours, (RED, GREEN, BLUE, WHITE), strict=True)), colours
 
 
+@pytest.mark.parametrize("save", ["pngsave_buffer", "webpsave_buffer", "heifsave_buffer"])
+def test_other_formats_with_an_orientation_come_out_upright_too(save: str) -> None:
+    stored = quadrants(120, 80).rot270().copy()
+    stored.set_type(pyvips.GValue.gint_type, "orientation", 6)
+    options = {"compression": "av1", "effort": 0} if save == "heifsave_buffer" else {}
+    rendering = render(getattr(stored, save)(**options), Plan((Size(60, 60, "png"),)))
+    assert (rendering.source.width, rendering.source.height) == (120, 80)
+    result = read(rendering.images[0].content)
+    assert (result.width, result.height) == (60, 40)
+    colours = [pixel(result, x, y) for x, y in CORNERS]
+    assert all(near(c, e, 12) for c, e in zip(colours, (RED, GREEN, BLUE, WHITE), strict=True)), colours
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_crop_is_taken_from_the_upright_picture(orientation: int) -> None:
     stored = STORED_FOR[orientation](quadrants(1200, 800))
@@ -80,7 +93,7 @@ def test_all_sizes_come_out_exact_and_in_order_whatever_they_are_made_from() -> 
 @pytest.mark.parametrize("sides", [(1013, 757), (17, 400), (3, 3), (1, 50)])
 def test_odd_sources_give_exact_sides(save: str, sides: tuple[int, int]) -> None:
     content = getattr(noise(*sides), save)()
-    plan = Plan(tuple(Size(w, w, "png", fit=fit) for w in (100, 49, 7, 1) for fit in ("cover", "inside")))
+    plan = Plan(tuple(Size(w, w, "png", fit=fit) for w in (100, 49, 7, 1) for fit in ("cover", "contain")))
     for image in render(content, plan).images:
         result = read(image.content)
         assert (result.width, result.height) == (image.width, image.height)
@@ -94,7 +107,7 @@ def test_a_small_source_is_not_enlarged() -> None:
 
 
 def test_a_small_source_is_enlarged_when_asked() -> None:
-    plan = Plan((Size(400, 400, "png"), Size(400, 400, "png", fit="cover")), enlarge=True)
+    plan = Plan(tuple(Size(400, 400, "png", fit=fit, enlarge=True) for fit in ("contain", "cover")))
     inside, cover = (read(image.content) for image in render(quadrants(60, 40).pngsave_buffer(), plan).images)
     assert (inside.width, inside.height) == (400, 267)
     assert (cover.width, cover.height) == (400, 400)
@@ -125,26 +138,23 @@ def test_an_animated_webp_gives_its_first_frame() -> None:
     assert near(pixel(read(image.content), 0.5, 0.5)[:3], RED)
 
 
-def test_adobe_rgb_becomes_srgb() -> None:
-    stored = (180, 100, 60)
-    picture = plain(64, 64, stored)
-    picture.set_type(pyvips.GValue.blob_type, "icc-profile-data", adobe_rgb_profile())
-    (image,) = render(picture.pngsave_buffer(), Plan((Size(32, 32, "png"),))).images
-    assert near(pixel(read(image.content), 0.5, 0.5), adobe_to_srgb(stored), 3)
-    assert not near(adobe_to_srgb(stored), stored, 10)
+#: Inside sRGB, at its edge, and greens and reds that sRGB does not have: clipped channel by channel.
+WIDE_COLOURS = ((180, 100, 60), (90, 140, 60), (40, 50, 190), (255, 255, 255), (0, 255, 0), (255, 0, 0))
 
 
-def adobe_to_srgb(colour: tuple[int, int, int]) -> tuple[int, ...]:
-    """By the book, independently of any colour library."""
-    linear = [(value / 255) ** ADOBE_GAMMA for value in colour]
-    x, y, z = (sum(m * v for m, v in zip(row, linear, strict=True)) for row in ADOBE_TO_XYZ)
-    rgb = (
-        3.2404542 * x - 1.5371385 * y - 0.4985314 * z,
-        -0.9692660 * x + 1.8760108 * y + 0.0415560 * z,
-        0.0556434 * x - 0.2040259 * y + 1.0572252 * z,
-    )
-    curve = (12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055 for v in rgb)
-    return tuple(round(255 * min(1, max(0, v))) for v in curve)
+@pytest.mark.parametrize("space", [ADOBE_RGB, DISPLAY_P3], ids=["adobe-rgb", "display-p3"])
+@pytest.mark.parametrize("save", ["pngsave_buffer", "jpegsave_buffer"])
+def test_a_wide_gamut_becomes_srgb_pixel_for_pixel(space: WideGamut, save: str) -> None:
+    stripes = pyvips.Image.arrayjoin([plain(64, 64, colour) for colour in WIDE_COLOURS], across=6)
+    options = {"Q": 100, "subsample_mode": "off"} if save == "jpegsave_buffer" else {}
+    content = getattr(space.tagged(stripes.copy(interpretation="srgb")), save)(**options)
+    (image,) = render(content, Plan((Size(384, 64, "png"),))).images
+    result = read(image.content)
+    for number, stored in enumerate(WIDE_COLOURS):
+        shown = pixel(result, (number + 0.5) / 6, 0.5)
+        assert near(shown, space.in_srgb(stored), 4), (stored, shown, space.in_srgb(stored))
+    # The conversion is no formality: stored as they are, these would be other colours.
+    assert not near(space.in_srgb(WIDE_COLOURS[1]), WIDE_COLOURS[1], 8)
 
 
 @pytest.mark.parametrize("profile", [True, False])

@@ -11,6 +11,7 @@ from corral.providers import Providers, idenfy, onfido
 from corral.providers.errors import ProviderMisconfigured
 from corral.providers.folder import FolderTarget
 from corral.providers.images import BucketTarget
+from corral.providers.mail import Address, Mail
 from corral.sandbox import keys
 from corral.settings import Settings
 
@@ -23,7 +24,11 @@ def settings(**environment: Any) -> Settings:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ONFIDO_API_KEY", "IDENFY_API_KEY", "IDENFY_API_SECRET", "SUPABASE_URL", "CORRAL_SANDBOX"):
+    for name in (
+        "ONFIDO_API_KEY", "IDENFY_API_KEY", "IDENFY_API_SECRET", "SUPABASE_URL", "CORRAL_SANDBOX",
+        "SENDGRID_API_KEY", "SENDGRID_REGION", "MAILGUN_API_KEY", "MAILGUN_DOMAIN", "MAILGUN_REGION",
+        "SMTP_HOST",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
 
@@ -38,6 +43,49 @@ async def test_outside_sandbox_mode_a_missing_key_names_its_setting_on_every_cal
     with pytest.raises(ProviderMisconfigured, match="SUPABASE_SERVICE_KEY"):
         await made.supabase.upload("b", "p", b"", "image/png")
     await made.close()
+
+
+MAIL = Mail(Address("shop@example.com"), (Address("a@example.com"),), "<m@example.com>", "m", "s", "t")
+
+
+async def test_a_missing_mail_key_names_its_setting() -> None:
+    made = Providers(settings())
+    half = Providers(settings(MAILGUN_API_KEY="only-the-key"))
+    for provider, word in (
+        (made.sendgrid, "set SENDGRID_API_KEY"),
+        (made.mailgun, "set MAILGUN_API_KEY and MAILGUN_DOMAIN"),
+        (half.mailgun, "set MAILGUN_API_KEY and MAILGUN_DOMAIN"),
+        (made.smtp, "set SMTP_HOST"),
+    ):
+        with pytest.raises(ProviderMisconfigured, match=word):
+            await provider.send(MAIL)
+    await made.close()
+    await half.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "sendgrid", "mailgun"),
+    [
+        ({}, "https://api.sendgrid.com/", "https://api.mailgun.net/v3/"),
+        (
+            {"SENDGRID_REGION": "eu", "MAILGUN_REGION": "eu"},
+            "https://api.eu.sendgrid.com/",
+            "https://api.eu.mailgun.net/v3/",
+        ),
+    ],
+)
+async def test_mail_goes_by_the_accounts_region(
+    environment: dict[str, Any], sendgrid: str, mailgun: str
+) -> None:
+    account = {"SENDGRID_API_KEY": "k", "MAILGUN_API_KEY": "k", "MAILGUN_DOMAIN": "example.com"}
+    # Real keys win over the sandbox.
+    made = Providers(settings(CORRAL_SANDBOX=True, **account, **environment), SANDBOX_URL)
+    assert (base_url(made.sendgrid), base_url(made.mailgun)) == (sendgrid, mailgun)
+    sandboxed = Providers(settings(CORRAL_SANDBOX=True, **environment), SANDBOX_URL)
+    assert base_url(sandboxed.sendgrid).startswith(SANDBOX_URL)
+    assert base_url(sandboxed.mailgun).startswith(SANDBOX_URL)
+    await made.close()
+    await sandboxed.close()
 
 
 async def test_half_a_key_pair_is_no_key() -> None:
@@ -94,3 +142,33 @@ async def test_the_image_target(tmp_path: Path) -> None:
     assert isinstance(bucket.images, BucketTarget)
     await folder.close()
     await bucket.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "needed"),
+    [
+        ("s3", {"S3_BUCKET": "b", "S3_ACCESS_KEY_ID": "k"}, "S3_SECRET_ACCESS_KEY"),
+        ("cloudflare", {"CLOUDFLARE_API_TOKEN": "t"}, "CLOUDFLARE_ACCOUNT_ID"),
+    ],
+)
+async def test_an_image_target_without_its_keys_names_them_or_is_the_sandbox(
+    target: str, given: dict[str, str], needed: str
+) -> None:
+    environment: dict[str, Any] = {"CORRAL_IMAGE_TARGET": target, **given}
+    made = Providers(settings(**environment))
+    with pytest.raises(ProviderMisconfigured, match=f"set .*{needed}"):
+        await made.images.write("a.webp", b"", "image/webp")
+    await made.close()
+    sandboxed = Providers(settings(CORRAL_SANDBOX=True, **environment), SANDBOX_URL)
+    assert base_url(sandboxed.images).startswith(f"{SANDBOX_URL}/{target}")
+    await sandboxed.close()
+
+
+async def test_a_complete_image_target_is_the_real_one_even_in_sandbox_mode() -> None:
+    real = {"CORRAL_SANDBOX": True, "S3_BUCKET": "b", "S3_ACCESS_KEY_ID": "k", "S3_SECRET_ACCESS_KEY": "s"}
+    urls = []
+    for more in ({"S3_REGION": "eu-west-1"}, {"S3_ENDPOINT": "https://minio.example.com"}):
+        made = Providers(settings(CORRAL_IMAGE_TARGET="s3", **real, **more), SANDBOX_URL)
+        urls.append(base_url(made.images))
+        await made.close()
+    assert urls == ["https://b.s3.eu-west-1.amazonaws.com/", "https://minio.example.com/b/"]

@@ -24,6 +24,7 @@ from corral.queues.image_processing import (
     queue,
     render_seconds,
     safe_part,
+    wanted,
 )
 
 GOOD = {
@@ -47,6 +48,15 @@ def test_the_documented_job_is_accepted() -> None:
     job = decode(with_())
     assert (job.image_url, job.user_id, job.type) == (GOOD["imageUrl"], "user-42", "profile")
     assert job.sizes[0] == ImageSize(width=150, height=150, format="webp")
+
+
+def test_a_size_may_differ_from_what_the_job_says_of_enlarging() -> None:
+    size = {"width": 9, "height": 9, "format": "webp"}
+    job = decode(with_(enlarge=True, sizes=[size, size | {"enlarge": False}]))
+    assert [one.enlarge for one in wanted(job)] == [True, False]
+    names = [image_path(job, one).rpartition("/")[2] for one in job.sizes]
+    assert names == ["9x9-enlarged.webp", "9x9.webp"]
+    assert not wanted(decode(with_()))[0].enlarge
 
 
 @pytest.mark.parametrize("field", GOOD)
@@ -73,6 +83,9 @@ def test_every_field_is_required(field: str) -> None:
         (with_size(width="10"), r"\$\.sizes\[0\]\.width"),
         (with_size(format="gif"), r"\$\.sizes\[0\]\.format"),
         (with_size(format=None), r"\$\.sizes\[0\]\.format"),
+        (with_size(format="avif", height=2049), r"avif is at most 2048 pixels.*\$\.sizes\[0\]"),
+        (with_size(fit="fill"), r"\$\.sizes\[0\]\.fit"),
+        (with_size(enlarge="yes"), r"\$\.sizes\[0\]\.enlarge"),
     ],
 )
 def test_wrong_data_is_refused_with_the_path_of_the_field(raw: bytes, path: str) -> None:
@@ -117,6 +130,24 @@ def test_a_path_depends_on_the_jobs_data_alone() -> None:
         path_of("user-42", sizes=[{"width": 150, "height": 150, "format": "jpeg"}]),
     }
     assert len(others | {path_of("user-42")}) == 6
+
+
+@pytest.mark.parametrize(
+    ("type_", "asked", "name"),
+    [
+        ("profile", {}, "150x150.webp"),
+        ("profile", {"fit": "cover"}, "150x150.webp"),
+        ("profile", {"fit": "contain"}, "150x150-contain.webp"),
+        ("moment", {"fit": "contain"}, "150x150.webp"),
+        ("moment", {"fit": "cover", "enlarge": True}, "150x150-cover-enlarged.webp"),
+        ("proof", {"format": "avif"}, "150x150.avif"),
+    ],
+)
+def test_the_same_sides_made_otherwise_have_another_name(
+    type_: str, asked: dict[str, object], name: str
+) -> None:
+    size = {"width": 150, "height": 150, "format": "webp"} | asked
+    assert path_of("user-42", type=type_, sizes=[size]).rpartition("/")[2] == name
 
 
 @pytest.mark.parametrize(

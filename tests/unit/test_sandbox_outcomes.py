@@ -83,7 +83,7 @@ def test_a_fault_is_used_up_and_may_be_limited_to_a_path() -> None:
     [
         {},
         {"provider": "nobody", "fault": "500"},
-        {"provider": "onfido", "fault": "418"},
+        {"provider": "onfido", "fault": "200"},
         {"provider": "onfido", "fault": "500", "times": 0},
         {"provider": "onfido", "fault": "500", "time": 3},
     ],

@@ -79,6 +79,12 @@ def test_every_secret_is_kept_as_one(name: str) -> None:
         ("CORRAL_IMAGE_TARGET", "ftp"),
         ("CORRAL_KYC_COUNTRY", "Estonia"),
         ("ONFIDO_REGION", "mars"),
+        ("CORRAL_ANALYTICS_SINK", "sqlite,ftp"),
+        ("CORRAL_ANALYTICS_SINK", " , "),
+        ("CORRAL_ANALYTICS_DAYS", "-1"),
+        ("CORRAL_ANALYTICS_TABLE", "events; drop table events"),
+        ("CLICKHOUSE_TABLE", "a.b.c"),
+        ("POSTHOG_HOST", "eu.i.posthog.com"),
     ],
 )
 def test_malformed_value_names_the_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

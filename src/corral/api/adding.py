@@ -36,9 +36,14 @@ class Accepted(NamedTuple):
 
 
 class Adder(Protocol):
-    """Adds what a body says. Raises errors of Corral's tree; may take as long as Redis takes."""
+    """Adds what a body says. Raises errors of Corral's tree; may take as long as Redis takes.
 
-    async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted: ...
+    webhook: for jobs that do not bring one.
+    """
+
+    async def __call__(
+        self, body: bytes, idempotency_key: str | None, webhook: str | None = None
+    ) -> Accepted: ...
 
 
 class AddOne:
@@ -51,11 +56,15 @@ class AddOne:
         self._location = f"/v1/queues/{quote(queue.name, safe='')}/jobs/"
         self._tail = b',"queue":' + _encode(queue.name) + b',"status":"queued"}'
 
-    async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted:
+    async def __call__(
+        self, body: bytes, idempotency_key: str | None, webhook: str | None = None
+    ) -> Accepted:
         request = bodies.job_request(body)
         given = bodies.options(request, self.queue.retry)
         if idempotency_key is not None:
             given["idempotency_key"] = idempotency_key
+        if webhook is not None:
+            given.setdefault("webhook", webhook)
         try:
             job = await self.queue.add_json(request.name, bytes(request.data), **given)
         except InvalidData as error:
@@ -85,11 +94,15 @@ class AddData:
         self._prefix = id_prefix
         self._message = message
 
-    async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted:
+    async def __call__(
+        self, body: bytes, idempotency_key: str | None, webhook: str | None = None
+    ) -> Accepted:
         bodies.check_utf8(body)
         given: AddOptions = {"job_id": f"{self._prefix}-{secrets.token_hex(10)}"}
         if idempotency_key is not None:
             given["idempotency_key"] = idempotency_key
+        if webhook is not None:
+            given.setdefault("webhook", webhook)
         try:
             job = await self._queue.add_json(self._name, body, **given)
         except InvalidData as error:
@@ -111,27 +124,39 @@ class AddBulk:
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
 
-    async def __call__(self, body: bytes, idempotency_key: str | None) -> Accepted:
+    async def __call__(
+        self, body: bytes, idempotency_key: str | None, webhook: str | None = None
+    ) -> Accepted:
         requests = bodies.bulk_request(body)
         wrong = check(self.queue, requests)
         if wrong:
             raise Refused(problems.invalid("No job was added", wrong))
-        jobs = await self._add(requests, idempotency_key)
+        jobs = await self._add(requests, idempotency_key, webhook)
         answer = {"queue": self.queue.name, "status": "queued", "jobIds": [job.id for job in jobs]}
         return Accepted(_encode(answer), None, all(job.existed for job in jobs))
 
-    async def _add(self, requests: Sequence[BulkJob], idempotency_key: str | None) -> list[Job]:
+    async def _add(
+        self, requests: Sequence[BulkJob], idempotency_key: str | None, webhook: str | None
+    ) -> list[Job]:
         name = requests[0].name
-        if idempotency_key is None and all(r.opts is None and r.name == name for r in requests):
+        if (
+            idempotency_key is None
+            and webhook is None
+            and all(r.opts is None and r.name == name for r in requests)
+        ):
             return await self.queue.add_many_json(name, [bytes(r.data) for r in requests])
         return await self.queue.add_batch(
-            [self._new_job(index, r, idempotency_key) for index, r in enumerate(requests)]
+            [self._new_job(index, r, idempotency_key, webhook) for index, r in enumerate(requests)]
         )
 
-    def _new_job(self, index: int, request: BulkJob, idempotency_key: str | None) -> NewJob:
+    def _new_job(
+        self, index: int, request: BulkJob, idempotency_key: str | None, webhook: str | None
+    ) -> NewJob:
         given: AddOptions = {} if request.opts is None else bodies.options(request.opts, self.queue.retry)
         if idempotency_key is not None:
             given["idempotency_key"] = f"{idempotency_key}:{index}"
+        if webhook is not None:
+            given.setdefault("webhook", webhook)
         return NewJob(request.name, request.data, **given)
 
 

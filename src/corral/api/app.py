@@ -24,6 +24,7 @@ from corral.api.health import healthz, readyz
 from corral.api.jobs import job, job_status
 from corral.api.known import KnownQueues
 from corral.api.lookup import Lookup
+from corral.api.mail_webhooks import MAIL_QUEUE, mailgun, sendgrid
 from corral.api.metrics import metrics
 from corral.api.openapi import openapi
 from corral.api.pictures import picture
@@ -37,10 +38,11 @@ from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
 from corral.providers.images import image_folder
 from corral.queue import Queue
+from corral.queues.mail_webhooks import MailWebhooks
 from corral.settings import Settings
 
 HANDLERS = [healthz, readyz, metrics, openapi, job_status, job, cancel, picture, job_events, queue_events]
-WEBHOOKS = [onfido, idenfy]
+WEBHOOKS = {WEBHOOK_QUEUE: [onfido, idenfy], MAIL_QUEUE: [sendgrid, mailgun], SMS_QUEUE: [twilio]}
 
 
 class HttpService(EnqueueLayer):
@@ -69,16 +71,17 @@ def create_app(
             keyring=Keyring.parse(settings.api_keys.get_secret_value()),
             lookup=Lookup(Address.resolve(settings.redis_url, settings)),
             traffic=Traffic(),
+            mail=MailWebhooks(settings),
             pictures=image_folder(settings) if settings.image_target == "folder" else None,
         )
     )
 
 
 def _litestar(service: Service) -> Litestar:
+    declared = service.known.declared
     app = Litestar(
         route_handlers=HANDLERS
-        + (WEBHOOKS if WEBHOOK_QUEUE in service.known.declared else [])
-        + ([twilio] if SMS_QUEUE in service.known.declared else []),
+        + [route for name in WEBHOOKS if name in declared for route in WEBHOOKS[name]],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
         on_shutdown=[service.known.close],

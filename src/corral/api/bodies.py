@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 from corral.adding import AddOptions
 from corral.api import problems
 from corral.api.problems import FieldError, Refused
+from corral.hooks import EVENTS, Event, Webhook
 from corral.policy import MAX_PRIORITY, Priority, Retry
 
 #: Jobs in one bulk request: what travels in one call of the add script.
@@ -32,6 +33,7 @@ MAX_DELAY_SECONDS = 366 * 24 * 3600
 Seconds = Annotated[float, Meta(ge=0, le=MAX_DELAY_SECONDS)]
 #: An id becomes a part of a path, where a slash or dots alone would lead elsewhere.
 JobId = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^(?!\.\.?$)[^/]+$")]
+HookUrl = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Attempts = Annotated[int, Meta(ge=1, le=1_000)]
 
 
@@ -44,6 +46,13 @@ class RetrySpec(Struct, frozen=True, forbid_unknown_fields=True, rename="camel")
     delay: Seconds | None = None
     max_delay: Seconds | None = None
     jitter: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
+class WebhookSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the end of the job is told, and which ends. See docs/queues/webhooks.md."""
+
+    url: HookUrl
+    events: Annotated[tuple[Event, ...], Meta(min_length=1, max_length=len(EVENTS))] = EVENTS
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
@@ -59,6 +68,7 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", k
     timeout: Annotated[float, Meta(gt=0, le=MAX_DELAY_SECONDS)] | None = None
     remove_on_complete: bool | Annotated[int, Meta(ge=0)] | None = None
     remove_on_fail: bool | Annotated[int, Meta(ge=0)] | None = None
+    webhook: HookUrl | WebhookSpec | None = None
 
 
 class JobRequest(Options, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
@@ -95,7 +105,11 @@ _bulk_job = msgspec.json.Decoder(BulkJob)
 
 _JOB_FIELDS = JobRequest.__struct_encode_fields__
 _BULK_FIELDS = BulkRequest.__struct_encode_fields__ + BulkJob.__struct_encode_fields__
-_NESTED_FIELDS = Options.__struct_encode_fields__ + RetrySpec.__struct_encode_fields__
+_NESTED_FIELDS = (
+    Options.__struct_encode_fields__
+    + RetrySpec.__struct_encode_fields__
+    + WebhookSpec.__struct_encode_fields__
+)
 _PRIORITIES: dict[str, Priority] = {"high": Priority.HIGH, "medium": Priority.MEDIUM, "low": Priority.LOW}
 
 
@@ -175,6 +189,9 @@ def options(spec: Options, policy: Retry) -> AddOptions:
         given["remove_on_complete"] = spec.remove_on_complete
     if spec.remove_on_fail is not None:
         given["remove_on_fail"] = spec.remove_on_fail
+    if spec.webhook is not None:
+        hook = spec.webhook
+        given["webhook"] = hook if isinstance(hook, str) else Webhook(hook.url, hook.events)
     return given
 
 

@@ -7,12 +7,15 @@
 | POST /verify-kyc | the data | `verify` on kyc-verification |
 | POST /process-image | the data | `process` on image-processing |
 | POST /notify | the data | `send` on notification |
+| POST /track | the data | `track` on analytics |
+| POST /send-email | the data | `send` on email |
 
 Guarantees: 202 only when Redis has the job. A body over 1 MiB is a 413, announced or not. Redis away or full
 is a 503 with Retry-After within about a second. Data is checked against the declared type and stored byte
 for byte. Limit: after a 503 for a slow Redis the job may be there all the same; a caller that sends an
 `Idempotency-Key` can repeat its request safely. In bulk, `key:index` stands for each job: if one of them was
-used with other data (409), the others are added all the same.
+used with other data (409), the others are added all the same. A header `Corral-Webhook: URL` is the hook of
+every job of the request that brings none.
 
 The hot path allocates little: decoders, header lists and the constant parts of answers are made once, and
 concurrent requests share one call to Redis (`Queue` joins their adds). Whatever goes wrong is raised as an
@@ -25,6 +28,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
 
+from corral import hooks
 from corral.api import problems
 from corral.api.adding import Accepted, AddBulk, AddData, Adder, AddOne
 from corral.api.asgi import App, Receive, Scope, Send
@@ -45,6 +49,8 @@ MISSION_ROUTES = {
     "/verify-kyc": ("kyc-verification", "verify", "kyc", "The verification is queued."),
     "/process-image": ("image-processing", "process", "img", "The image is queued."),
     "/notify": ("notification", "send", "ntf", "The message is queued."),
+    "/track": ("analytics", "track", "evt", "The event is queued."),
+    "/send-email": ("email", "send", "mail", "The mail is queued."),
 }
 
 _BAD_KEY = Problem(
@@ -52,6 +58,13 @@ _BAD_KEY = Problem(
     "bad-idempotency-key",
     "The Idempotency-Key is not usable",
     "An Idempotency-Key has 1 to 255 printable ASCII characters.",
+)
+#: Else whoever may add a job could have the service sign what never happened.
+_NOT_BY_HAND = Problem(
+    403,
+    "not-by-hand",
+    "This queue is not added to by hand",
+    "Deliveries are made when a job ends. Give a job a `webhook` instead.",
 )
 _POST_ONLY = problems.http(405, "Send a POST request.", headers={"Allow": "POST"})
 
@@ -165,11 +178,13 @@ class EnqueueLayer:
         check_media_type(headers)
         key = headers.get(b"idempotency-key")
         idempotency_key = None if key is None else _usable(key)
+        hook = headers.get(b"corral-webhook")
+        webhook = None if hook is None else hook.decode("latin-1")
         if body is None:
             assert receive is not None  # noqa: S101  # one of the two is there
             body = await self._read(headers, receive)
         try:
-            return await self._bound(add(body, idempotency_key))
+            return await self._bound(add(body, idempotency_key, webhook))
         except TimeoutError:
             raise RedisUnavailable(
                 f"Redis did not answer within {ANSWER_SECONDS:g} s. The job may have been added all the "
@@ -190,6 +205,8 @@ class EnqueueLayer:
 
     def _adder(self, route: Route) -> Adder:
         """The adder of a queue that was not declared, remembered for as long as the queue itself is."""
+        if route.queue == hooks.QUEUE:
+            raise Refused(_NOT_BY_HAND)
         queue = self.service.known.named(route.queue)
         known = self._others.get((route.template, route.queue))
         if known is not None and known.queue is queue:
@@ -204,6 +221,8 @@ class EnqueueLayer:
 def _declared_routes(service: Service) -> dict[str, Route]:
     routes: dict[str, Route] = {}
     for name, queue in service.known.declared.items():
+        if name == hooks.QUEUE:
+            continue
         routes[ONE.replace("{queue}", name)] = Route(ONE, AddOne(queue))
         routes[BULK.replace("{queue}", name)] = Route(BULK, AddBulk(queue))
     for path, (queue_name, job, prefix, message) in MISSION_ROUTES.items():

@@ -27,10 +27,25 @@ NOTIFICATION = {
     "body": "It arrives between 14:00 and 16:00.",
     "data": {"orderId": "order-7"},
 }
+EVENT = {
+    "event": "signup_completed",
+    "userId": "user-42",
+    "properties": {"plan": "pro", "source": "invitation"},
+    "timestamp": "2026-11-02T09:30:00.250Z",
+    "eventId": "signup-user-42",
+}
+MAIL = {
+    "to": "user-42@example.com",
+    "template": "welcome",
+    "data": {"name": "user-42", "actionUrl": "https://app.example.com/start"},
+    "provider": "sendgrid",
+}
 
 #: (queue, job name) → data
 DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("kyc-verification", "verify"): KYC,
     ("image-processing", "process"): IMAGE,
     ("notification", "send"): NOTIFICATION,
+    ("analytics", "track"): EVENT,
+    ("email", "send"): MAIL,
 }

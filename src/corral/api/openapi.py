@@ -16,13 +16,22 @@ import pydantic
 from litestar import get
 from litestar.di import NamedDependency
 
+from corral import hooks
 from corral.api import bodies, examples
 from corral.api import openapi_fixed as fixed
 from corral.api.auth import Permission
 from corral.api.cancelling import Cancellation
 from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
-from corral.api.openapi_fixed import IDEMPOTENCY_PARAMETER, QUEUE_PARAMETER, Json, problems, ref
+from corral.api.mail_webhooks import MAIL_QUEUE
+from corral.api.openapi_fixed import (
+    IDEMPOTENCY_PARAMETER,
+    QUEUE_PARAMETER,
+    WEBHOOK_PARAMETER,
+    Json,
+    problems,
+    ref,
+)
 from corral.api.openapi_sms import SMS_WEBHOOKS
 from corral.api.openapi_streams import STREAMING
 from corral.api.service import Service, permits
@@ -42,6 +51,7 @@ async def openapi(service: NamedDependency[Service]) -> Json:
 
 def document(queues: Mapping[str, Queue]) -> Json:
     """The description of a service for these queues."""
+    queues = {name: queue for name, queue in queues.items() if name != hooks.QUEUE}
     schemas = _Schemas(queues)
     paths = {
         **{path: _mission(path, schemas) for path, row in MISSION_ROUTES.items() if row[0] in queues},
@@ -53,6 +63,7 @@ def document(queues: Mapping[str, Queue]) -> Json:
         **STREAMING,
         **(fixed.WEBHOOKS if WEBHOOK_QUEUE in queues else {}),
         **(SMS_WEBHOOKS if SMS_QUEUE in queues else {}),
+        **(fixed.MAIL_WEBHOOKS if MAIL_QUEUE in queues else {}),
         **fixed.OPERATING,
     }
     return {
@@ -118,7 +129,7 @@ def _mission(path: str, schemas: _Schemas) -> Json:
             "summary": f"Add a {job} job to {queue}",
             "operationId": path.strip("/"),
             "tags": ["jobs"],
-            "parameters": [IDEMPOTENCY_PARAMETER],
+            "parameters": [IDEMPOTENCY_PARAMETER, WEBHOOK_PARAMETER],
             "requestBody": _body(schemas.data.get((queue, job), {}), examples.DATA.get((queue, job))),
             "responses": {
                 "202": _accepted(ref("Queued"), {"jobId": "…", "status": "queued", "message": message}),
@@ -135,7 +146,7 @@ def _one(queue: Queue | None, schemas: _Schemas) -> Json:
             "summary": f"Add a job to {name}" if name else "Add a job to a queue",
             "operationId": f"add-{name}" if name else "add",
             "tags": ["jobs"],
-            "parameters": [IDEMPOTENCY_PARAMETER] if name else [QUEUE_PARAMETER, IDEMPOTENCY_PARAMETER],
+            "parameters": _parameters(queue),
             "requestBody": _body(_typed("JobRequest", queue, schemas), _example(queue)),
             "responses": {
                 "202": _accepted(
@@ -167,7 +178,7 @@ def _bulk(queue: Queue | None, schemas: _Schemas) -> Json:
             "number i (from 0) the key `k:i`.",
             "operationId": f"add-bulk-{name}" if name else "add-bulk",
             "tags": ["jobs"],
-            "parameters": [IDEMPOTENCY_PARAMETER] if name else [QUEUE_PARAMETER, IDEMPOTENCY_PARAMETER],
+            "parameters": _parameters(queue),
             "requestBody": _body(schema, {"jobs": [_example(queue)]}),
             "responses": {
                 "202": _accepted(
@@ -179,6 +190,11 @@ def _bulk(queue: Queue | None, schemas: _Schemas) -> Json:
             },
         }
     }
+
+
+def _parameters(queue: Queue | None) -> list[Json]:
+    own = [IDEMPOTENCY_PARAMETER, WEBHOOK_PARAMETER]
+    return own if queue else [QUEUE_PARAMETER, *own]
 
 
 def _typed(request: str, queue: Queue | None, schemas: _Schemas) -> Json:

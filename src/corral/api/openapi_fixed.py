@@ -38,6 +38,14 @@ IDEMPOTENCY_PARAMETER: Json = {
     "description": "For 24 hours the same key with the same data gives the same job; with other data, 409.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+WEBHOOK_PARAMETER: Json = {
+    "name": "Corral-Webhook",
+    "in": "header",
+    "required": False,
+    "description": "A URL that gets a signed POST when the job has completed or failed; for jobs that bring "
+    "no `webhook` of their own.",
+    "schema": {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2048},
+}
 JOB_ID_PARAMETER: Json = {"name": "jobId", "in": "path", "required": True, "schema": {"type": "string"}}
 
 LOOKING: Json = {
@@ -119,7 +127,13 @@ LOOKING: Json = {
 }
 
 
-def _webhook(provider: str, header: str) -> Json:
+def _webhook(
+    provider: str,
+    *headers: str,
+    proof: str = "HMAC-SHA256 of the raw body in hexadecimal.",
+    body: str = "object",
+    status: str = "204",
+) -> Json:
     return {
         "post": {
             "summary": f"Signed callbacks of {provider}",
@@ -131,15 +145,16 @@ def _webhook(provider: str, header: str) -> Json:
                     "name": header,
                     "in": "header",
                     "required": True,
-                    "description": "HMAC-SHA256 of the raw body in hexadecimal.",
+                    "description": proof,
                     "schema": {"type": "string"},
                 }
+                for header in headers
             ],
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {"application/json": {"schema": {"type": body}}},
             },
-            "responses": {"204": {"description": "Taken."}, **problems(401, 413, 503)},
+            "responses": {status: {"description": "Taken."}, **problems(401, 413, 503)},
         }
     }
 
@@ -147,6 +162,18 @@ def _webhook(provider: str, header: str) -> Json:
 WEBHOOKS: Json = {
     "/webhooks/onfido": _webhook("onfido", "X-SHA2-Signature"),
     "/webhooks/idenfy": _webhook("idenfy", "Idenfy-Signature"),
+}
+
+MAIL_WEBHOOKS: Json = {
+    "/webhooks/sendgrid": _webhook(
+        "sendgrid",
+        "X-Twilio-Email-Event-Webhook-Signature",
+        "X-Twilio-Email-Event-Webhook-Timestamp",
+        proof="The time, in epoch seconds; ECDSA (P-256, SHA-256) over the time and the raw body, in base64.",
+        body="array",
+    ),
+    # Its proof is in the body.
+    "/webhooks/mailgun": _webhook("mailgun", status="200"),
 }
 
 

@@ -14,6 +14,7 @@ from corral.api.known import KnownQueues
 from corral.api.lookup import Lookup
 from corral.api.traffic import Traffic
 from corral.providers.folder import FolderTarget
+from corral.queues.mail_webhooks import MailWebhooks
 from corral.results import Outcome
 
 
@@ -27,6 +28,7 @@ class Service:
     keyring: Keyring
     lookup: Lookup
     traffic: Traffic
+    mail: MailWebhooks
     pictures: FolderTarget | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: set[asyncio.Task[Outcome]] = field(default_factory=set)

@@ -9,13 +9,13 @@ The channel only makes it quick.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import msgspec
 import redis.asyncio as aioredis
 
+from corral.bullmq.hooking import cancel_and_tell, removal
 from corral.bullmq.keys import QueueKeys, control_channel
-from corral.bullmq.scripts import Script, official, ours
+from corral.hooks import HookRules
 
 FIELD = "corral:cancel"
 
@@ -40,10 +40,13 @@ class Message(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Message).decode
 
 
-async def cancel(client: aioredis.Redis, keys: QueueKeys, job_id: str, reason: str) -> int:
-    """Ask for a job's end. One round trip, O(active). Returns one of the answers above."""
+async def cancel(client: aioredis.Redis, keys: QueueKeys, job_id: str, reason: str, rules: HookRules) -> int:
+    """Ask for a job's end. One round trip, O(active). Returns one of the answers above.
+
+    A job that is removed has its hooks told, as one that failed.
+    """
     tidy = " ".join(reason.split())[:REASON_LIMIT].encode(errors="backslashreplace").decode()
-    answer = await _script()(
+    answer = await cancel_and_tell()(
         client,
         [keys.job(job_id), keys.repeat, keys.active, keys.completed, keys.failed],
         job_id,
@@ -52,13 +55,9 @@ async def cancel(client: aioredis.Redis, keys: QueueKeys, job_id: str, reason: s
         f"?{tidy or NO_REASON}",
         control_channel(keys.prefix),
         msgspec.json.encode(Message(keys.name, job_id)),
+        removal(rules, f"{CANCELLED}{tidy or NO_REASON}"),
     )
     return int(answer)
-
-
-@cache
-def _script() -> Script:
-    return Script("cancel", ours("cancel").source + official("removeJob").source)
 
 
 async def asked(client: aioredis.Redis, keys: QueueKeys, job_ids: Sequence[str]) -> dict[str, str]:

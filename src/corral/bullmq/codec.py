@@ -2,7 +2,8 @@
 
 Milliseconds and BullMQ's short names exist only here. Reading is liberal: options of any version,
 long or short names, unknown fields kept out of the way. Writing uses what stock clients understand;
-what only Corral knows rides in fields they ignore (`backoff.delays`, `backoff.maxDelay`, `timeout`, `ttl`).
+what only Corral knows rides in fields they ignore (`backoff.delays`, `backoff.maxDelay`, `timeout`, `ttl`,
+`webhook`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from corral.bullmq.cancel import was_cancelled
 from corral.dedup import Dedup
+from corral.hooks import Webhook, decode_hook, encode_hook
 from corral.policy import Keep, Retry
 
 #: BullMQ keeps the last rows of a stack trace list; ten attempts tell the story.
@@ -49,6 +51,7 @@ class JobOptions:
     delay: float = 0.0
     #: `retry` counts for its attempts alone; the waits are the queue's.
     queue_waits: bool = False
+    webhook: Webhook | None = None
 
 
 NO_OPTIONS = JobOptions()
@@ -70,6 +73,7 @@ def encode_options(
     ttl: float | None = None,
     size_limit: int | None = None,
     dedup: Dedup | None = None,
+    webhook: Webhook | None = None,
 ) -> str:
     """The `opts` field of a job, in BullMQ's words."""
     opts: dict[str, Any] = {"attempts": retry.attempts if retry else 0}
@@ -97,6 +101,8 @@ def encode_options(
         opts["sizeLimit"] = size_limit
     if dedup is not None:
         opts["de"] = _encode_dedup(dedup)
+    if webhook is not None:
+        opts["webhook"] = encode_hook(webhook)
     return _encode_json(opts).decode()
 
 
@@ -157,6 +163,7 @@ def decode_options(raw: bytes | None) -> JobOptions:
         ttl=_seconds(opts.get("ttl")),
         delay=_seconds(opts.get("delay")) or 0.0,
         queue_waits=isinstance(backoff, dict) and backoff.get(QUEUE_WAITS) is True,
+        webhook=decode_hook(opts.get("webhook")),
     )
 
 

@@ -14,9 +14,11 @@ import redis
 import redis.asyncio as aioredis
 
 from corral.bullmq.grouping import heal
+from corral.bullmq.hooking import finish_and_tell
 from corral.bullmq.keys import QueueKeys, signal_key
 from corral.bullmq.scripts import official, ours
-from corral.bullmq.settlement import COMPLETED, FAILED, Settlement
+from corral.bullmq.settlement import COMPLETED, FAILED, FAILED_VALUES, Settlement
+from corral.bullmq.settlement import told as told_of
 from corral.policy import RateLimit
 
 #: Records of what was fetched last, used in turn. A worker has two calls under way, and asks for what a lost
@@ -142,7 +144,7 @@ class Consumer:
         """Settle a completed or failed job that has a parent, children or a deduplication id.
 
         One round trip. Returns 0, or BullMQ's error code: -1 job gone, -2 lock gone, -3 not active,
-        -4 children still pending, -6 lock of another, -9 children failed.
+        -4 children still pending, -6 lock of another, -9 children failed; or 2: its hooks were not added.
         """
         job_id, token, kind = entry[:3]
         keys = self.keys
@@ -158,9 +160,11 @@ class Consumer:
             "name": self._worker,
         }
         fields = [] if kind == COMPLETED else ["failedReason", entry[3], "stacktrace", entry[4]]
-        if kind == FAILED and len(entry) > 8:
+        if kind == FAILED and len(entry) > FAILED_VALUES:
             fields += entry[9]
-        answer = await official("moveToFinished")(
+        told = told_of(entry)
+        script = official("moveToFinished") if told is None else finish_and_tell()
+        answer = await script(
             self._client,
             [
                 keys.wait,
@@ -187,6 +191,7 @@ class Consumer:
             keys.base,
             _pack(options),
             _pack(fields) if fields else "",
+            *([] if told is None else [_pack(told)]),
         )
         return answer if isinstance(answer, int) else 0
 

@@ -158,6 +158,12 @@ class GroupKeys:
         return f"{self._own}:{group}:window"
 
 
+def mailgun_token_key(prefix: str, token: str) -> str:
+    """Where a webhook's token is remembered. Hashed, because its length is the sender's choice."""
+    digest = hashlib.blake2b(token.encode(), digest_size=16).hexdigest()
+    return f"corral:{prefix}:mailgun-token-{digest}"
+
+
 def signal_key(prefix: str, signal: str) -> str:
     """Where a signal and its waiter meet; signals are not bound to a queue."""
     return f"corral:{prefix}:signal:{signal}"
@@ -166,6 +172,15 @@ def signal_key(prefix: str, signal: str) -> str:
 def control_channel(prefix: str) -> str:
     """Where workers listen for what concerns jobs they run, one channel for all queues of a prefix."""
     return f"corral:{prefix}:control"
+
+
+def suppressed_keys(prefix: str) -> tuple[str, str]:
+    """Where suppressed mail addresses are: their reasons, and their order. See `corral.mail.suppression`.
+
+    No colon in the last part: what goes with an obliterated queue begins with its name and a colon.
+    """
+    reasons = f"corral:{prefix}:mail-suppressed"
+    return reasons, f"{reasons}-order"
 
 
 def check_queue_name(name: str) -> None:

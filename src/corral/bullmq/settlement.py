@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from corral import hooks
+from corral.bullmq.codec import whole
+from corral.hooks import Targets, Told
 from corral.policy import Keep
 
 COMPLETED, FAILED, RETRY, DELAY, PUT_BACK = 1, 2, 3, 4, 5
 
 #: Answers of step.lua for a job it did not settle.
 JOB_GONE, LOCK_GONE, NOT_ACTIVE, NOT_PLAIN, LOCK_TAKEN, NOT_WRITTEN = -1, -2, -3, 1, -6, -100
+
+#: For one that it settled, whose hooks it could not add.
+NOT_TOLD = 2
+
+#: Values of a settlement before the ones that may be absent.
+COMPLETED_VALUES, FAILED_VALUES = 6, 8
 
 #: How many values step.lua gives of a job that has no lock yet.
 STAMPED_VALUES = 5
@@ -77,6 +86,34 @@ def delay(
 
 def put_back(job_id: str, token: str) -> Settlement:
     return [job_id, token, PUT_BACK]
+
+
+def tell(settlement: Settlement, job: Fetched, targets: Targets) -> None:
+    """Have the end of a job told, if this settlement is one. Changes the settlement."""
+    kind = settlement[2]
+    if kind not in (COMPLETED, FAILED):
+        return
+    job_id, name = settlement[0], job.name.decode(errors="replace")
+    made = whole(job.attempts_made) + 1
+    if kind == COMPLETED:
+        settlement.append(targets.of_completed(job_id, name, made, settlement[3]))
+        return
+    if len(settlement) == FAILED_VALUES:
+        settlement += [False, []]
+    settlement.append(targets.of_failed(job_id, name, made, settlement[3]))
+
+
+def told(settlement: Settlement) -> Told | None:
+    """What `tell` put there."""
+    place = FAILED_VALUES + 2 if settlement[2] == FAILED else COMPLETED_VALUES
+    return settlement[place] if len(settlement) > place else None
+
+
+def refused_to_complete(settlement: Settlement, reason: str, keep: Keep) -> Settlement:
+    """A completed job that fails after all. Its hooks tell that instead."""
+    told_of = told(settlement)
+    made = failed(settlement[0], settlement[1], reason, "[]", keep, 1)
+    return made if told_of is None else [*made, False, [], hooks.refused_to_complete(told_of, reason)]
 
 
 def _keep(keep: Keep) -> tuple[int, float]:

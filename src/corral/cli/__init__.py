@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs … | queues …`; `--json` on each.
+"""The command line: `corral up | demo | worker | api | jobs | queues | mail | webhooks …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -11,7 +11,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
-from corral.cli import api, demo, jobs_manage, queues, up, worker
+from corral.cli import api, demo, jobs_manage, mail, queues, up, webhooks, worker
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.worker.supervise import EXIT_CONFIGURATION
@@ -32,6 +32,8 @@ app.command(worker.worker)
 app.command(api.api)
 app.command(jobs_manage.app)
 app.command(queues.app)
+app.command(webhooks.app)
+app.command(mail.app)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx2
 import uvloop
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from corral.cli.demo_jobs import FAULTS, DemoJob, demo_jobs
 from corral.cli.output import console, errors, print_json
 from corral.cli.stack import Stack
 from corral.errors import CorralError
@@ -22,66 +23,6 @@ LIMIT_SECONDS = 120.0
 
 #: Between two looks at the jobs.
 LOOK_SECONDS = 0.15
-
-_PASSPORT = {
-    "userId": "user-1001",
-    "documentType": "passport",
-    "documentNumber": "P1234567",
-    "frontImageUrl": "https://images.example.com/passport-front.jpg",
-    "provider": "onfido",
-}
-_ID_CARD = {
-    "userId": "user-1002",
-    "documentType": "id_card",
-    "documentNumber": "ID7654321",
-    "frontImageUrl": "https://images.example.com/id-card-front.jpg",
-    "backImageUrl": "https://images.example.com/id-card-back.jpg",
-    "provider": "idenfy",
-    "issuingCountry": "DE",
-}
-_REJECTED = _PASSPORT | {"userId": "user-1003", "documentNumber": "P0000000REJECT"}
-_MOMENT = {
-    "imageUrl": "https://images.example.com/landscape.jpg",
-    "userId": "user-1001",
-    "type": "moment",
-    "sizes": [
-        {"width": 1600, "height": 1200, "format": "webp"},
-        {"width": 800, "height": 600, "format": "webp"},
-        {"width": 320, "height": 240, "format": "jpeg"},
-    ],
-}
-_PROFILE = {
-    "imageUrl": "https://images.example.com/portrait.jpg",
-    "userId": "user-1002",
-    "type": "profile",
-    "sizes": [{"width": 256, "height": 256, "format": "webp"}, {"width": 64, "height": 64, "format": "jpeg"}],
-}
-
-
-@dataclass(slots=True)
-class _Sent:
-    """A job of the demo and what was last seen of it."""
-
-    title: str
-    path: str
-    data: dict[str, Any]
-    id: str = ""
-    queue: str = ""
-    seen: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def ended(self) -> bool:
-        return self.seen.get("status") in ("completed", "failed")
-
-
-def _jobs() -> list[_Sent]:
-    return [
-        _Sent("Passport, Onfido", "/verify-kyc", _PASSPORT),
-        _Sent("ID card, iDenfy", "/verify-kyc", _ID_CARD),
-        _Sent("Rejected passport", "/verify-kyc", _REJECTED),
-        _Sent("Moment, 3 sizes", "/process-image", _MOMENT),
-        _Sent("Profile, 2 sizes", "/process-image", _PROFILE),
-    ]
 
 
 def demo(*, data_dir: Path = Path(".corral/demo"), api_port: int = 0, json: bool = False) -> int:
@@ -94,15 +35,15 @@ def demo(*, data_dir: Path = Path(".corral/demo"), api_port: int = 0, json: bool
     json: print the results as one JSON document
     """
     configure_logs(json=json or None, level=30)  # warnings: the progress bars are the story here
-    jobs = _jobs()
+    jobs = demo_jobs()
     uvloop.run(_demonstrate(data_dir, api_port, jobs, quiet=json))
     _show(jobs, json=json)
     if not json:
         console.print(f"\nThe pictures are in {data_dir / 'images'}.")
-    return 0 if all(job.seen.get("status") == "completed" for job in jobs) else 1
+    return 0 if all(job.as_expected for job in jobs) else 1
 
 
-async def _demonstrate(folder: Path, api_port: int, jobs: list[_Sent], *, quiet: bool) -> None:
+async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quiet: bool) -> None:
     stack = Stack(
         data_dir=folder,
         host="127.0.0.1",
@@ -115,12 +56,13 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[_Sent], *, quiet:
     async with stack:
         errors.print(f"[bold]Corral is up[/bold] at {stack.api.url}, key {stack.key}")
         errors.print(
-            "[yellow]Sandbox mode:[/yellow] Onfido, iDenfy, Supabase and example.com are local stand-ins."
+            "[yellow]Sandbox mode:[/yellow] providers and example.com are local stand-ins; nothing is real."
         )
         workers = asyncio.create_task(stack.workers.run())
         try:
             headers = {"Authorization": f"Bearer {stack.key}"}
             async with httpx2.AsyncClient(base_url=stack.api.url, headers=headers) as client:
+                await _arrange_faults(stack.sandbox_url)
                 await asyncio.gather(*(_send(client, job) for job in jobs))
                 await _follow(client, jobs, workers, quiet=quiet)
         finally:
@@ -128,16 +70,21 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[_Sent], *, quiet:
             await workers
 
 
-async def _send(client: httpx2.AsyncClient, job: _Sent) -> None:
+async def _arrange_faults(sandbox_url: str | None) -> None:
+    async with httpx2.AsyncClient(base_url=sandbox_url or "", trust_env=False) as sandbox:
+        for fault in FAULTS:
+            (await sandbox.post("/faults", json=fault)).raise_for_status()
+
+
+async def _send(client: httpx2.AsyncClient, job: DemoJob) -> None:
     response = await client.post(job.path, json=job.data)
     if response.status_code != 202:
         raise CorralError(f"POST {job.path} answered {response.status_code}: {response.text}")
     job.id = response.json()["jobId"]
-    job.queue = "kyc-verification" if job.path == "/verify-kyc" else "image-processing"
 
 
 async def _follow(
-    client: httpx2.AsyncClient, jobs: list[_Sent], workers: asyncio.Task[int], *, quiet: bool
+    client: httpx2.AsyncClient, jobs: list[DemoJob], workers: asyncio.Task[int], *, quiet: bool
 ) -> None:
     bars = Progress(
         TextColumn("{task.description:<20}"),
@@ -168,7 +115,7 @@ async def _follow(
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _row(bars: Progress, job: _Sent) -> TaskID:
+def _row(bars: Progress, job: DemoJob) -> TaskID:
     return bars.add_task(job.title, total=100, path=job.path, status="queued")
 
 
@@ -179,10 +126,27 @@ def _percent(seen: dict[str, Any]) -> float:
     return float(progress) if isinstance(progress, (int, float)) else 0.0
 
 
-def _show(jobs: list[_Sent], *, json: bool) -> None:
+def _show(jobs: list[DemoJob], *, json: bool) -> None:
     if json:
         print_json([job.seen | {"title": job.title, "request": job.path} for job in jobs])
         return
     for job in jobs:
-        console.print(f"\n[bold]{job.title}[/bold]  {job.queue} job {job.id}: {job.seen['status']}")
+        attempts = job.seen.get("attemptsMade", 0)
+        how = f"{job.seen['status']}, attempt {attempts}" if attempts > 1 else job.seen["status"]
+        console.print(f"\n[bold]{job.title}[/bold]  {job.queue} job {job.id}: {how}")
+        if job.story:
+            console.print(f"[dim]{job.story}[/dim]")
         console.print_json(data=job.seen.get("result") or {"failedReason": job.seen.get("failedReason")})
+    _summarise(jobs)
+
+
+def _summarise(jobs: list[DemoJob]) -> None:
+    counts = Counter(job.seen["status"] for job in jobs)
+    retried = sum(job.seen.get("attemptsMade", 0) > 1 for job in jobs)
+    console.print(
+        f"\n{len(jobs)} jobs on {len({job.queue for job in jobs})} queues: {counts['completed']} completed, "
+        f"{retried} of them after a failed attempt; {counts['failed']} in the dead letters."
+    )
+    for job in jobs:
+        if not job.as_expected:
+            errors.print(f"[red]{job.title}: {job.seen['status']} instead of {job.expected}.[/red]")

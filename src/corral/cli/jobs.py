@@ -32,6 +32,7 @@ def add(
     priority: int | None = None,
     attempts: int | None = None,
     idempotency_key: str | None = None,
+    webhook: str | None = None,
     wait: float | None = None,
     json: bool = False,
 ) -> None:
@@ -46,11 +47,12 @@ def add(
     priority: lower runs first
     attempts: how often it is tried
     idempotency_key: the same key gives the same job for 24 hours
+    webhook: a URL that gets a signed POST when the job has ended
     wait: wait up to so many seconds for the result
     json: print JSON
     """
     raw = sys.stdin.buffer.read() if data == "-" else data.encode()
-    options = AddOptions(delay=delay, priority=priority, idempotency_key=idempotency_key)
+    options = AddOptions(delay=delay, priority=priority, idempotency_key=idempotency_key, webhook=webhook)
     target = queue_named(queue)
     if attempts is not None:
         options["retry"] = Retry(

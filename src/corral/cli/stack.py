@@ -62,6 +62,9 @@ class Stack:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as opening:
             os.environ["CORRAL_DATA_DIR"] = str(self.data_dir)
+            if self._sandbox:
+                # Before the API is made: the sandbox's keys sign the webhooks that it will get.
+                os.environ["CORRAL_SANDBOX"] = "1"
             if needs_server(Settings.load()):
                 server = await opening.enter_async_context(EmbeddedServer(self.data_dir))
                 os.environ |= {"REDIS_URL": server.url, "REDIS_PASSWORD": server.password}
@@ -86,7 +89,6 @@ class Stack:
         await self._open.aclose()
 
     def _start_sandbox(self, opening: contextlib.AsyncExitStack) -> None:
-        os.environ["CORRAL_SANDBOX"] = "1"
         if not Settings.load().sandbox_url:
             sandbox = serve(public_url=self.api.url)
             opening.callback(sandbox.stop)

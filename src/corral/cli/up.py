@@ -50,10 +50,18 @@ def _announce(stack: Stack, *, json: bool) -> None:
     if json:
         print_json({"api": stack.api.url, "key": stack.key or None, "sandbox": stack.sandbox_url})
         return
-    errors.print(f"[bold]Corral is up.[/bold] API: {stack.api.url}")
-    if stack.key:
-        errors.print(f"Key: {stack.key}  (kept in {stack.data_dir}/api-key)")
-    if stack.sandbox_url:
-        errors.print(
+    for line in greeting(stack.api.url, stack.key, stack.data_dir, stack.sandbox_url):
+        errors.print(line)
+
+
+def greeting(api_url: str, key: str, data_dir: Path, sandbox_url: str | None) -> list[str]:
+    """What somebody at a terminal reads when everything runs."""
+    lines = [f"[bold]Corral is up.[/bold] API: {api_url}"]
+    if key:
+        lines.append(f"Key: {key}  (kept in {data_dir}/api-key)")
+    if sandbox_url:
+        lines.append(
             "[yellow]Sandbox mode:[/yellow] providers without a key are local stand-ins; nothing is real."
         )
+        lines.append(f"Outbox, what they received: {sandbox_url}/outbox")
+    return lines

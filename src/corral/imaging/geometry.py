@@ -39,12 +39,12 @@ class Placement:
     out: Sides
 
 
-def place(source: Sides, size: Size, *, enlarge: bool) -> Placement:
+def place(source: Sides, size: Size) -> Placement:
     """Where `size` is taken from an upright source."""
-    if size.fit == "inside":
+    if size.fit == "contain":
         scale = min(size.width / source.width, size.height / source.height)
         if scale >= 1:
-            out = _scaled(source, scale) if enlarge else source
+            out = _scaled(source, scale) if size.enlarge else source
             return Placement(source, source, out)
         stage = _scaled(source, scale)
         return Placement(stage, stage, stage)
@@ -60,7 +60,7 @@ def place(source: Sides, size: Size, *, enlarge: bool) -> Placement:
         min(source.width, max(1, round(target.width * largest))),
         min(source.height, max(1, round(target.height * largest))),
     )
-    return Placement(source, crop, target if enlarge else crop)
+    return Placement(source, crop, target if size.enlarge else crop)
 
 
 def _scaled(sides: Sides, scale: float) -> Sides:

@@ -1,18 +1,20 @@
 """`render`: the whole way from a source file to its finished sizes. Bytes in, bytes out, no I/O.
 
-Memory is bounded by the limits of the plan. Measured for sources of 50 megapixels (8160 x 6120), on top
-of the file and of the 60 MiB that the process itself has; left with four WebP sizes from 1600 x 1200
-down, right with the worst plan (sizes close to 4096 x 4096, attention crops):
+Memory is bounded by the limits of the plan. Measured for sources of 50 megapixels (8160 x 6120) by
+`python -m bench.image_memory`, on top of the 60 MiB that the process itself has; left with four WebP sizes
+from 1600 x 1200 down, right with the worst plan (eight sizes close to 4096 x 4096, attention crops):
 
 | source | MiB | at worst |
 |---|---|---|
-| JPEG | 25 | 335 |
-| JPEG, progressive, 4:4:4 | 300 | 445 |
-| JPEG, progressive, CMYK | 410 | 595 |
-| PNG, 8 bits | 50 | 325 |
-| PNG, RGBA, 8 bits, interlaced | 250 | 885 |
-| PNG, RGBA, 16 bits, interlaced | 445 | 1100 |
-| WebP, lossy / lossless with alpha | 70 / 230 | 385 / 910 |
+| JPEG | 35 | 355 |
+| JPEG, progressive, 4:4:4 | 305 | 445 |
+| JPEG, progressive, CMYK | 410 | 600 |
+| PNG, 8 bits | 60 | 360 |
+| PNG, RGBA, 8 bits, interlaced | 275 | 760 |
+| PNG, RGBA, 16 bits, interlaced | 480 | 755 |
+| WebP, lossy / lossless with alpha | 70 / 250 | 490 / 770 |
+| GIF | 255 | 370 |
+| AVIF, 8 bits, 4:2:0 / 12 bits, 4:4:4, alpha | 730 / 1215 | 730 / 1215 |
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from corral.imaging.vips import pyvips
 def render(content: bytes, plan: Plan) -> Rendering:
     """Make all sizes of the plan from one decode. Raises ImageRejected."""
     source = open_source(content, plan.limits)
-    placements = [place(source.upright, size, enlarge=plan.enlarge) for size in plan.sizes]
+    placements = [place(source.upright, size) for size in plan.sizes]
     images: list[Rendered] = []
     room = plan.limits.output_bytes
     try:

@@ -31,8 +31,8 @@ from corral.imaging.frames import Refused
 from corral.imaging.plan import Plan, Rendering
 from corral.imaging.renderer import COMMAND, ChildDied, Renderer
 
-#: Address space for the pictures of one job: the worst that the default limits let through takes 1.15 GiB
-#: (1.1 GiB of it real, see `pipeline`), so that nothing legitimate is refused.
+#: Address space for the pictures of one job: the worst that the default limits let through takes 1.4 GiB
+#: (1.2 GiB of it real, see `pipeline`), so that nothing legitimate is refused.
 MEMORY_BYTES = 3 * 2**29
 #: Decoders leak and heaps fragment; a new process costs under a second, so 2 ms a job.
 JOBS_PER_CHILD = 500

@@ -135,6 +135,9 @@ def _environment() -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         # glibc reserves 64 MiB of address space for each thread's heap; two are plenty here.
         "MALLOC_ARENA_MAX": "2",
+        # The library keeps decoded pictures over 100 MB in a file, and a child may write none; what it may
+        # have of the memory is bounded by its own limit.
+        "VIPS_DISC_THRESHOLD": "100g",
         # A damaged file is told to its job; the library's own lines about it would fill the log.
         "VIPS_WARNING": "0",
     }

@@ -8,23 +8,44 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import structlog
 
-from corral.providers import apns, fcm, idenfy, images, onfido, supabase, twilio, webpush
+from corral.providers import (
+    apns,
+    fcm,
+    idenfy,
+    images,
+    mailgun,
+    onfido,
+    sendgrid,
+    smtp,
+    standard_webhooks,
+    supabase,
+    twilio,
+    webpush,
+)
 from corral.providers.apns import Apns
 from corral.providers.choice import Surroundings
 from corral.providers.fcm import Fcm
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
 from corral.providers.images import ImageTarget
+from corral.providers.mailgun import Mailgun
 from corral.providers.onfido import Onfido
+from corral.providers.sendgrid import SendGrid
+from corral.providers.smtp import Smtp
+from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.providers.twilio import Twilio
 from corral.providers.webpush import WebPush
 from corral.recipients import RecipientResolver, chosen
 from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from corral.sinks.chosen import Sinks
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +70,21 @@ class Providers:
     def supabase(self) -> Supabase:
         """Tables and files."""
         return supabase.from_settings(self._surroundings)
+
+    @cached_property
+    def sendgrid(self) -> SendGrid:
+        """Mail."""
+        return sendgrid.from_settings(self._surroundings)
+
+    @cached_property
+    def mailgun(self) -> Mailgun:
+        """Mail."""
+        return mailgun.from_settings(self._surroundings)
+
+    @cached_property
+    def smtp(self) -> Smtp:
+        """Mail, by a server of one's own."""
+        return smtp.from_settings(self._surroundings)
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -91,6 +127,19 @@ class Providers:
     def settings(self) -> Settings:
         """What they were made from."""
         return self._surroundings.settings
+
+    @cached_property
+    def sinks(self) -> Sinks:
+        """Where analytics events go."""
+        # Imported here: only the analytics queue has a use for it.
+        from corral.sinks.chosen import chosen  # noqa: PLC0415  # only where events are written
+
+        return chosen(self._surroundings, lambda: self.supabase)
+
+    @cached_property
+    def webhooks(self) -> WebhookSender:
+        """Endpoints that callers and operators chose."""
+        return standard_webhooks.from_settings(self._surroundings)
 
     async def close(self) -> None:
         """Close all connections that were opened."""

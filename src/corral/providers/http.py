@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import ssl
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
@@ -29,7 +29,15 @@ from corral.providers.errors import (
     ProviderRetryable,
 )
 from corral.providers.redact import redact
-from corral.providers.verdict import Answer, Classify, Verdict, parse_retry_after, raise_for
+from corral.providers.verdict import (
+    Answer,
+    Classify,
+    Verdict,
+    parse_date,
+    parse_reset,
+    parse_retry_after,
+    raise_for,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +67,7 @@ class ProviderClient:
     missing: if set, every call raises `ProviderMisconfigured` with it; it says which setting to give.
     sandbox: the provider is the local stand-in; proxy variables of the environment are ignored.
     http2: speak HTTP/2 where TLS agrees on it.
+    read: takes from an answer what `classify` judges; by default its JSON.
     """
 
     def __init__(
@@ -74,11 +83,13 @@ class ProviderClient:
         sandbox: bool = False,
         timeout: httpx2.Timeout = TIMEOUT,
         http2: bool = False,
+        read: Callable[[httpx2.Response], Answer] | None = None,
     ) -> None:
         self.name = name
         self.sandbox = sandbox
         self.missing = missing
         self._classify = classify
+        self._read = read or read_answer
         self._secrets = tuple(secrets)
         self._client = httpx2.AsyncClient(
             base_url=base_url.rstrip("/") + "/",
@@ -142,7 +153,7 @@ class ProviderClient:
             request["headers"] = {"Content-Type": "application/json", **request.get("headers", {})}
         with self._transport_errors(what, repeatable):
             response = await self._client.request(method, path.lstrip("/"), **request)
-        verdict = self._classify(read_answer(response))
+        verdict = self._classify(self._read(response))
         self._act_on(verdict, what, private)
         return response
 
@@ -178,16 +189,21 @@ class ProviderClient:
             self._failed(error)
 
     def _failed(self, error: ProviderError) -> NoReturn:
-        if isinstance(error, ProviderMisconfigured):
-            log.error("provider_misconfigured", provider=error.provider, reason=error.reason)
-        else:
-            log.warning(
-                "provider_call_failed",
-                provider=error.provider,
-                reason=error.reason,
-                kind=type(error).__name__,
-            )
-        raise error
+        fail(error)
+
+
+def fail(error: ProviderError) -> NoReturn:
+    """Log what a provider did not do, and raise it. The reason is redacted already."""
+    if isinstance(error, ProviderMisconfigured):
+        log.error("provider_misconfigured", provider=error.provider, reason=error.reason)
+    else:
+        log.warning(
+            "provider_call_failed",
+            provider=error.provider,
+            reason=error.reason,
+            kind=type(error).__name__,
+        )
+    raise error
 
 
 @lru_cache(maxsize=4)
@@ -206,8 +222,11 @@ def read_answer(response: httpx2.Response) -> Answer:
         body = msgspec.json.decode(response.content) if response.content else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = None
-    after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-    return Answer(response.status_code, body, after)
+    # The provider's own clock, since the moments that it names are by that one.
+    now = parse_date(response.headers.get("Date")) or datetime.now(UTC)
+    after = parse_retry_after(response.headers.get("Retry-After"), now)
+    reset = parse_reset(response.headers.get("X-RateLimit-Reset"), now)
+    return Answer(response.status_code, body, after, reset, response.headers)
 
 
 def _head(path: str) -> str:

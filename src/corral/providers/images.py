@@ -1,8 +1,8 @@
 """Where finished images go: what every place can do, and Supabase Storage as one of them.
 
-`folder` is the other.
+`folder`, `s3` and `cloudflare` are the others.
 
-Options: CORRAL_IMAGE_TARGET (folder, supabase), CORRAL_IMAGE_BUCKET.
+Options: CORRAL_IMAGE_TARGET (folder, supabase, s3, cloudflare), CORRAL_IMAGE_BUCKET.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from corral.providers import cloudflare, s3
 from corral.providers.choice import Surroundings
 from corral.providers.folder import FolderTarget
 from corral.providers.supabase import Supabase
@@ -48,8 +49,13 @@ class BucketTarget:
 
 def from_settings(around: Surroundings, supabase: Supabase) -> ImageTarget:
     """The place that CORRAL_IMAGE_TARGET names."""
-    if around.settings.image_target == "supabase":
-        return BucketTarget(supabase, around.settings.image_bucket)
+    match around.settings.image_target:
+        case "supabase":
+            return BucketTarget(supabase, around.settings.image_bucket)
+        case "s3":
+            return s3.from_settings(around)
+        case "cloudflare":
+            return cloudflare.from_settings(around)
     return image_folder(around.settings)
 
 

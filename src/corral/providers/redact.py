@@ -21,7 +21,8 @@ _WORD_WITH_DIGIT = re.compile(r"(?=[\w+/=.-]*\d)[\w+/=.-]{6,}")
 
 def redact(text: str, private: Iterable[str] = ()) -> str:
     """`text` on one line, at most 200 characters, without the private values and what looks like one."""
-    for value in sorted({v for v in private if len(v) > 1}, key=len, reverse=True):
+    # A longer value cannot be in it; a mail's whole body would make a costly pattern.
+    for value in sorted({v for v in private if 1 < len(v) <= len(text)}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", _MARK, text, flags=re.IGNORECASE)
     text = _EMAIL.sub(_MARK, text)
     text = _WORD_WITH_DIGIT.sub(_MARK, text)

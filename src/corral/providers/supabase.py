@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from corral.providers.choice import Surroundings
 from corral.providers.errors import ProviderPermanent
@@ -36,7 +39,7 @@ class Supabase:
         headers = {"apikey": service_key}
         if service_key.startswith("eyJ"):
             headers["Authorization"] = f"Bearer {service_key}"
-        self._rest, self._storage = (
+        self._rest, self._rest_codes, self._storage = (
             ProviderClient(
                 name,
                 base_url=f"{self._url}/{part}/v1",
@@ -48,6 +51,7 @@ class Supabase:
             )
             for name, part, classify in (
                 ("supabase", "rest", classify_rest),
+                ("supabase", "rest", classify_codes),
                 ("supabase-storage", "storage", classify_storage),
             )
         )
@@ -70,6 +74,21 @@ class Supabase:
             params={"on_conflict": on_conflict, "select": select},
             headers={"Prefer": f"resolution={resolution},return=representation"},
             json=row,
+        )
+
+    async def insert_new(self, table: str, rows: Sequence[msgspec.Raw], *, on_conflict: str) -> None:
+        """Write the rows (JSON objects with the same columns) that are not there yet, in one statement.
+
+        `on_conflict` as in `upsert`. What the server says of a refusal may quote any row, so only its code is
+        told.
+        """
+        await self._rest_codes.send(
+            "POST",
+            f"/{_name(table)}",
+            repeatable=True,
+            params={"on_conflict": on_conflict},
+            headers={"Prefer": "resolution=ignore-duplicates,return=minimal"},
+            json=rows,
         )
 
     async def update(
@@ -121,6 +140,8 @@ class Supabase:
         await self._storage.send(
             "POST",
             f"/object/{where}",
+            # A path may be made from a person's id.
+            shown=f"/object/{quote(bucket, safe='')}/…",
             repeatable=True,
             content=content,
             headers={
@@ -134,6 +155,7 @@ class Supabase:
     async def close(self) -> None:
         """Close the connections."""
         await self._rest.close()
+        await self._rest_codes.close()
         await self._storage.close()
 
 
@@ -179,6 +201,11 @@ def classify_rest(answer: Answer) -> Verdict:
     if sql.startswith(("22", "23", "42", "PGRST1", "PGRST2")):
         return Verdict(Kind.PERMANENT, code, detail)
     return by_status(answer, code, detail)
+
+
+def classify_codes(answer: Answer) -> Verdict:
+    """As `classify_rest`, without the message."""
+    return replace(classify_rest(answer), detail="")
 
 
 def classify_storage(answer: Answer) -> Verdict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -33,11 +33,18 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `body` is the decoded JSON, or None. `retry_after` is seconds, 0 if not said."""
+    """What came back. `body` is the decoded JSON, or None.
+
+    retry_after: seconds of a Retry-After, 0 if not said.
+    reset_after: seconds until the moment in X-RateLimit-Reset, 0 if not said; good answers have it, too.
+    headers: their names are lower case, or in any case where the mapping does not mind.
+    """
 
     status: int
     body: Any = None
     retry_after: float = 0.0
+    reset_after: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, key: str) -> str:
         """The string under `key` of a JSON object, or ''."""
@@ -86,13 +93,25 @@ def parse_retry_after(value: str | None, now: datetime) -> float:
     if value.isascii() and value.isdigit():
         # A digit string may be longer than a float holds; past four digits it is over the cap anyway.
         return min(float(value[:9]), MAX_RETRY_AFTER)
+    when = parse_date(value)
+    return min(max((when - now).total_seconds(), 0.0), MAX_RETRY_AFTER) if when else 0.0
+
+
+def parse_date(value: str | None) -> datetime | None:
+    """An HTTP date; None if unreadable."""
     try:
-        when = parsedate_to_datetime(value)
+        when = parsedate_to_datetime(value or "")
     except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def parse_reset(value: str | None, now: datetime) -> float:
+    """Seconds from `now` to an epoch time (X-RateLimit-Reset), at most one hour; 0 if unreadable."""
+    value = (value or "").strip()
+    if not (value.isascii() and value.isdigit()):
         return 0.0
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return min(max((when - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
+    return min(max(float(value[:12]) - now.timestamp(), 0.0), MAX_RETRY_AFTER)
 
 
 def raise_for(provider: str, verdict: Verdict, reason: str) -> None:

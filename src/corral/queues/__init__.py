@@ -12,7 +12,10 @@ from corral.queue import Queue
 _MODULES = {
     "kyc-verification": "corral.queues.kyc_verification",
     "image-processing": "corral.queues.image_processing",
+    "analytics": "corral.queues.analytics",
+    "email": "corral.queues.email",
     "notification": "corral.queues.notification",
+    "webhooks": "corral.queues.webhooks",
 }
 
 

@@ -5,7 +5,8 @@
 Guarantees: a file that is no picture, is damaged, or crashes the decoder costs its job and goes to the
 dead letters at once, with the reason. A retry overwrites its own work: a result's path depends on the
 job's data alone. No metadata of the source (position, camera, time) is in a result.
-Limits: 20 MiB a source, 50 megapixels; nothing is enlarged, so a result can be smaller than asked for.
+Limits: 20 MiB a source, 50 megapixels; nothing is enlarged unless its size asks for it, so a result can be
+smaller than asked for. Rendering one job takes 1.2 GiB of memory at worst, in a process that may die of it.
 
 Options: CORRAL_IMAGE_TARGET, CORRAL_IMAGE_BUCKET, CORRAL_FETCH_ALLOW.
 Emits the log event `image_processed` (info).
@@ -24,7 +25,17 @@ import structlog
 from msgspec import Meta
 
 from corral.context import JobContext
-from corral.imaging.plan import EXTENSIONS, MAX_OUTPUT_SIDE, MAX_SIZES, MEDIA_TYPES, PictureType, plan_for
+from corral.imaging.plan import (
+    EXTENSIONS,
+    MAX_AVIF_SIDE,
+    MAX_OUTPUT_SIDE,
+    MAX_SIZES,
+    MEDIA_TYPES,
+    PRESETS,
+    PictureType,
+    Wanted,
+    plan_for,
+)
 from corral.imaging.pool import cores, render_in_pool
 from corral.policy import Priority, Retry
 from corral.providers import providers
@@ -55,20 +66,31 @@ _Side = Annotated[int, Meta(ge=1, le=MAX_OUTPUT_SIDE)]
 
 
 class ImageSize(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A size in pixels: the frame to fill (profile) or to stay within (moment, proof)."""
+    """A size in pixels: the frame to fill ("cover") or to stay within ("contain").
+
+    fit: unsaid, a profile fills its frame, a moment and a proof stay within it.
+    enlarge: a source that is smaller than the frame is enlarged to it; unsaid, as the job says.
+    """
 
     width: _Side
     height: _Side
-    format: Literal["webp", "jpeg", "png"]
+    format: Literal["webp", "jpeg", "png", "avif"]
+    fit: Literal["cover", "contain"] | None = None
+    enlarge: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.format == "avif" and max(self.width, self.height) > MAX_AVIF_SIDE:
+            raise ValueError(f"A side of an avif is at most {MAX_AVIF_SIDE} pixels")
 
 
 class ImageJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A picture to process."""
+    """A picture to process. enlarge: for the sizes that do not say it themselves."""
 
     image_url: Annotated[str, Meta(max_length=2048, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$")]
     user_id: Annotated[str, Meta(min_length=1, max_length=255)]
     type: PictureType
     sizes: Annotated[list[ImageSize], Meta(min_length=1, max_length=MAX_SIZES)]
+    enlarge: bool = False
 
 
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -102,7 +124,7 @@ async def process(job: JobContext, data: ImageJob) -> ImageResult:
     outside = await providers()
     fetched = await outside.fetcher.fetch(data.image_url, max_bytes=MAX_SOURCE_BYTES, accept="image/*")
     await job.progress(20)
-    plan = plan_for(data.type, ((size.width, size.height, size.format) for size in data.sizes))
+    plan = plan_for(data.type, wanted(data))
     rendering = await render_in_pool(fetched.content, plan, render_seconds(job.deadline, time.time()))
     await job.progress(60)
     paths = [image_path(data, size) for size in data.sizes]
@@ -138,15 +160,26 @@ async def _store(target: ImageTarget, files: list[tuple[str, bytes, str]]) -> li
 # Decisions
 
 
+def wanted(data: ImageJob) -> list[Wanted]:
+    """The sizes of a job, each with what the job says for all."""
+    return [Wanted(s.width, s.height, s.format, s.fit, _enlarges(data, s)) for s in data.sizes]
+
+
+def _enlarges(data: ImageJob, size: ImageSize) -> bool:
+    return data.enlarge if size.enlarge is None else size.enlarge
+
+
 def image_path(data: ImageJob, size: ImageSize) -> str:
     """Where a result is stored: the same for the same data, and nobody else's.
 
     It holds nothing that a path could be led astray with: the user's id is cleaned, the URL is hashed.
     """
     source = hashlib.sha256(data.image_url.encode()).hexdigest()[:16]
-    return (
-        f"{data.type}/{safe_part(data.user_id)}/{source}/{size.width}x{size.height}.{EXTENSIONS[size.format]}"
-    )
+    # What the type's own treatment would make has the plain name; the same sides made otherwise have theirs.
+    fit = "" if size.fit in (None, PRESETS[data.type].fit) else f"-{size.fit}"
+    enlarged = "-enlarged" if _enlarges(data, size) else ""
+    name = f"{size.width}x{size.height}{fit}{enlarged}.{EXTENSIONS[size.format]}"
+    return f"{data.type}/{safe_part(data.user_id)}/{source}/{name}"
 
 
 def safe_part(text: str) -> str:

@@ -7,13 +7,20 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 |---|---|
 | `/onfido/v3.6/…` | Onfido |
 | `/idenfy/api/v2/…` | iDenfy |
+| `/sendgrid/v3/…` | SendGrid |
+| `/mailgun/v3/…` | Mailgun |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
 | `/fcm/v1/…`, `/fcm/token` | FCM, Google's OAuth |
 | `/apns/3/device/…` | APNs, over HTTP/1.1 |
 | `/twilio/2010-04-01/…` | Twilio |
 | any path, when the Host is push.example.com | a push service for browsers (`webpush`) |
+| `/posthog/batch/` | PostHog |
+| `/segment/v1/batch` | Segment |
+| `/clickhouse/` | ClickHouse |
+| `/s3/corral-sandbox/…` | S3, a bucket of it |
+| `/cloudflare/client/v4/…` | Cloudflare Images |
 | any path, when the Host is under example.com | sample photographs and documents (`pictures`) |
-| `/outbox`, `/faults` | what was received; faults on demand |
+| `/outbox`, `/faults` | what was received, as a page for a browser and JSON for a program; faults on demand |
 
 Limits: everything is in memory and gone with the process; one process only; loopback only, since `/outbox`
 and `/faults` ask for no key.
@@ -39,6 +46,8 @@ def app(**options: Any) -> SandboxApp:
     options.setdefault("kyc_table", settings.kyc_table)
     options.setdefault("devices", (settings.devices_table, settings.devices_columns))
     options.setdefault("profiles", (settings.phones_table, settings.phones_columns))
+    options.setdefault("analytics_table", settings.analytics_table.rpartition(".")[2])
+    options.setdefault("clickhouse_table", settings.clickhouse_table)
     options.setdefault("buckets", (settings.image_bucket,))
     return SandboxApp(**options)
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import structlog
 
-from corral.sandbox import wire
+from corral.sandbox import cloudflare, outbox_page, s3, wire
 from corral.sandbox.apns import ApnsStandIn
+from corral.sandbox.clickhouse import ClickhouseStandIn
 from corral.sandbox.faults import Fault, Faults
 from corral.sandbox.fcm import FcmStandIn
+from corral.sandbox.hooks import HOST, HookReceiver
 from corral.sandbox.idenfy import IdenfyStandIn
+from corral.sandbox.mailgun import MailgunStandIn
 from corral.sandbox.onfido import OnfidoStandIn
 from corral.sandbox.outbox import Outbox
 from corral.sandbox.pictures import Pictures
 from corral.sandbox.postgrest import PostgrestStandIn
-from corral.sandbox.standin import StandIn
+from corral.sandbox.posthog import PosthogStandIn
+from corral.sandbox.segment import SegmentStandIn
+from corral.sandbox.sendgrid import SendGridStandIn
+from corral.sandbox.standin import SoftStandIn, StandIn
 from corral.sandbox.storage import StorageStandIn
 from corral.sandbox.twilio import TwilioStandIn
 from corral.sandbox.webhooks import Webhooks
@@ -32,11 +39,12 @@ DELAY = 2.0
 class SandboxApp:
     """All stand-ins behind one address.
 
-    public_url: where the API listens; webhooks go to `/webhooks/onfido` and `/webhooks/idenfy` there.
-    delay: seconds from a check's creation to its completion and webhook.
+    public_url: where the API listens; webhooks go to `/webhooks/<provider>` there.
+    delay: seconds from a check's creation to its completion and webhook, and from a mail to its events.
     kyc_table: the name of the verifications' table (CORRAL_KYC_TABLE).
     buckets: the public buckets of Storage.
     devices, profiles: a table and its columns (CORRAL_DEVICES_…, CORRAL_PHONES_…).
+    analytics_table, clickhouse_table: the tables of events (CORRAL_ANALYTICS_TABLE, CLICKHOUSE_TABLE).
     """
 
     def __init__(
@@ -46,29 +54,47 @@ class SandboxApp:
         delay: float = DELAY,
         kyc_table: str = "kyc_verifications",
         buckets: tuple[str, ...] = ("images",),
+        analytics_table: str = "analytics_events",
+        clickhouse_table: str = "analytics_events",
         devices: tuple[str, str] = ("device_tokens", "user_id,kind,token"),
         profiles: tuple[str, str] = ("profiles", "id,phone,time_zone"),
     ) -> None:
         self.outbox = Outbox()
         self.webhooks = Webhooks(public_url, self.outbox)
-        self.postgrest = PostgrestStandIn(self.outbox, kyc_table, devices=devices, profiles=profiles)
+        self.postgrest = PostgrestStandIn(
+            self.outbox, kyc_table, analytics_table, devices=devices, profiles=profiles
+        )
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
+        self.posthog = PosthogStandIn(self.outbox)
+        self.segment = SegmentStandIn(self.outbox)
+        self.clickhouse = ClickhouseStandIn(self.outbox, clickhouse_table)
+        self.hooks = HookReceiver(self.outbox)
         self.fcm = FcmStandIn(self.outbox)
         self.twilio = TwilioStandIn(self.outbox, delay)
-        self._hosts: dict[str, StandIn] = {PUSH_HOST: WebPushStandIn(self.outbox)}
+        self._hosts: dict[str, StandIn] = {HOST: self.hooks, PUSH_HOST: WebPushStandIn(self.outbox)}
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
+            ("/sendgrid/v3", SendGridStandIn(self.outbox, self.webhooks, delay)),
+            ("/mailgun/v3", MailgunStandIn(self.outbox, self.webhooks, delay)),
+            ("/supabase/rest/v1", self.postgrest),
+            ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
             ("/fcm", self.fcm),
             ("/apns", ApnsStandIn(self.outbox)),
             ("/twilio", self.twilio),
-            ("/supabase/rest/v1", self.postgrest),
-            ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
+            ("/posthog", self.posthog),
+            ("/segment", self.segment),
+            ("/clickhouse", self.clickhouse),
+            (s3.BASE, s3.S3StandIn(self.outbox)),
+            (cloudflare.BASE, cloudflare.CloudflareStandIn(self.outbox)),
         )
-        hosts = (self.pictures, *self._hosts.values())
-        self.faults = Faults({standin.provider for standin in (*hosts, *(s for _, s in self._standins))})
+        everyone = (self.pictures, *self._hosts.values(), *(standin for _, standin in self._standins))
+        self.faults = Faults(
+            {standin.provider for standin in everyone},
+            {standin.provider for standin in everyone if isinstance(standin, SoftStandIn)},
+        )
         self._closing = asyncio.Event()
 
     async def close(self) -> None:
@@ -112,8 +138,12 @@ class SandboxApp:
     def _own(self, request: Request) -> Reply:
         """The sandbox's own pages."""
         match request.method, request.path:
+            case "GET", "/" if outbox_page.wanted(request):
+                return outbox_page.home()
             case "GET", "/":
                 return Reply(200, {"service": "Corral sandbox", "real": False, "see": ["/outbox", "/faults"]})
+            case "GET", "/outbox" if outbox_page.wanted(request):
+                return outbox_page.outbox(self.outbox.show()["entries"], outbox_page.Filter.of(request))
             case "GET", "/outbox":
                 return Reply(200, self.outbox.show(request.param("provider")))
             case "GET", "/faults":
@@ -134,6 +164,9 @@ class SandboxApp:
     ) -> None:
         """Answer with a fault."""
         reply = Reply(500) if fault.instead else await _answer(standin, request)
+        with contextlib.suppress(TimeoutError):
+            # Not a plain sleep: a sandbox that stops need not wait for it.
+            await asyncio.wait_for(self._closing.wait(), fault.latency)
         log.info("sandbox_fault", provider=standin.provider, fault=fault.fault, request=request.method)
         match fault.fault:
             case "hang":
@@ -151,8 +184,12 @@ class SandboxApp:
                     {"type": "http.response.body", "body": content[: len(content) // 2], "more_body": True}
                 )
                 _abort(scope)
+            case "late":
+                await wire.send(reply, send)
+            case "soft":
+                await wire.send(_soft(standin), send)
             case code:
-                await wire.send(standin.fault(int(code)), send)
+                await wire.send(_refusal(standin, int(code), fault.headers), send)
 
     async def _until_gone(self, receive: Receive) -> None:
         gone = asyncio.ensure_future(receive())
@@ -172,6 +209,16 @@ class SandboxApp:
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _refusal(standin: StandIn, status: int, headers: dict[str, str]) -> Reply:
+    reply = standin.fault(status)
+    return Reply(status, reply.body, reply.headers | headers)
+
+
+def _soft(standin: StandIn) -> Reply:
+    # Two stand-ins may share a provider's name, and only one of them have soft errors.
+    return standin.soft() if isinstance(standin, SoftStandIn) else standin.fault(500)
 
 
 async def _answer(standin: StandIn, request: Request) -> Reply:

@@ -86,6 +86,10 @@ class IdenfyStandIn:
             case _:
                 return _error(status, "INTERNAL_ERROR", "Something went wrong")
 
+    def soft(self) -> Reply:
+        """What a good answer never has: a message under a 200."""
+        return Reply(200, {"message": "The document was not found in the photograph"})
+
     def _token(self, request: Request, _: re.Match[str]) -> Reply:
         body = request.json_object()
         client_id = body.get("clientId")

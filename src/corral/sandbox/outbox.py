@@ -1,7 +1,9 @@
 """What the sandbox received, for people and tests to look at: `GET /outbox`.
 
 Personal data is reduced: a name to its first letter, a number to its last two characters, an image to its
-size. The newest 1,000 entries are kept; counts go on.
+size, a mail address to its first letter and its domain. A mail's subject and body are kept as they were sent,
+so that a newcomer sees them; a body is cut at 100,000 characters. The newest 1,000 entries are kept; counts
+go on.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from collections import Counter, deque
 from typing import Any
 
 MAX_ENTRIES = 1000
+
+#: Characters kept of a mail's text and HTML: 1,000 of the longest mails stay far below a gigabyte.
+MAX_BODY = 100_000
 
 
 class Outbox:
@@ -40,3 +45,9 @@ def masked(value: object) -> str:
 def initial(value: object) -> str:
     """A name's first letter."""
     return f"{str(value)[:1]}." if value else ""
+
+
+def masked_address(value: object) -> str:
+    """A mail address with the first letter and the domain only."""
+    local, _, domain = str(value).rpartition("@")
+    return f"{local[:1]}…@{domain}"

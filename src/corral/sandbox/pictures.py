@@ -48,7 +48,7 @@ class Pictures:
         if request.method not in ("GET", "HEAD"):
             return Reply(405, {"message": "pictures can only be read"})
         words = request.path.lower()
-        self._outbox.record("images", "get")
+        self._outbox.record("images", "get", path=request.path)
         for word, special in _SPECIAL.items():
             if re.search(rf"\b{word}", words.replace("_", "-")):
                 return special()

@@ -14,6 +14,8 @@ import re
 import sqlite3
 from typing import Any
 
+import msgspec
+
 from corral.sandbox import keys
 from corral.sandbox.filters import BadQuery, column, condition, ordering
 from corral.sandbox.outbox import Outbox, masked
@@ -38,6 +40,17 @@ create table "{name}" (
 )
 """
 
+_ANALYTICS_TABLE = """
+create table "{name}" (
+    event_id text primary key,
+    ts text not null,
+    name text not null check (name not like '%REFUSE'),
+    user_id text,
+    props text not null,
+    received_at text not null
+)
+"""
+
 
 class PostgrestStandIn:
     """Tables in an SQLite database in memory."""
@@ -48,6 +61,7 @@ class PostgrestStandIn:
         self,
         outbox: Outbox,
         kyc_table: str,
+        analytics_table: str = "analytics_events",
         *,
         devices: tuple[str, str] = ("device_tokens", "user_id,kind,token"),
         profiles: tuple[str, str] = ("profiles", "id,phone,time_zone"),
@@ -58,6 +72,7 @@ class PostgrestStandIn:
         self._db.row_factory = sqlite3.Row
         self._db.execute(_KYC_TABLE.format(name=column(kyc_table)))
         self._people = People(self._db, devices, profiles)
+        self._db.execute(_ANALYTICS_TABLE.format(name=column(analytics_table)))
 
     def execute(self, sql: str) -> None:
         """Run a statement, so that tests can have tables of their own."""
@@ -128,13 +143,16 @@ class PostgrestStandIn:
                 columns = self._known_columns(row)
                 names, marks = ", ".join(f'"{c}"' for c in columns), ", ".join("?" * len(columns))
                 sql = f'insert into "{name}" ({names}) values ({marks}){conflict(columns)} '  # noqa: S608 - the same
-                cursor = self._db.execute(sql + f"returning {self._selected(request)}", list(row.values()))
+                cursor = self._db.execute(sql + f"returning {self._selected(request)}", _bound(row))
                 written += [dict(r) for r in cursor.fetchall()]
             self._db.execute("commit")
         except (sqlite3.Error, BadQuery):
             self._db.execute("rollback")
             raise
-        self._record(name, "upsert", rows)
+        if isinstance(body, list):
+            self._outbox.record("supabase", "insert", table=name, rows=len(rows))
+        else:
+            self._record(name, "upsert", rows)
         return Reply(201, written) if prefer.get("return") == "representation" else Reply(201)
 
     def _update(self, name: str, request: Request) -> Reply:
@@ -193,6 +211,16 @@ class PostgrestStandIn:
         for row in rows:
             shown = {k: masked(v) if k == "user_id" else v for k, v in row.items()}
             self._outbox.record("supabase", action, table=table, row=shown, **more)
+
+
+def _bound(row: dict[str, Any]) -> list[Any]:
+    """The values of a row for SQLite; JSON columns become text. PostgreSQL stores no NUL, so none passes."""
+    if b"\\u0000" in msgspec.json.encode(row):
+        raise BadQuery("22P05", "unsupported Unicode escape sequence")
+    return [
+        msgspec.json.encode(value).decode() if isinstance(value, (dict, list)) else value
+        for value in row.values()
+    ]
 
 
 def authorized(request: Request, key: str) -> bool:

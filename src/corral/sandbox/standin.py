@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from corral.sandbox.wire import Reply, Request
 
@@ -19,5 +19,14 @@ class StandIn(Protocol):
         ...
 
     def fault(self, status: int) -> Reply:
-        """The provider's own body for 401, 429 and 500."""
+        """The provider's own body for a status from 400 to 599; 401, 429 and 500 at least have their own."""
+        ...
+
+
+@runtime_checkable
+class SoftStandIn(StandIn, Protocol):
+    """A provider that can say in a 200 that it did not work."""
+
+    def soft(self) -> Reply:
+        """That answer."""
         ...

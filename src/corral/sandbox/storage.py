@@ -66,7 +66,14 @@ class StorageStandIn:
         self._files[key] = (request.body, request.media_type)
         while sum(len(content) for content, _ in self._files.values()) > MAX_ALL:
             del self._files[next(iter(self._files))]
-        self._outbox.record("supabase", "upload", key=key, type=request.media_type, bytes=len(request.body))
+        self._outbox.record(
+            "supabase",
+            "upload",
+            key=key,
+            type=request.media_type,
+            bytes=len(request.body),
+            preview=f"/supabase/storage/v1/object/public/{key}",
+        )
         return Reply(200, {"Id": f"{abs(hash(key)):032x}", "Key": key})
 
     def _read(self, _: Request, match: re.Match[str]) -> Reply:

@@ -7,8 +7,6 @@ poll finds the outcome. Emits `sandbox_webhook_undelivered` (warning).
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable
 from typing import Any
 
@@ -16,18 +14,13 @@ import httpx2
 import msgspec
 import structlog
 
-from corral.sandbox import keys
 from corral.sandbox.outbox import Outbox
+from corral.sandbox.signing import signed_headers
 
 log = structlog.get_logger(__name__)
 
 #: Seconds between the tries.
 WAITS = (0.5, 1.0, 2.0, 5.0, 20.0)
-
-_SIGNED_BY = {
-    "onfido": ("X-SHA2-Signature", keys.ONFIDO_WEBHOOK_TOKEN),
-    "idenfy": ("Idenfy-Signature", keys.IDENFY_WEBHOOK_KEY),
-}
 
 
 class Webhooks:
@@ -58,9 +51,7 @@ class Webhooks:
     ) -> None:
         await asyncio.sleep(delay)
         raw = msgspec.json.encode(body())
-        header, secret = _SIGNED_BY[provider]
-        signature = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
-        headers = {"Content-Type": "application/json", header: signature, **extra}
+        headers = {"Content-Type": "application/json", **signed_headers(provider, raw), **extra}
         async with httpx2.AsyncClient(trust_env=False, timeout=10.0) as client:
             for wait in (*WAITS, None):
                 result = await self._post(client, f"{self.public_url}/webhooks/{provider}", raw, headers)

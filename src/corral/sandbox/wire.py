@@ -151,7 +151,12 @@ def raw_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 def form(request: Request) -> dict[str, Part]:
-    """The parts of a multipart form by name. Raises Malformed."""
+    """The parts of a multipart form by name, the last of each. Raises Malformed."""
+    return dict(parts(request))
+
+
+def parts(request: Request) -> list[tuple[str, Part]]:
+    """The parts of a multipart form in their order; a name may come more than once. Raises Malformed."""
     if request.media_type != "multipart/form-data":
         raise Malformed(f"Content-Type is {request.media_type or 'missing'}, not multipart/form-data")
     boundary = _parameter(request.headers["content-type"], "boundary")
@@ -162,7 +167,7 @@ def form(request: Request) -> dict[str, Part]:
     pieces = (b"\r\n" + request.body).split(delimiter)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise Malformed("the multipart body is cut off")
-    parts = {}
+    found_parts = []
     for piece in pieces[1:-1]:
         head, found, content = piece.partition(b"\r\n\r\n")
         headers = dict(_header(line) for line in head.decode("utf-8", "replace").split("\r\n") if ":" in line)
@@ -170,8 +175,9 @@ def form(request: Request) -> dict[str, Part]:
         name = _parameter(disposition, "name")
         if not found or name is None:
             raise Malformed("a multipart part has no name")
-        parts[name] = Part(content, _parameter(disposition, "filename"), headers.get("content-type", ""))
-    return parts
+        part = Part(content, _parameter(disposition, "filename"), headers.get("content-type", ""))
+        found_parts.append((name, part))
+    return found_parts
 
 
 def urlencoded(request: Request) -> dict[str, str]:

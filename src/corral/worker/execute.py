@@ -30,6 +30,7 @@ from corral.errors import (
     UndecodableData,
     Unrecoverable,
 )
+from corral.hook_settings import rules_of
 from corral.queue import Queue
 from corral.worker.around import Around
 from corral.worker.batches import Batches
@@ -67,6 +68,7 @@ class Executor:
         self._invoker = Invoker(threads, processes)
         self.batches = Batches(queue, threads)
         self._around = around
+        self._hooks = rules_of(queue)
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
@@ -99,6 +101,10 @@ class Executor:
             if self._held.get(job_id) == token:
                 del self._held[job_id]
             settlement = []
+        else:
+            targets = (self._plans.get(job.options) or self._plan(job.options)).targets
+            if targets is not None:
+                wire.tell(settlement, job, targets)
         self._finish(settlement)
 
     def _ending(self, job: Fetched, job_id: str, token: str) -> Ending:
@@ -203,7 +209,9 @@ class Executor:
         if len(self._plans) >= PLAN_CACHE:
             self._plans.clear()
         queue = self._queue
-        made = plan(decode_options(options), queue.retry, queue.timeout, queue.retention, queue.ttl)
+        made = plan(
+            decode_options(options), queue.retry, queue.timeout, queue.retention, queue.ttl, self._hooks
+        )
         self._plans[options] = made
         return made
 

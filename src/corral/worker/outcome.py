@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from corral.bullmq.codec import JobOptions
 from corral.errors import CorralError, JobExpired, RetryAfter, Snooze, Unrecoverable
+from corral.hooks import HookRules, Targets
 from corral.policy import Keep, Retention, Retry
 from corral.worker.traces import format_trace
 
@@ -42,10 +43,17 @@ class Plan:
     #: Seconds after it was due (`delay` after it was added) within which the job must have started.
     ttl: float | None = None
     delay: float = 0.0
+    #: Who is told of its end.
+    targets: Targets | None = None
 
 
 def plan(
-    options: JobOptions, retry: Retry, timeout: float | None, retention: Retention, ttl: float | None = None
+    options: JobOptions,
+    retry: Retry,
+    timeout: float | None,
+    retention: Retention,
+    ttl: float | None = None,
+    hooks: HookRules | None = None,
 ) -> Plan:
     return Plan(
         retry=_retry(options, retry),
@@ -56,6 +64,7 @@ def plan(
         lifo=options.lifo,
         ttl=options.ttl if options.ttl is not None else ttl,
         delay=options.delay,
+        targets=None if hooks is None else hooks.targets(options.webhook),
     )
 
 

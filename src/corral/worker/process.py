@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -41,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else logging.INFO)
     try:
         worker = load_worker(options.target, options.queues, options.concurrency)
+        # What is loaded by now stays: the collector need not look through it again and again. With thousands
+        # of jobs under way (a queue of batches) that is a fifth of the process's time.
+        gc.collect()
+        gc.freeze()
         uvloop.run(_run(worker, until_empty=options.until_empty, health_dir=options.health_dir))
     except (ConfigurationError, InvalidInput) as error:
         sys.stderr.write(f"{error}\n")

@@ -3,7 +3,8 @@
 A settlement is kept until it was answered: sent again after an outage (its token or stamp fences it), sent
 alone when a batch could not be sent, through BullMQ's own scripts when its job has a family.
 
-Emits: settlement_refused (queue, job, code), settlement_set_aside (queue, job).
+Emits: settlement_refused (queue, job, code), settlement_set_aside (queue, job), webhook_not_queued (queue,
+job): the job is settled, but the queue `webhooks` could not take the hooks of its end.
 """
 
 from __future__ import annotations
@@ -61,13 +62,12 @@ class Settling:
         self._queue = consumer.keys.name
         self._one_by_one = 0  # to send singly, after a batch that could not be sent
 
-    def take(self) -> list[Settlement]:
+    def take(self, most: int) -> list[Settlement]:
         """What the next call is to carry."""
         if self._one_by_one:
             self._one_by_one -= 1
-            taken, self.waiting = self.waiting[:1], self.waiting[1:]
-        else:
-            taken, self.waiting = self.waiting, []
+            most = 1
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return taken
 
     def again(self, settled: list[Settlement]) -> None:
@@ -101,6 +101,8 @@ class Settling:
                     self.state.relatives += 1
                     await self._officially(by_id[job_id], step.now_ms)
                     self._look_again()  # its parent may be ready now
+                elif code == wire.NOT_TOLD:
+                    self._not_told(job_id)
                 else:
                     self.state.lost += 1
                     log.warning("settlement_refused", queue=self._queue, job=job_id, code=code)
@@ -125,11 +127,15 @@ class Settling:
                 if code == -4
                 else "A child of the job failed."
             )
-            failed = wire.failed(entry[0], entry[1], reason, "[]", self._failed, 1)
-            await self._officially(failed, now_ms)
+            await self._officially(wire.refused_to_complete(entry, reason, self._failed), now_ms)
+        elif code == wire.NOT_TOLD:
+            self._not_told(entry[0])
         elif code < 0:
             self.state.lost += 1
             log.warning("settlement_refused", queue=self._queue, job=entry[0], code=code)
+
+    def _not_told(self, job_id: str) -> None:
+        log.error("webhook_not_queued", queue=self._queue, job=job_id)
 
     async def send_the_rest(self) -> None:
         """What a run that was cut off still has to say. Its jobs would be rescued anyway, later."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime
 
 import wrong_clock  # noqa: F401  # before all others
 
@@ -19,6 +20,7 @@ async def main() -> None:
     ids = {
         "plain": (await queue.add("build")).id,
         "delayed": (await queue.add("build", delay=HOUR)).id,
+        "at": (await queue.add("build", at=datetime.fromtimestamp(float(sys.argv[1]), UTC))).id,
         "one of a batch": (await queue.add_batch([NewJob("build", delay=HOUR)]))[0].id,
         "deduplicated": (await queue.add("build", delay=HOUR, dedup=Dedup("a"))).id,
         "throttled": (await queue.add("build", dedup=Dedup("b", ttl=HOUR))).id,

@@ -24,10 +24,11 @@
           limit_max  the worker's rate limit (0: none) in each window of limit_ms
           settled    list of [id, token, kind, ...]; token is that of the fetch, "@" with the stamp for a job
                      that has none, or "!" with the stamp if keep_locks.lua wrote its lock
-             kind 1 completed  [value, keep_count, keep_age_s]
-             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed, fields]
+             kind 1 completed  [value, keep_count, keep_age_s, told]
+             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed, fields, told]
                                killed: it killed its workers; forget how often (`stc`), so that a retry by
-                               hand has the whole stall budget again. The last two may be absent
+                               hand has the whole stall budget again. told: the hooks of the job, see
+                               hooks.lua. The last ones may be absent
              kind 3 retry now  [reason, stacktrace, lifo]
              kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms]
              kind 5 put back   []
@@ -36,6 +37,7 @@
 
   Returns [problems, fetched, rate_ttl_ms, next_due_ms, now_ms, state]
     problems  flat list id, code: -1 job gone, -2 lock gone, -3 not active, -6 lock of another, 1 not plain,
+              2 settled, but its hooks could not be added,
               -100 an error while it was written: back in active with no lock, for the sweep to find
     fetched   list of [id, values of FIELDS], or only the first four of them for a job that never ran
     state     0 open, 1 paused or at global concurrency
@@ -125,6 +127,7 @@ local function problem(id, code)
   problems[#problems + 1] = code
 end
 
+--@include hooks
 --@include step_retention
 --@include step_ownership
 --@include step_settling

@@ -1,6 +1,13 @@
 -- Part of step.lua: what becomes of each job that ended.
 -- Needs owned and all that is before it. Emits BullMQ's events.
 
+-- A queue `webhooks` that is broken must not hold back the jobs of others.
+local function tell(id, told)
+  if not pcall(add_hooks, told, now_text) then
+    problem(id, 2)
+  end
+end
+
 local at = 0
 local function settle_rest()
   while at < #settled do
@@ -23,6 +30,9 @@ local function settle_rest()
         end
         add_finished(1, id, entry[5], entry[6])
         call("XADD", events, "*", "event", "completed", "jobId", id, "returnvalue", entry[4], "prev", "active")
+        if entry[7] then
+          tell(id, entry[7])
+        end
       elseif kind == 2 then
         local attempts_made = (tonumber(fields[4]) or 0) + 1
         if entry[6] ~= 0 then
@@ -41,6 +51,9 @@ local function settle_rest()
         call("XADD", events, "*", "event", "failed", "jobId", id, "failedReason", entry[4], "prev", "active")
         if attempts_made >= entry[8] then
           call("XADD", events, "*", "event", "retries-exhausted", "jobId", id, "attemptsMade", attempts_made)
+        end
+        if entry[11] then
+          tell(id, entry[11])
         end
       elseif kind == 3 then
         call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1, "failedReason", entry[4], "stacktrace", entry[5])

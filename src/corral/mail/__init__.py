@@ -1,0 +1,1 @@
+"""Mail: addresses, templates and their rendering, and who must not be written to."""

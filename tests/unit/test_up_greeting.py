@@ -1,0 +1,21 @@
+"""What `corral up` tells somebody at a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from corral.cli.up import greeting
+
+API = "http://127.0.0.1:3000"
+
+
+def test_sandbox_mode_names_the_page_where_its_effects_are_seen() -> None:
+    told = "\n".join(greeting(API, "key", Path(".corral"), "http://127.0.0.1:4242"))
+    assert "http://127.0.0.1:4242/outbox" in told
+    assert "nothing is real" in told
+    assert "Key: key  (kept in .corral/api-key)" in told
+
+
+def test_without_a_sandbox_and_with_keys_of_ones_own_there_is_the_address_alone() -> None:
+    (line,) = greeting(API, "", Path(".corral"), None)
+    assert API in line
