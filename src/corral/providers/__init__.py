@@ -14,8 +14,6 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from corral.providers import (
-    apns,
-    fcm,
     idenfy,
     images,
     mailgun,
@@ -25,11 +23,8 @@ from corral.providers import (
     standard_webhooks,
     supabase,
     twilio,
-    webpush,
 )
-from corral.providers.apns import Apns
 from corral.providers.choice import Surroundings
-from corral.providers.fcm import Fcm
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
 from corral.providers.images import ImageTarget
@@ -40,11 +35,13 @@ from corral.providers.smtp import Smtp
 from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
 from corral.providers.twilio import Twilio
-from corral.providers.webpush import WebPush
 from corral.recipients import RecipientResolver, chosen
 from corral.settings import Settings
 
 if TYPE_CHECKING:
+    from corral.providers.apns import Apns
+    from corral.providers.fcm import Fcm
+    from corral.providers.webpush import WebPush
     from corral.sinks.chosen import Sinks
 
 log = structlog.get_logger(__name__)
@@ -101,16 +98,22 @@ class Providers:
     @cached_property
     def fcm(self) -> Fcm:
         """Push messages."""
+        from corral.providers import fcm  # noqa: PLC0415  # ten megabytes of cryptography
+
         return fcm.from_settings(self._surroundings)
 
     @cached_property
     def apns(self) -> Apns:
         """Push messages to Apple's devices without FCM."""
+        from corral.providers import apns  # noqa: PLC0415  # ten megabytes of cryptography
+
         return apns.from_settings(self._surroundings)
 
     @cached_property
     def webpush(self) -> WebPush:
         """Push messages to browsers without FCM."""
+        from corral.providers import webpush  # noqa: PLC0415  # ten megabytes of cryptography
+
         return webpush.from_settings(self._surroundings)
 
     @cached_property
