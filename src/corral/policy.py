@@ -1,4 +1,4 @@
-"""What a queue promises about its jobs: Retry, RateLimit, Priority, Retention.
+"""What a queue promises about its jobs: Retry, RateLimit, Priority, Retention, Forget.
 
 Pure values and pure decisions; nothing here does I/O. Seconds throughout: milliseconds exist only on
 the wire, and `corral.bullmq.codec` is where they turn.
@@ -127,6 +127,29 @@ class Keep:
     def __post_init__(self) -> None:
         if not all(bound is None or 0 <= bound < math.inf for bound in (self.count, self.age)):
             raise InvalidOptions(f"Keep(count={self.count}, age={self.age}): 0 or more; None for no bound.")
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """What is removed of a job's data after the job has ended, for data that nobody should keep.
+
+    keep: top-level fields of the data that stay. The others go, and with them the job's checkpoint.
+    failed_after: seconds that a failed job keeps everything, so that it can be retried; None: until it is
+        removed. A completed job forgets in the very write that completes it.
+
+    A job that has forgotten what its handler needs cannot run again. What a handler returns, logs or puts
+    into an error's text is not looked at: keep personal data out of there.
+    """
+
+    keep: Sequence[str] = ()
+    failed_after: float | None = 7 * 24 * 3600.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.keep, str) or not all(isinstance(name, str) for name in self.keep):
+            raise InvalidOptions(f"Forget(keep={self.keep!r}): names of fields, as in keep=('userId',).")
+        if self.failed_after is not None and not 0 <= self.failed_after < math.inf:
+            raise InvalidOptions(f"Forget(failed_after={self.failed_after}): 0 or more; None for never.")
+        object.__setattr__(self, "keep", tuple(self.keep))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,12 @@ from corral.groups import GroupLimits, Groups
 from corral.hooks import Webhook, hook_of
 from corral.job import Job
 from corral.limits import Limits
-from corral.policy import Priority, RateLimit, Retention, Retry
+from corral.policy import Forget, Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
 from corral.results import Outcome
 from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
+from corral.settings import Settings
 from corral.special_adds import NewJob, add_batch, add_officially, existing_job
 from corral.surroundings import Surroundings
 from corral.sync import SyncQueue
@@ -76,6 +77,8 @@ class Queue(Connected, Relations, Surroundings):
     ttl: seconds, from when a job is due, within which it must have started; then it goes to the dead letters.
         What the worker's queue declares counts, unless a job brings its own. None: no limit.
     defaults: further options for jobs that do not bring them; see JobDefaults.
+    forget: what of the data of a job that ended is removed; None: nothing. Or a function that is given the
+        worker's settings and says so.
     webhooks: told of every job's end, beside the job's own; what the worker's queue declares counts.
     """
 
@@ -95,6 +98,7 @@ class Queue(Connected, Relations, Surroundings):
         max_data_bytes: int = MAX_DATA_BYTES,
         ttl: float | None = None,
         defaults: JobDefaults | None = None,
+        forget: Forget | Callable[[Settings], Forget | None] | None = None,
         webhooks: Sequence[str | Webhook] = (),
     ) -> None:
         Connected.__init__(self, name, redis_url, prefix)
@@ -112,6 +116,7 @@ class Queue(Connected, Relations, Surroundings):
         self.max_data_bytes = max_data_bytes
         self.ttl = ttl
         self.defaults = check_defaults(defaults or {})
+        self._forget = forget
         self.webhooks = tuple(hook_of(given) for given in webhooks)
         self.jobs: dict[str, JobDefinition] = {}
         living.add(self)
@@ -138,6 +143,10 @@ class Queue(Connected, Relations, Surroundings):
             return handler
 
         return register
+
+    def forgets(self, settings: Settings) -> Forget | None:
+        """What is removed of the data of jobs that ended."""
+        return self._forget(settings) if callable(self._forget) else self._forget
 
     @cached_property
     def schedules(self) -> Schedules:

@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
 
+    kyc_forget: bool = Field(True, alias="CORRAL_KYC_FORGET")
+    kyc_forget_failed_seconds: float = Field(7 * 86_400, alias="CORRAL_KYC_FORGET_FAILED_SECONDS", ge=0)
+
     # Mail
     mail_from: str = Field("", alias="CORRAL_MAIL_FROM")
     mail_templates: str = Field("", alias="CORRAL_MAIL_TEMPLATES")

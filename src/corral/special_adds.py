@@ -15,6 +15,7 @@ from corral.bullmq.official_add import Stored
 from corral.bullmq.producer import Added, NewJobs
 from corral.data import decode_json, encode
 from corral.errors import IdempotencyConflict, InvalidInput
+from corral.forgetting import is_reduced, same_as_far_as_kept
 from corral.job import Job
 
 if TYPE_CHECKING:
@@ -87,13 +88,19 @@ async def add_officially(queue: Queue, name: str, raws: Sequence[bytes], options
 def existing_job(queue: Queue, added: Added, name: str, raw: bytes, once: str | None) -> Job:
     """The job that an add met. Raises IdempotencyConflict if its key stands for other work."""
     existing, its_name = added.existing_data or b"", added.existing_name or ""
-    if once is not None and (its_name != name or decode_json(existing) != decode_json(raw)):
+    if once is not None and (its_name != name or not _same_work(existing, raw)):
         what = f"for a job {its_name!r}" if its_name != name else "with other data"
         raise IdempotencyConflict(
             f"Idempotency key {once!r} was used in queue {queue.name!r} {what} (job {added.ids[0]}). "
             "Use a new key for a new request."
         )
     return Job(queue, added.ids[0], its_name, existing, existed=True)
+
+
+def _same_work(existing: bytes, raw: bytes) -> bool:
+    if is_reduced(existing):  # the job has ended and forgotten the rest
+        return same_as_far_as_kept(existing, raw)
+    return bool(decode_json(existing) == decode_json(raw))
 
 
 def _job(queue: Queue, added: Added, job: NewJob, raw: bytes) -> Job:

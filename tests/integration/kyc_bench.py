@@ -15,7 +15,7 @@ from corral.errors import SignalTimeout
 from corral.providers import close_providers, providers
 from corral.queues import kyc_verification, notification
 from corral.queues.kyc_types import KycJob
-from corral.queues.kyc_webhooks import receive_idenfy, receive_onfido
+from corral.queues.kyc_webhooks import Provider, deliver, receive_idenfy, receive_onfido
 from corral.sandbox.server import RunningSandbox
 
 KEYS = ("ONFIDO_API_KEY", "IDENFY_API_KEY", "IDENFY_API_SECRET", "SUPABASE_URL", "SUPABASE_SERVICE_KEY")
@@ -78,7 +78,8 @@ async def receiver(port: int) -> AsyncIterator[list[str]]:
         signal = receive(raw, headers)
         if signal is not None:
             signals.append(signal[0])
-            await kyc_verification.queue.signal(*signal)
+            provider: Provider = "onfido" if receive is receive_onfido else "idenfy"
+            await deliver(kyc_verification.queue, provider, raw, signal)
         writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         await writer.drain()
         writer.close()

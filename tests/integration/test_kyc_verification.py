@@ -201,6 +201,32 @@ async def test_a_wrong_key_puts_the_job_back_unspent(sandbox: RunningSandbox) ->
 
 
 @pytest.mark.parametrize(
+    ("provider", "path", "least"),
+    [("onfido", "POST /checks", 30.0), ("idenfy", "/process", 0.05), ("supabase", "POST", 1.0)],
+)
+async def test_a_provider_that_is_asked_too_often_gets_its_rest(
+    sandbox: RunningSandbox, provider: str, path: str, least: float, webhook_port: int
+) -> None:
+    paid = received(sandbox, "onfido.check") + received(sandbox, "idenfy.process")
+    await script(sandbox, provider=provider, fault="429", path=path)
+    async with receiver(webhook_port), working():
+        job = await added("idenfy" if provider == "idenfy" else "onfido")
+        if least >= 1:
+            await until(lambda: _is_put_off(job, least))
+            await queue.admin.promote(job.id)
+        assert (await job.result(timeout=30)).status == "approved"
+        assert (await job.refresh()).attempts_made == 2
+    # Asked again it went on where it was: nothing was ordered twice.
+    assert received(sandbox, "onfido.check") + received(sandbox, "idenfy.process") == paid + 1
+
+
+async def _is_put_off(job: Job, seconds: float) -> bool:
+    await job.refresh()
+    assert job._record is not None
+    return job.status == "delayed" and job.attempts_made == 1 and job._record.delay >= seconds
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("http://127.0.0.1/passport.jpg", "not public"),

@@ -15,9 +15,10 @@ from corral.providers.errors import (
 )
 from corral.providers.onfido import Check, Report
 from corral.queues import kyc_idenfy, kyc_onfido
+from corral.queues.kyc_review import MESSAGES
 from corral.queues.kyc_status import MAY_REPLACE
 from corral.queues.kyc_types import KycJob, Status
-from corral.queues.kyc_verification import MESSAGES, is_last, time_left
+from corral.queues.kyc_verification import is_last, time_left
 from corral.queues.kyc_waits import IDENFY_WAIT, Polling, next_wait
 
 
@@ -47,6 +48,39 @@ def report(sub_result: str | None = None, numbers: tuple[str, ...] = ("X-1",)) -
 )
 def test_onfidos_outcome(status: str, result: str | None, reports: list[Report], expected: Status) -> None:
     assert kyc_onfido.outcome(Check("c", status, result), reports, "X-1") is expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("X-1", "x 1", True),
+        ("AB 12.34/5", "ab12345", True),
+        ("\uff21\uff11\uff12", "A12", True),  # full width
+        ("МЮ 123456", "мю123456", True),
+        ("МЮ 123456", "123456", False),
+        ("МЮ 123456", "АБ 123456", False),
+        ("O1", "01", False),  # a human decides
+        ("012", "12", False),
+    ],
+)
+def test_numbers_are_the_same_if_only_their_writing_differs(one: str, other: str, same: bool) -> None:
+    assert (kyc_onfido.normal(one) == kyc_onfido.normal(other)) is same
+    expected = Status.APPROVED if same else Status.PENDING_REVIEW
+    check = Check("c", "complete", "clear")
+    assert kyc_onfido.outcome(check, [report("clear", numbers=(one,))], other) is expected
+
+
+@pytest.mark.parametrize("claimed", ["--", "№", "-"])
+def test_a_number_without_a_letter_or_digit_is_like_no_other(claimed: str) -> None:
+    check = Check("c", "complete", "clear")
+    reports = [report("clear", numbers=(claimed,))]
+    assert kyc_onfido.outcome(check, reports, "--") is Status.PENDING_REVIEW
+
+
+@pytest.mark.parametrize("odd", [None, "X-1", ["X-1"], [None], [{}], [{"value": None}]])
+def test_odd_number_lists_of_a_report_decide_nothing(odd: object) -> None:
+    read = Report("r", "document", "complete", "clear", "clear", {"document_numbers": odd})
+    assert kyc_onfido.outcome(Check("c", "complete", "clear"), [read], "X-1") is Status.APPROVED
 
 
 @pytest.mark.parametrize(

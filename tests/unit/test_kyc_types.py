@@ -71,6 +71,11 @@ def test_unknown_fields_are_let_through() -> None:
         ({"provider": "jumio"}, "provider"),
         ({"firstName": ""}, "firstName"),
         ({"firstName": "<b>"}, "firstName"),
+        ({"firstName": " "}, "firstName"),
+        ({"lastName": "  "}, "lastName"),
+        ({"lastName": "a\nb"}, "lastName"),
+        ({"lastName": "a\n"}, "lastName"),
+        ({"dateOfBirth": "2999-01-01"}, "dateOfBirth"),
         ({"dateOfBirth": "01.05.1990"}, "dateOfBirth"),
         ({"issuingCountry": "FRA"}, "issuingCountry"),
         ({"issuingCountry": "ZZ"}, "issuingCountry"),
@@ -112,7 +117,7 @@ def test_the_queues_policy_is_the_contracts() -> None:
     assert queue.name == "kyc-verification"
     assert (queue.retry.attempts, queue.retry.delays) == (3, (60.0, 300.0, 900.0))
     assert (queue.timeout, queue.priority, queue.concurrency) == (60, 1, 5)
-    assert set(queue.jobs) == {"verify"}
+    assert set(queue.jobs) == {"verify", "review"}
     assert queue.jobs["verify"].data_type is KycJob
     assert queue.jobs["verify"].result_type is KycResult
 

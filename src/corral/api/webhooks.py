@@ -1,9 +1,11 @@
 """Signed callbacks of the identity providers: POST /webhooks/onfido and /webhooks/idenfy, without a key.
 
-The signature over the raw body is the caller's proof, and it is checked before anything is read from it. A
-genuine callback becomes a signal to the job that waits for it, or is kept for the one that will; so answering
-takes one round trip and providers, which give up after seconds, get their 204 fast. 401 tells a forger
-nothing; the log says why (`webhook_rejected`, with the provider and the reason, never the body).
+The signature over the raw body is the caller's proof, and it is checked before anything is read from it;
+content type and user agent prove nothing and are not looked at. A genuine callback becomes a signal to the
+job that waits for it, or is kept for the one that will; one that woke none becomes a job that looks at the
+verification's row. So answering takes one or two round trips, and providers, which give up after seconds, get
+their 204 fast. 401 tells a forger nothing; the log says why (`webhook_rejected`, with the provider and the
+reason, never the body). A body over 1 MiB is a 413, before its signature is computed.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ async def idenfy(request: Request[Any, Any, Any], service: NamedDependency[Servi
 Reader = Callable[[bytes, Mapping[str, str]], tuple[str, Any] | None]
 
 
-async def _receive(provider: str, read: Reader, request: Request[Any, Any, Any], service: Service) -> None:
+async def _receive(
+    provider: kyc_webhooks.Provider, read: Reader, request: Request[Any, Any, Any], service: Service
+) -> None:
     raw = await request.body()
     try:
         signal = read(raw, request.headers)
@@ -62,8 +66,7 @@ async def _receive(provider: str, read: Reader, request: Request[Any, Any, Any],
         raise Refused(REJECTED) from None
     if signal is None:
         return
-    name, payload = signal
     queue = service.known.named(WEBHOOK_QUEUE)
     async with answering():
-        woke = await queue.signal(name, payload)
+        woke = await kyc_webhooks.deliver(queue, provider, raw, signal)
     log.info("webhook_received", provider=provider, woke=woke)

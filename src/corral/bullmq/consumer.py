@@ -17,7 +17,7 @@ from corral.bullmq.grouping import heal
 from corral.bullmq.hooking import finish_and_tell
 from corral.bullmq.keys import QueueKeys, signal_key
 from corral.bullmq.scripts import official, ours
-from corral.bullmq.settlement import COMPLETED, FAILED, FAILED_VALUES, Settlement
+from corral.bullmq.settlement import COMPLETED, COMPLETED_VALUES, FAILED, FAILED_VALUES, Settlement
 from corral.bullmq.settlement import told as told_of
 from corral.policy import RateLimit
 
@@ -162,6 +162,8 @@ class Consumer:
         fields = [] if kind == COMPLETED else ["failedReason", entry[3], "stacktrace", entry[4]]
         if kind == FAILED and len(entry) > FAILED_VALUES:
             fields += entry[9]
+        elif kind == COMPLETED and len(entry) > COMPLETED_VALUES:
+            fields += entry[COMPLETED_VALUES]
         told = told_of(entry)
         script = official("moveToFinished") if told is None else finish_and_tell()
         answer = await script(

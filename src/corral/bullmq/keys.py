@@ -111,6 +111,10 @@ class QueueKeys:
         """Held by the worker that applies the retention in this interval."""
         return self.own() + "janitor"
 
+    def forgotten(self) -> str:
+        """Up to when (epoch milliseconds) the data of failed jobs was forgotten."""
+        return self.own() + "forgotten"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"

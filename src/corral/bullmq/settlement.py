@@ -51,8 +51,10 @@ class Fetched(NamedTuple):
 Settlement = list[Any]
 
 
-def completed(job_id: str, token: str, value: str, keep: Keep) -> Settlement:
-    return [job_id, token, COMPLETED, value, *_keep(keep)]
+def completed(job_id: str, token: str, value: str, keep: Keep, fields: list[str] | None = None) -> Settlement:
+    """`fields`: further ones for HSET."""
+    settlement = [job_id, token, COMPLETED, value, *_keep(keep)]
+    return [*settlement, fields] if fields else settlement
 
 
 def failed(
@@ -96,6 +98,8 @@ def tell(settlement: Settlement, job: Fetched, targets: Targets) -> None:
     job_id, name = settlement[0], job.name.decode(errors="replace")
     made = whole(job.attempts_made) + 1
     if kind == COMPLETED:
+        if len(settlement) == COMPLETED_VALUES:
+            settlement.append([])
         settlement.append(targets.of_completed(job_id, name, made, settlement[3]))
         return
     if len(settlement) == FAILED_VALUES:
@@ -105,7 +109,7 @@ def tell(settlement: Settlement, job: Fetched, targets: Targets) -> None:
 
 def told(settlement: Settlement) -> Told | None:
     """What `tell` put there."""
-    place = FAILED_VALUES + 2 if settlement[2] == FAILED else COMPLETED_VALUES
+    place = FAILED_VALUES + 2 if settlement[2] == FAILED else COMPLETED_VALUES + 1
     return settlement[place] if len(settlement) > place else None
 
 

@@ -189,7 +189,10 @@ class ProviderClient:
             self._failed(error)
 
     def _failed(self, error: ProviderError) -> NoReturn:
-        fail(error)
+        try:
+            fail(error)
+        finally:
+            del error  # as in `fail`
 
 
 def fail(error: ProviderError) -> NoReturn:
@@ -203,7 +206,12 @@ def fail(error: ProviderError) -> NoReturn:
             reason=error.reason,
             kind=type(error).__name__,
         )
-    raise error
+    try:
+        raise error
+    finally:
+        # The frame is in the error's own traceback: together they would hold on to what was sent
+        # (photographs, say) until the next garbage collection.
+        del error
 
 
 @lru_cache(maxsize=4)

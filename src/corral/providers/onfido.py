@@ -50,6 +50,13 @@ class Created(msgspec.Struct, frozen=True):
     id: str
 
 
+class Applicant(msgspec.Struct, frozen=True):
+    """A person to check. `id_numbers` are personal, never logged."""
+
+    id: str
+    id_numbers: list[dict[str, Any]] = msgspec.field(default_factory=list)
+
+
 class Check(msgspec.Struct, frozen=True):
     """A check. `result` (clear, consider) is set when `status` is complete."""
 
@@ -57,6 +64,7 @@ class Check(msgspec.Struct, frozen=True):
     status: str
     result: str | None = None
     tags: list[str] = msgspec.field(default_factory=list)
+    applicant_id: str = ""
     report_ids: list[str] = msgspec.field(default_factory=list)
 
 
@@ -138,6 +146,10 @@ class Onfido:
             "POST", "/applicants", Created, repeatable=False, private=private, json=body
         )
         return created.id
+
+    async def get_applicant(self, applicant_id: str) -> Applicant:
+        """One applicant with the id numbers that it was made with."""
+        return await self._client.call("GET", f"/applicants/{applicant_id}", Applicant, repeatable=True)
 
     async def upload_document(
         self,

@@ -40,8 +40,8 @@ async def verify_at_idenfy(case: Case) -> Decision:
     """Run the flow, or go on with it. Raises provider errors, and what `wait_for` raises to suspend."""
     if case.stored("submitted_at") is None:
         await _submit(case)
-        await case.job.progress(50)
     scan_ref = str(case.stored("scan_ref"))
+    await case.submitted(scan_ref)
     try:
         payload = await case.job.wait_for(signal_name(scan_ref), timeout=IDENFY_WAIT)
         overall = str(payload.get("overall", ""))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from corral.errors import SignalTimeout
@@ -32,6 +33,9 @@ DOCUMENT_TYPES: dict[DocumentType, tuple[str, str]] = {
     "driving_license": ("driving_licence", "driving_licence"),
 }
 
+#: A check in one of these states has its outcome.
+ENDED = ("complete", "withdrawn")
+
 #: Onfido's limit for a tag.
 _TAG_LENGTH = 128
 
@@ -46,7 +50,7 @@ async def verify_at_onfido(case: Case) -> Decision:
         document_ids = await _documents(case, applicant_id)
         with_face = await _live_photo(case, applicant_id)
         check_id = await _check(case, applicant_id, document_ids, with_face=with_face)
-        await case.job.progress(50)
+    await case.submitted(check_id)
     return Decision(await _wait(case, check_id), check_id)
 
 
@@ -145,7 +149,7 @@ async def _wait(case: Case, check_id: str) -> Status:
         except SignalTimeout:
             signalled = False
         check = await case.providers.onfido.get_check(check_id)
-        if check.status in ("complete", "withdrawn"):
+        if check.status in ENDED:
             reports = await case.providers.onfido.get_reports(check_id) if check.status == "complete" else []
             return outcome(check, reports, case.data.document_number)
         polls += 1
@@ -182,15 +186,19 @@ def outcome(check: Check, reports: Sequence[Report], document_number: str) -> St
         return Status.REJECTED
     if check.result != "clear":
         return Status.PENDING_REVIEW
-    seen = [
-        normal(str(number.get("value", "")))
+    seen = {
+        normal(str(number["value"]))
         for report in reports
         for number in report.properties.get("document_numbers") or []
-    ]
+        if isinstance(number, dict) and number.get("value")
+    }
     # A genuine document with another number is not the one that the user claimed.
-    return Status.APPROVED if not seen or normal(document_number) in seen else Status.PENDING_REVIEW
+    return Status.APPROVED if not seen or normal(document_number) in seen - {""} else Status.PENDING_REVIEW
 
 
 def normal(number: str) -> str:
-    """A document number without what people and machines write differently."""
-    return re.sub(r"[^A-Z0-9]", "", number.upper())
+    """A document number without what people and machines write differently: case, spaces, signs, width.
+
+    Letters and digits of every script count; a number that has none is the empty text.
+    """
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", number).upper()))

@@ -17,6 +17,7 @@ The table (CORRAL_KYC_TABLE) has at least these columns:
         updated_at timestamptz not null,
         completed_at timestamptz
     );
+    create index on kyc_verifications (provider_ref);
 
 Document numbers, names and images are not stored there.
 Emits the log events `kyc_status_written` (info) and `kyc_status_kept` (warning).
@@ -68,6 +69,16 @@ class StatusRow:
         if await self._update(values, MAY_REPLACE[status]):
             return True
         return await self._settle(status, at, provider_ref)
+
+    async def refer(self, provider_ref: str, at: str) -> None:
+        """Write down the id at the provider while the verification goes on. One round trip.
+
+        It is what a later word of the provider is filed by.
+        """
+        await self._update(
+            {"status": Status.PROCESSING.value, "provider_ref": provider_ref, "updated_at": at},
+            (Status.PROCESSING,),
+        )
 
     async def _settle(self, status: Status, at: str, provider_ref: str | None) -> bool:
         """Nothing was updated: the row is gone, has this state already, or keeps another."""

@@ -7,8 +7,9 @@ the first attempt, and only then sends again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from corral.providers import Providers
@@ -33,16 +34,26 @@ class Steps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One verification: the job, its data, the providers, and the time (epoch seconds)."""
+    """One verification: the job, its data, the providers, the time (epoch seconds), and where its id at
+    the provider is written down.
+    """
 
     job: Steps
     data: KycJob
     providers: Providers
     clock: Callable[[], float]
+    refer: Callable[[str], Awaitable[None]]
 
     def stored(self, key: str) -> Any:
         """What an earlier step or run stored; None if it did not."""
         return self.job.checkpoints.get(key)
+
+    async def submitted(self, provider_ref: str) -> None:
+        """The provider has everything: say so once."""
+        if not self.stored("referred"):
+            await self.refer(provider_ref)
+            await self.job.checkpoint({"referred": True})
+            await self.job.progress(50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +62,8 @@ class Decision:
 
     status: Status
     provider_ref: str
+
+
+def iso(at: float) -> str:
+    """Epoch seconds as ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What a KYC job carries and returns, checked where it enters. Pure.
+"""What a KYC job carries and returns, checked where it enters. Pure but for the date of today.
 
 Wire names are camelCase. A wrong job is refused at the edge with the path of the wrong field, so that a
 typing error costs no attempt and no fee.
@@ -7,7 +7,7 @@ typing error costs no attempt and no fee.
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Annotated, Literal
 
@@ -60,10 +60,15 @@ class KycJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     selfie_image_url: _URL | None = None
 
     def __post_init__(self) -> None:
-        for name in ("user_id", "document_number"):
+        for name in ("user_id", "document_number", "first_name", "last_name"):
             value = getattr(self, name)
-            if not value.strip() or _CONTROL.search(value):
+            if value is not None and (not value.strip() or _CONTROL.search(value)):
                 raise ValueError(f"{_wire(name)} is blank or has control characters")
+        # A day of grace: it is tomorrow already somewhere.
+        if self.date_of_birth is not None and self.date_of_birth > datetime.now(UTC).date() + timedelta(
+            days=1
+        ):
+            raise ValueError("dateOfBirth is in the future")
         if self.issuing_country is not None and self.issuing_country not in ALPHA3:
             raise ValueError("issuingCountry is not an ISO 3166-1 alpha-2 code")
         if self.provider == "idenfy":
@@ -80,6 +85,24 @@ class KycResult(msgspec.Struct, frozen=True, rename="camel"):
     status: Outcome
     completed_at: str
     """ISO 8601, UTC."""
+
+
+class KycReview(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A provider's word on a verification whose job does not wait for it any more.
+
+    said: the outcome in it, where it has one. It is asked for again all the same.
+    """
+
+    provider: Literal["onfido", "idenfy"]
+    provider_ref: Annotated[str, Meta(min_length=1, max_length=200)]
+    said: Outcome | None = None
+
+
+class KycReviewed(msgspec.Struct, frozen=True, rename="camel"):
+    """What came of it: whether the row was changed, and its status; None if there is no such row."""
+
+    changed: bool
+    status: str | None
 
 
 def _wire(name: str) -> str:

@@ -18,21 +18,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from typing import cast
 
 import structlog
 
 from corral.context import JobContext
 from corral.errors import CorralError, LockLost, Snooze, Unrecoverable
-from corral.policy import Priority, Retry
+from corral.policy import Forget, Priority, Retry
 from corral.providers import Providers, providers
 from corral.queue import Queue
-from corral.queues import notification
 from corral.queues.kyc_idenfy import verify_at_idenfy
 from corral.queues.kyc_onfido import verify_at_onfido
+from corral.queues.kyc_review import notify, review
 from corral.queues.kyc_status import StatusRow
-from corral.queues.kyc_steps import Case, Decision
+from corral.queues.kyc_steps import Case, Decision, iso
 from corral.queues.kyc_types import KycJob, KycResult, Outcome, Status
 from corral.settings import Settings
 
@@ -44,31 +43,34 @@ clock = time.time
 #: Seconds that an attempt keeps back from its time limit to write down that it failed.
 RESERVE = 5.0
 
+#: What a verification that ended keeps in Redis: enough to see whose it was.
+KEPT = ("userId", "documentType", "provider", "providerRef")
+
+
+def forget_by(settings: Settings) -> Forget | None:
+    """What is removed of the data of jobs that ended, by CORRAL_KYC_FORGET…"""
+    if not settings.kyc_forget:
+        return None
+    return Forget(keep=KEPT, failed_after=settings.kyc_forget_failed_seconds)
+
+
 queue = Queue(
     "kyc-verification",
     retry=Retry(attempts=3, delays=(60, 300, 900)),
     timeout=60,
     priority=Priority.HIGH,
     concurrency=5,
+    forget=forget_by,
 )
-
-#: What the user reads. Nothing about the document or the reason belongs on a locked screen.
-MESSAGES: dict[Status, tuple[str, str]] = {
-    Status.APPROVED: ("Identity verified", "Your identity has been verified."),
-    Status.REJECTED: (
-        "Verification unsuccessful",
-        "We could not verify your identity. Open the app to see more.",
-    ),
-    Status.PENDING_REVIEW: ("Verification in review", "A member of our team is looking at your documents."),
-    Status.EXPIRED: (
-        "Verification expired",
-        "The verification was not finished in time. Please start again.",
-    ),
-}
+queue.job("review")(review)
 
 
 class AttemptNearlyOver(CorralError):
     """The attempt came close to its time limit and was ended, so that its state could be written down."""
+
+
+class UnexpectedError(CorralError):
+    """Something failed that is neither a provider's nor Corral's own. Its class is named, its text is not."""
 
 
 @queue.job("verify")
@@ -85,22 +87,29 @@ async def verify(job: JobContext, data: KycJob) -> KycResult:
     except Exception as error:
         if is_last(error, job.attempt, job.attempts):
             await _write_failed(job, row, error)
-        raise
+        if isinstance(error, CorralError):
+            raise
+        # The text of a foreign error may hold anything; what Redis keeps of this one is its class and place.
+        raise UnexpectedError(type(error).__name__).with_traceback(error.__traceback__) from None
 
 
 async def _verify(job: JobContext, data: KycJob, outside: Providers, row: StatusRow) -> KycResult:
     status, completed_at = _decided(job)
     if status is None:
         if not job.checkpoints.get("processing"):
-            await row.write(Status.PROCESSING, _iso(clock()))
+            await row.write(Status.PROCESSING, iso(clock()))
             await job.checkpoint({"processing": True})
-        case = Case(job, data, outside, clock)
+
+        async def refer(provider_ref: str) -> None:
+            await row.refer(provider_ref, iso(clock()))
+
+        case = Case(job, data, outside, clock, refer)
         decision = await (verify_at_onfido(case) if data.provider == "onfido" else verify_at_idenfy(case))
-        status, completed_at = decision.status, _iso(clock())
+        status, completed_at = decision.status, iso(clock())
         await _keep(job, decision, completed_at)
     await row.write(status, completed_at, provider_ref=job.checkpoints.get("provider_ref"))
     await job.progress(75)
-    await _notify(job, data, status)
+    await notify(data.user_id, status, f"kyc-{job.id}")
     await job.progress(100)
     log.info("kyc_decided", job_id=job.id, provider=data.provider, status=status.value)
     # The flows give only states that end a verification; the enum's type cannot say so.
@@ -122,22 +131,13 @@ async def _keep(job: JobContext, decision: Decision, at: str) -> None:
     )
 
 
-async def _notify(job: JobContext, data: KycJob, status: Status) -> None:
-    title, body = MESSAGES[status]
-    message = notification.NotificationJob(
-        user_id=data.user_id, type="push", title=title, body=body, data={"kycStatus": status.value}
-    )
-    # The id makes it one message, however often this step runs.
-    await notification.queue.add("send", message, job_id=f"kyc-{job.id}")
-
-
 async def _write_failed(job: JobContext, row: StatusRow, error: Exception) -> None:
     """Say in Supabase that nobody will try again. The error that led here is the one that counts."""
     # The text of a foreign error may hold anything.
     reason = str(error) if isinstance(error, CorralError) else type(error).__name__
     log.warning("kyc_failed", job_id=job.id, reason=reason)
     try:
-        await row.write(Status.FAILED, _iso(clock()))
+        await row.write(Status.FAILED, iso(clock()))
         # So that a job which is tried again from the dead letters says `processing` again.
         await job.checkpoint({"processing": False})
     except CorralError as second:
@@ -159,7 +159,3 @@ def time_left(deadline: float | None, now: float) -> float | None:
     if deadline is None:
         return None
     return max(deadline - now - min(RESERVE, (deadline - now) / 10), 0.0)
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -17,6 +17,7 @@ from corral.sandbox.idenfy import IdenfyStandIn
 from corral.sandbox.mailgun import MailgunStandIn
 from corral.sandbox.onfido import OnfidoStandIn
 from corral.sandbox.outbox import Outbox
+from corral.sandbox.outcomes import Outcome
 from corral.sandbox.pictures import Pictures
 from corral.sandbox.postgrest import PostgrestStandIn
 from corral.sandbox.posthog import PosthogStandIn
@@ -157,7 +158,19 @@ class SandboxApp:
                 except ValueError as error:
                     return Reply(400, {"message": str(error)})
                 return Reply(201, self.faults.show())
+            case "POST", "/decisions":
+                return self._decide(request)
         return Reply(404, {"message": f"the sandbox has no {request.method} {request.path}"})
+
+    def _decide(self, request: Request) -> Reply:
+        """A review is resolved: see `outcomes`."""
+        body = request.json_object()
+        decide = {"onfido": self.onfido.decide, "idenfy": self.idenfy.decide}.get(str(body.get("provider")))
+        try:
+            found = decide is not None and decide(str(body.get("ref")), Outcome(body.get("outcome")))
+        except ValueError:
+            return Reply(400, {"message": f"outcome is one of {', '.join(o.value for o in Outcome)}"})
+        return Reply(202) if found else Reply(404, {"message": "there is no such verification"})
 
     async def _play(
         self, fault: Fault, standin: StandIn, request: Request, scope: Scope, receive: Receive, send: Send

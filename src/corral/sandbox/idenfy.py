@@ -176,6 +176,21 @@ class IdenfyStandIn:
                 )
         return Reply(200)
 
+    def decide(self, ref: str, decision: Outcome) -> bool:
+        """End a session anew, as iDenfy's people do after a review. False if there is none."""
+        session = self._sessions.get(ref)
+        if session is None:
+            return False
+        session["outcome"] = decision
+        session["done_at"] = self._clock()
+        self._webhooks.schedule(
+            "idenfy",
+            0.0,
+            lambda: self._webhook(session, final=True),
+            {"Idenfy-Event-Type": "IDENTIFICATION_MANUAL_FINISHED"},
+        )
+        return True
+
     def _status(self, request: Request, _: re.Match[str]) -> Reply:
         session = self._session(request)
         return Reply(

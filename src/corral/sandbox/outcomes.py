@@ -1,6 +1,7 @@
 """What the sandbox decides about a person. Pure.
 
-The sender chooses, with a word at the end of the document number or as first name.
+The sender chooses, with a word at the end of the document number or as first name. A verification in review
+is resolved by `POST /decisions {"provider": "onfido", "ref": "<id at the provider>", "outcome": "APPROVE"}`.
 
 | word | outcome |
 |---|---|

@@ -17,7 +17,7 @@ from corral.bullmq.codec import decode_options, whole
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.settlement import Fetched, Settlement
 from corral.children import WaitingForChildren
-from corral.context import JobContext, Suspended
+from corral.context import CHECKPOINT_FIELD, JobContext, Suspended
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import (
@@ -30,7 +30,9 @@ from corral.errors import (
     UndecodableData,
     Unrecoverable,
 )
+from corral.forgetting import is_reduced, reduced
 from corral.hook_settings import rules_of
+from corral.policy import Forget
 from corral.queue import Queue
 from corral.worker.around import Around
 from corral.worker.batches import Batches
@@ -43,6 +45,11 @@ from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
 
 log = structlog.get_logger(__name__)
+
+#: Why a job that was retried too late fails.
+FORGOTTEN = (
+    "The job ended earlier and its data was removed then (Forget), so it cannot run again: add it anew. {}"
+)
 
 #: Options texts remembered; a queue's jobs mostly share one.
 PLAN_CACHE = 1_000
@@ -60,8 +67,10 @@ class Executor:
         threads: ThreadPoolExecutor,
         processes: ProcessPool,
         around: Around,
+        forget: Forget | None = None,
     ) -> None:
         self._queue = queue
+        self._forget = forget
         self._consumer = consumer
         self._held = held
         self._finish = finish
@@ -130,7 +139,9 @@ class Executor:
                 if definition.isolation != "process":  # there, its process reads it
                     data = definition.decode_data(data)
             except InvalidData as error:
-                raise UndecodableData(str(error)) from error
+                raise UndecodableData(
+                    FORGOTTEN.format(error) if is_reduced(job.data) else str(error)
+                ) from error
             timeout = plan.timeout
             if timeout is not None:
                 slot.deadline = self._loop.time() + timeout
@@ -160,6 +171,8 @@ class Executor:
             else:
                 result = await self._invoker.outside(slot, definition, context, data)
             value = "null" if result is None else _encode_result(result)
+            if self._forget is not None:
+                return wire.completed(job_id, token, value, plan.completed, self._left_of(job, context))
             return wire.completed(job_id, token, value, plan.completed)
         except Suspended as wait:
             return self._ending(job, job_id, token).suspended(wait, self._consumer.keys.prefix)
@@ -195,6 +208,12 @@ class Executor:
             if isinstance(slot.stopped_by, JobCancelled):  # it met the cancellation with an error of its own
                 return self._ending(job, job_id, token).cancelled(slot.stopped_by)
             return self._ending(job, job_id, token).error(error)
+
+    def _left_of(self, job: Fetched, context: JobContext) -> list[str]:
+        """What is written over a completed job whose queue forgets."""
+        assert self._forget is not None  # noqa: S101  # for the type checker; the caller has looked
+        fields = ["data", reduced(job.data, self._forget.keep)]
+        return [*fields, CHECKPOINT_FIELD, "{}"] if context.checkpoints else fields
 
     async def _leave_for_children(
         self, slot: Slot, job: Fetched, job_id: str, token: str

@@ -23,6 +23,7 @@ from corral.bullmq.consumer import Consumer, Step
 from corral.bullmq.failures import is_outage
 from corral.bullmq.settlement import Settlement
 from corral.errors import LockLost, Snooze
+from corral.policy import Forget
 from corral.queue import Queue
 from corral.worker.around import Around
 from corral.worker.deadlines import watch_deadlines
@@ -64,6 +65,7 @@ class Feed:
         processes: ProcessPool,
         stalled_seconds: float,
         around: Around,
+        forget: Forget | None = None,
     ) -> None:
         self.queue = queue
         self.limit = slots
@@ -78,7 +80,10 @@ class Feed:
             consumer, self.locks, self.outage, failed=queue.retention.failed, look_again=self._look_again
         )
         self.state = self.settling.state
-        self._executor = Executor(queue, consumer, self.locks.held, self._finish, threads, processes, around)
+        self._forget = forget
+        self._executor = Executor(
+            queue, consumer, self.locks.held, self._finish, threads, processes, around, forget
+        )
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
         self._occupied = 0  # fetched and not ended
@@ -106,7 +111,7 @@ class Feed:
             lambda: watch_deadlines(self._slots),
             lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
             lambda: watch_parents(self.queue),
-            lambda: keep_house(self.queue),
+            lambda: keep_house(self.queue, forget=self._forget),
         )
         if not until_empty:
             parts += (lambda: watch_schedules(self.queue, self._stalled_seconds),)

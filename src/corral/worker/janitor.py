@@ -5,8 +5,11 @@ takes. Here every worker wakes once in INTERVAL_SECONDS and the first of all wor
 jobs with a rest for Redis after each, at most MOST_AT_ONCE of each outcome; the next time goes on.
 The queue's own retention counts; what single jobs brought along was applied when they finished.
 
+In the same turn failed jobs forget what their queue does not want kept any longer (`policy.Forget`).
+
 Costs a worker one round trip a queue and interval; none if the queue keeps everything.
-Emits: retention_applied (queue, completed, failed), retention_failed (queue, error).
+Emits: retention_applied (queue, completed, failed), data_forgotten (queue, failed), retention_failed (queue,
+error).
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from collections.abc import Callable
 
 import structlog
 
+from corral.bullmq.clock import server_ms
+from corral.bullmq.forgetting import forget_failed
 from corral.errors import RedisUnavailable
-from corral.policy import Keep
+from corral.policy import Forget, Keep
 from corral.queue import Queue
 
 log = structlog.get_logger(__name__)
@@ -36,11 +41,13 @@ TAKEN = 0.5
 async def keep_house(
     queue: Queue,
     *,
+    forget: Forget | None = None,
     interval_seconds: float | None = None,
     rand: Callable[[], float] = random.random,
 ) -> None:
     """Apply the queue's retention every interval, until cancelled. Returns at once if it keeps everything."""
-    if queue.retention.completed == queue.retention.failed == Keep():
+    keeps_jobs = queue.retention.completed == queue.retention.failed == Keep()
+    if keeps_jobs and (forget is None or forget.failed_after is None):
         return
     interval = INTERVAL_SECONDS if interval_seconds is None else interval_seconds
     while True:
@@ -49,6 +56,8 @@ async def keep_house(
         try:
             if await _take_turn(queue, interval):
                 await _clean_up(queue)
+                if forget is not None:
+                    await _forget(queue, forget)
         except RedisUnavailable as error:
             cause = type(error.__cause__ or error).__name__
             log.warning("retention_failed", queue=queue.name, error=cause)
@@ -64,3 +73,16 @@ async def _clean_up(queue: Queue) -> None:
     removed = await queue.admin.apply_retention(limit=MOST_AT_ONCE)
     if any(removed.values()):
         log.info("retention_applied", queue=queue.name, **removed)
+
+
+async def _forget(queue: Queue, forget: Forget) -> None:
+    if forget.failed_after is None:
+        return
+    with queue.redis_errors():
+        client = queue.client()
+        until_ms = await server_ms(client) - round(forget.failed_after * 1000)
+        forgotten = await forget_failed(
+            client, queue.keys(), forget.keep, until_ms=until_ms, limit=MOST_AT_ONCE
+        )
+    if forgotten:
+        log.info("data_forgotten", queue=queue.name, failed=forgotten)

@@ -255,6 +255,7 @@ class Worker:
             processes=self._pool,
             stalled_seconds=settings.stalled_seconds,
             around=around,
+            forget=queue.forgets(settings),
         )
         for keeper in self._keepers:
             if keeper.address == queue.address():

@@ -24,7 +24,7 @@
           limit_max  the worker's rate limit (0: none) in each window of limit_ms
           settled    list of [id, token, kind, ...]; token is that of the fetch, "@" with the stamp for a job
                      that has none, or "!" with the stamp if keep_locks.lua wrote its lock
-             kind 1 completed  [value, keep_count, keep_age_s, told]
+             kind 1 completed  [value, keep_count, keep_age_s, fields, told]
              kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed, fields, told]
                                killed: it killed its workers; forget how often (`stc`), so that a retry by
                                hand has the whole stall budget again. told: the hooks of the job, see

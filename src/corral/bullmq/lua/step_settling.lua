@@ -27,11 +27,14 @@ local function settle_rest()
         if entry[5] ~= 0 then
           call("HSET", job, "atm", fields[4] and (tonumber(fields[4]) or 0) + 1 or "1", "returnvalue", entry[4],
             "finishedOn", now_text)
+          if entry[7] and #entry[7] > 0 then
+            call("HSET", job, unpack(entry[7]))
+          end
         end
         add_finished(1, id, entry[5], entry[6])
         call("XADD", events, "*", "event", "completed", "jobId", id, "returnvalue", entry[4], "prev", "active")
-        if entry[7] then
-          tell(id, entry[7])
+        if entry[8] then
+          tell(id, entry[8])
         end
       elseif kind == 2 then
         local attempts_made = (tonumber(fields[4]) or 0) + 1
