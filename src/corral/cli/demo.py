@@ -40,7 +40,7 @@ def demo(*, data_dir: Path = Path(".corral/demo"), api_port: int = 0, json: bool
     _show(jobs, json=json)
     if not json:
         console.print(
-            f"\nThe pictures are in {data_dir / 'images'}. `make up` keeps it all running; its outbox shows the mails."
+            f"\nThe pictures are in {data_dir / 'images'}. `make up` keeps it all running and shows the mails."
         )
     return 0 if all(job.as_expected for job in jobs) else 1
 
