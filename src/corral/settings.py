@@ -20,6 +20,10 @@ from corral.errors import ConfigurationError
 #: A provider whose key is missing outside sandbox mode holds its jobs; see DESIGN "Sandbox mode".
 _SECRET_NONE = SecretStr("")
 
+#: A table or column, and a time of the day.
+_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+
 #: Where analytics events can go.
 AnalyticsSink = Literal["sqlite", "supabase", "postgres", "posthog", "segment", "clickhouse"]
 
@@ -107,6 +111,39 @@ class Settings(BaseSettings):
     clickhouse_password: SecretStr = Field(_SECRET_NONE, alias="CLICKHOUSE_PASSWORD")
     clickhouse_table: str = Field("analytics_events", alias="CLICKHOUSE_TABLE", pattern=_TABLE)
 
+    # Notifications
+    fcm_credentials: SecretStr = Field(_SECRET_NONE, alias="FCM_CREDENTIALS")
+    fcm_project_id: str = Field("", alias="FCM_PROJECT_ID", pattern="^[A-Za-z0-9:.-]*$")
+    apns_key: SecretStr = Field(_SECRET_NONE, alias="APNS_KEY")
+    apns_key_id: SecretStr = Field(_SECRET_NONE, alias="APNS_KEY_ID")
+    apns_team_id: str = Field("", alias="APNS_TEAM_ID")
+    apns_topic: str = Field("", alias="APNS_TOPIC")
+    apns_sandbox: bool = Field(False, alias="APNS_SANDBOX")
+    vapid_private_key: SecretStr = Field(_SECRET_NONE, alias="VAPID_PRIVATE_KEY")
+    vapid_subject: str = Field("", alias="VAPID_SUBJECT", pattern="^((mailto:|https://).+)?$")
+    twilio_account_sid: str = Field("", alias="TWILIO_ACCOUNT_SID")
+    twilio_auth_token: SecretStr = Field(_SECRET_NONE, alias="TWILIO_AUTH_TOKEN")
+    twilio_from: str = Field("", alias="TWILIO_FROM")
+    twilio_messaging_service_sid: str = Field("", alias="TWILIO_MESSAGING_SERVICE_SID")
+    twilio_status_callbacks: bool = Field(True, alias="TWILIO_STATUS_CALLBACKS")
+    recipients: str = Field("", alias="CORRAL_RECIPIENTS")
+    devices_table: str = Field("device_tokens", alias="CORRAL_DEVICES_TABLE", pattern=_NAME)
+    devices_columns: str = Field(
+        "user_id,kind,token", alias="CORRAL_DEVICES_COLUMNS", pattern=r"^\w+,\w+,\w+$"
+    )
+    phones_table: str = Field("profiles", alias="CORRAL_PHONES_TABLE", pattern=_NAME)
+    phones_columns: str = Field(
+        "id,phone,time_zone", alias="CORRAL_PHONES_COLUMNS", pattern=r"^\w+,\w+(,\w+)?$"
+    )
+    quiet_hours: str = Field("", alias="CORRAL_QUIET_HOURS", pattern=f"^({_CLOCK}-{_CLOCK})?$")
+    notify_per_user: str = Field(
+        "", alias="CORRAL_NOTIFY_PER_USER", pattern=r"^([1-9]\d{0,5}/[1-9]\d{0,6})?$"
+    )
+    sms_delivery: str = Field(
+        "at_most_once", alias="CORRAL_SMS_DELIVERY", pattern="^(at_most_once|at_least_once)$"
+    )
+    undeliverable: str = Field("complete", alias="CORRAL_UNDELIVERABLE", pattern="^(complete|dead-letter)$")
+
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
@@ -149,6 +186,14 @@ class Settings(BaseSettings):
     def _sends_mail(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if set(value) - {"sendgrid", "mailgun", "smtp"}:
             raise ValueError("the providers of mail are sendgrid, mailgun and smtp")
+        return value
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _quiet_hours_end(cls, value: str) -> str:
+        start, _, end = value.partition("-")
+        if value and start == end:
+            raise ValueError("quiet hours have to end at another time than they start at")
         return value
 
     @field_validator("prefix")

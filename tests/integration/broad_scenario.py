@@ -7,9 +7,10 @@ import asyncio
 from running_worker import RunningWorker
 
 from corral import Job, JobContext, Queue, Retry, Snooze, Worker
+from corral.breakers import Breakers
 from corral.bullmq.connection import blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
-from corral.errors import JobFailed
+from corral.errors import Held, JobFailed
 from eventually import eventually
 
 
@@ -58,11 +59,18 @@ def _declare(queue: Queue) -> list[str]:
             raise Snooze(0.01)
         return "awake"
 
+    @queue.job("needs")
+    async def needs(job: JobContext) -> str:
+        if job.id not in snoozed:
+            snoozed.add(job.id)
+            raise Held("acme", "out of order")
+        return "served"
+
     return order
 
 
 async def walk_through(redis_url: str, prefix: str, bulk_jobs: int = 1_500) -> None:
-    """Adds of every kind, a worker, retries, a stalled job, a durable wait, results and counts.
+    """Adds of every kind, a worker, retries, a stalled job, a durable wait, a breaker, results and counts.
 
     The environment must have short CORRAL_LOCK_SECONDS and CORRAL_STALLED_SECONDS.
     """
@@ -111,6 +119,10 @@ async def walk_through(redis_url: str, prefix: str, bulk_jobs: int = 1_500) -> N
         await eventually(lambda: _delayed(queue))
         assert await queue.signal(f"walk:{waiting.id}", {"clear": True}) is True
         assert await waiting.result(timeout=40) == {"clear": True}
+        held, breakers = await queue.add("needs"), Breakers(redis_url, prefix)
+        await eventually(lambda: _held(breakers, queue))
+        await breakers.resume("acme")
+        assert await held.result(timeout=40) == "served"
 
     await _check(queue, order, plain, bulk_jobs)
     await running.stop()
@@ -138,3 +150,7 @@ async def _check(queue: Queue, order: list[str], plain: Job, bulk_jobs: int) -> 
 
 async def _delayed(queue: Queue) -> bool:
     return (await queue.counts())["delayed"] == 1
+
+
+async def _held(breakers: Breakers, queue: Queue) -> bool:
+    return await breakers.held_by_queue() == {queue.name: 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,10 +74,12 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def serving(redis_url: str, *, allow_any_queue: bool = True) -> AsyncIterator[Service]:
-    """Serve, with a client that carries the admin key."""
+async def serving(
+    redis_url: str, *, allow_any_queue: bool = True, more: Mapping[str, Queue] | None = None
+) -> AsyncIterator[Service]:
+    """Serve, with a client that carries the admin key. `more`: further queues by name."""
     settings = Settings(_env_file=None, redis_url=redis_url, api_keys=KEYS)
-    declared = queues(redis_url)
+    declared = {**queues(redis_url), **(more or {})}
     server = ApiServer(create_app(settings, declared, allow_any_queue=allow_any_queue), grace_seconds=1)
     async with server:
         limits = httpx2.Limits(max_connections=100)

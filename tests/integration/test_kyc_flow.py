@@ -56,7 +56,7 @@ def by_hand(data: KycJob) -> ByHand:
 async def told(job: ByHand) -> list[str]:
     """The titles of the messages that this job sent."""
     found = await notification.queue.get(f"kyc-{job.id}")
-    return [] if found is None else [found.data["title"]]
+    return [] if found is None else [found.data.title]
 
 
 @pytest.mark.parametrize("provider", ["onfido", "idenfy"])

@@ -108,8 +108,8 @@ async def test_a_webhook_brings_the_job_to_its_end(
     assert (stored["status"], stored["completed_at"]) == (outcome, result.completed_at)
     message = await notification.get(f"kyc-{job.id}")
     assert message is not None
-    assert message.data["userId"] == "user-7"
-    assert message.data["type"] == "push"
+    assert message.data.user_id == "user-7"
+    assert message.data.type == "push"
     assert (await notification.counts())["waiting"] + (await notification.counts())["prioritized"] == 1
 
 

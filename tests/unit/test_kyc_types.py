@@ -122,8 +122,9 @@ def test_the_queues_policy_is_the_contracts() -> None:
     assert queue.jobs["verify"].result_type is KycResult
 
 
-def test_the_notification_queue_is_declared_without_a_handler() -> None:
+def test_the_notification_queues_policy_is_the_contracts() -> None:
     assert notification.name == "notification"
+    assert set(notification.jobs) == {"send"}
     assert (notification.retry.attempts, notification.priority) == (3, 1)
     message = NotificationJob(user_id="u", type="push", title="t", body="b")
     assert json.loads(msgspec.json.encode(message)) == {

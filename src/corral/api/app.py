@@ -31,6 +31,7 @@ from corral.api.pictures import picture
 from corral.api.problems import FieldError, Problem
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.service import Service
+from corral.api.sms_webhooks import SMS_QUEUE, twilio
 from corral.api.streams import job_events, queue_events
 from corral.api.traffic import Traffic
 from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
@@ -41,7 +42,7 @@ from corral.queues.mail_webhooks import MailWebhooks
 from corral.settings import Settings
 
 HANDLERS = [healthz, readyz, metrics, openapi, job_status, job, cancel, picture, job_events, queue_events]
-WEBHOOKS = {WEBHOOK_QUEUE: [onfido, idenfy], MAIL_QUEUE: [sendgrid, mailgun]}
+WEBHOOKS = {WEBHOOK_QUEUE: [onfido, idenfy], MAIL_QUEUE: [sendgrid, mailgun], SMS_QUEUE: [twilio]}
 
 
 class HttpService(EnqueueLayer):

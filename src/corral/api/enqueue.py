@@ -6,6 +6,7 @@
 | POST /v1/queues/{queue}/jobs/bulk | `{"jobs": [{"name", "data", "opts"?}, …]}` | up to 1,000, all checked |
 | POST /verify-kyc | the data | `verify` on kyc-verification |
 | POST /process-image | the data | `process` on image-processing |
+| POST /notify | the data | `send` on notification |
 | POST /track | the data | `track` on analytics |
 | POST /send-email | the data | `send` on email |
 
@@ -47,6 +48,7 @@ BULK = "/v1/queues/{queue}/jobs/bulk"
 MISSION_ROUTES = {
     "/verify-kyc": ("kyc-verification", "verify", "kyc", "The verification is queued."),
     "/process-image": ("image-processing", "process", "img", "The image is queued."),
+    "/notify": ("notification", "send", "ntf", "The message is queued."),
     "/track": ("analytics", "track", "evt", "The event is queued."),
     "/send-email": ("email", "send", "mail", "The mail is queued."),
 }

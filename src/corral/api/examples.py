@@ -20,6 +20,13 @@ IMAGE = {
         {"width": 800, "height": 800, "format": "jpeg"},
     ],
 }
+NOTIFICATION = {
+    "userId": "user-42",
+    "type": "push",
+    "title": "Your order is on its way",
+    "body": "It arrives between 14:00 and 16:00.",
+    "data": {"orderId": "order-7"},
+}
 EVENT = {
     "event": "signup_completed",
     "userId": "user-42",
@@ -38,6 +45,7 @@ MAIL = {
 DATA: dict[tuple[str, str], dict[str, Any]] = {
     ("kyc-verification", "verify"): KYC,
     ("image-processing", "process"): IMAGE,
+    ("notification", "send"): NOTIFICATION,
     ("analytics", "track"): EVENT,
     ("email", "send"): MAIL,
 }

@@ -32,8 +32,10 @@ from corral.api.openapi_fixed import (
     problems,
     ref,
 )
+from corral.api.openapi_sms import SMS_WEBHOOKS
 from corral.api.openapi_streams import STREAMING
 from corral.api.service import Service, permits
+from corral.api.sms_webhooks import SMS_QUEUE
 from corral.api.webhooks import WEBHOOK_QUEUE
 from corral.definition import JobDefinition
 from corral.queue import Queue
@@ -60,6 +62,7 @@ def document(queues: Mapping[str, Queue]) -> Json:
         **fixed.LOOKING,
         **STREAMING,
         **(fixed.WEBHOOKS if WEBHOOK_QUEUE in queues else {}),
+        **(SMS_WEBHOOKS if SMS_QUEUE in queues else {}),
         **(fixed.MAIL_WEBHOOKS if MAIL_QUEUE in queues else {}),
         **fixed.OPERATING,
     }

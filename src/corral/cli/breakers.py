@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict
 from functools import cached_property
@@ -13,7 +14,7 @@ from rich.table import Table
 from corral.breakers import Breakers, BreakerStatus
 from corral.cli.jobs import run_command
 from corral.cli.output import console, errors, moment, print_fields, print_json
-from corral.errors import InvalidInput
+from corral.errors import CorralError, InvalidInput
 from corral.providers import Providers, close_providers, providers
 from corral.providers.checking import Checkable
 from corral.providers.errors import ProviderError, ProviderMisconfigured
@@ -159,7 +160,10 @@ def checkable(made: Providers, name: str) -> Checkable:
     known = [key for key, value in vars(Providers).items() if isinstance(value, cached_property)]
     found = getattr(made, attribute) if attribute in known else None
     if not isinstance(found, Checkable):
-        able = sorted(key for key in known if isinstance(getattr(made, key), Checkable))
+        able = []
+        for key in sorted(known):
+            with contextlib.suppress(CorralError):  # one whose settings are malformed
+                able += [key] if isinstance(getattr(made, key), Checkable) else []
         raise InvalidInput(f"No key of {name!r} can be tested. Of these it can: {', '.join(able)}.")
     return found
 

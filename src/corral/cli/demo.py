@@ -40,6 +40,7 @@ def demo(*, data_dir: Path = Path(".corral/demo"), api_port: int = 0, json: bool
     _show(jobs, json=json)
     if not json:
         console.print(f"\nThe pictures are in {data_dir / 'images'}.")
+        console.print("`make up` keeps the service running; its outbox page shows every mail and message.")
     return 0 if all(job.as_expected for job in jobs) else 1
 
 

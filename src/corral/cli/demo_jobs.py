@@ -41,13 +41,13 @@ _PROFILE = {
 _WELCOME = {
     "to": "user-1001@example.com",
     "template": "welcome",
-    "data": {"name": "user-1001", "url": "https://app.example.com/"},
+    "data": {"name": "user-1001", "actionUrl": "https://app.example.com/start"},
     "provider": "sendgrid",
 }
 _RESET = {
     "to": "user-1002@example.com",
     "template": "password-reset",
-    "data": {"name": "user-1002", "url": "https://app.example.com/reset", "minutes": 30},
+    "data": {"name": "user-1002", "resetUrl": "https://app.example.com/reset", "expiresInMinutes": 30},
     "provider": "mailgun",
 }
 _NO_TEMPLATE = _WELCOME | {"template": "no-such-template"}

@@ -19,7 +19,17 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from corral.errors import ConfigurationError
-from corral.providers import idenfy, images, mailgun, onfido, sendgrid, smtp, standard_webhooks, supabase
+from corral.providers import (
+    idenfy,
+    images,
+    mailgun,
+    onfido,
+    sendgrid,
+    smtp,
+    standard_webhooks,
+    supabase,
+    twilio,
+)
 from corral.providers.choice import Surroundings
 from corral.providers.fetch import Fetcher
 from corral.providers.idenfy import Idenfy
@@ -30,9 +40,14 @@ from corral.providers.sendgrid import SendGrid
 from corral.providers.smtp import Smtp
 from corral.providers.standard_webhooks import WebhookSender
 from corral.providers.supabase import Supabase
+from corral.providers.twilio import Twilio
+from corral.recipients import RecipientResolver, chosen
 from corral.settings import Settings
 
 if TYPE_CHECKING:
+    from corral.providers.apns import Apns
+    from corral.providers.fcm import Fcm
+    from corral.providers.webpush import WebPush
     from corral.sinks.chosen import Sinks
 
 log = structlog.get_logger(__name__)
@@ -88,15 +103,41 @@ class Providers:
         """Where finished images go."""
         return images.from_settings(self._surroundings, self.supabase)
 
-    def renew(self, settings: Settings) -> None:
-        """Go on with other settings: what is asked for from now on is made from them.
+    @cached_property
+    def fcm(self) -> Fcm:
+        """Push messages."""
+        from corral.providers import fcm  # noqa: PLC0415  # ten megabytes of cryptography
 
-        Clients that are in use stay open until `close`.
-        """
-        if settings != self._surroundings.settings:
-            self._surroundings = replace(self._surroundings, settings=settings)
-            self._replaced += self._drop()
-            log.info("provider_settings_renewed")
+        return fcm.from_settings(self._surroundings)
+
+    @cached_property
+    def apns(self) -> Apns:
+        """Push messages to Apple's devices without FCM."""
+        from corral.providers import apns  # noqa: PLC0415  # ten megabytes of cryptography
+
+        return apns.from_settings(self._surroundings)
+
+    @cached_property
+    def webpush(self) -> WebPush:
+        """Push messages to browsers without FCM."""
+        from corral.providers import webpush  # noqa: PLC0415  # ten megabytes of cryptography
+
+        return webpush.from_settings(self._surroundings)
+
+    @cached_property
+    def twilio(self) -> Twilio:
+        """Text messages."""
+        return twilio.from_settings(self._surroundings)
+
+    @cached_property
+    def recipients(self) -> RecipientResolver:
+        """Devices and phone numbers by user id."""
+        return chosen.from_settings(self.settings, self.supabase)
+
+    @property
+    def settings(self) -> Settings:
+        """What they were made from."""
+        return self._surroundings.settings
 
     @cached_property
     def sinks(self) -> Sinks:
@@ -110,6 +151,16 @@ class Providers:
     def webhooks(self) -> WebhookSender:
         """Endpoints that callers and operators chose."""
         return standard_webhooks.from_settings(self._surroundings)
+
+    def renew(self, settings: Settings) -> None:
+        """Go on with other settings: what is asked for from now on is made from them.
+
+        Clients that are in use stay open until `close`.
+        """
+        if settings != self._surroundings.settings:
+            self._surroundings = replace(self._surroundings, settings=settings)
+            self._replaced += self._drop()
+            log.info("provider_settings_renewed")
 
     async def close(self) -> None:
         """Close all connections that were opened."""

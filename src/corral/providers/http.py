@@ -67,6 +67,7 @@ class ProviderClient:
     secrets: values that must never appear in a reason.
     missing: if set, every call raises `ProviderMisconfigured` with it; it says which setting to give.
     sandbox: the provider is the local stand-in; proxy variables of the environment are ignored.
+    http2: speak HTTP/2 where TLS agrees on it.
     read: takes from an answer what `classify` judges; by default its JSON.
     """
 
@@ -82,6 +83,7 @@ class ProviderClient:
         missing: str = "",
         sandbox: bool = False,
         timeout: httpx2.Timeout = TIMEOUT,
+        http2: bool = False,
         read: Callable[[httpx2.Response], Answer] | None = None,
     ) -> None:
         self.name = name
@@ -95,7 +97,8 @@ class ProviderClient:
             headers={"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})},
             auth=httpx2.BasicAuth(*auth) if auth else None,
             timeout=timeout,
-            verify=tls(trust_env=not sandbox),
+            http2=http2,
+            verify=tls(trust_env=not sandbox, http2=http2),
             trust_env=not sandbox,
             follow_redirects=False,
         )
@@ -228,9 +231,13 @@ def fail(error: ProviderError) -> NoReturn:
         del error
 
 
-@lru_cache(maxsize=2)
-def tls(*, trust_env: bool) -> ssl.SSLContext:
-    """The process's TLS settings; made once, because reading the certificates takes tens of milliseconds."""
+@lru_cache(maxsize=4)
+def tls(*, trust_env: bool, http2: bool = False) -> ssl.SSLContext:  # noqa: ARG001 - it tells two contexts apart
+    """The process's TLS settings; made once, because reading the certificates takes tens of milliseconds.
+
+    http2: for clients that speak it. The transport writes into a context what it offers the server, so that
+    one context for both would have them offer each other's.
+    """
     return httpx2.create_ssl_context(trust_env=trust_env)
 
 

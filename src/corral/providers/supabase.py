@@ -124,6 +124,17 @@ class Supabase:
             params["limit"] = str(limit)
         return await self._rest.call("GET", f"/{_name(table)}", list[Row], repeatable=True, params=params)
 
+    async def delete(self, table: str, where: Mapping[str, str], *, private: Sequence[str] = ()) -> None:
+        """Delete the rows that match; filters as in `update`, not empty.
+
+        private: values of the filters that must not come back in a reason.
+        """
+        if not where:
+            raise ProviderPermanent("supabase", f"no filter given: this would empty the table {table}")
+        await self._rest.send(
+            "DELETE", f"/{_name(table)}", repeatable=True, private=private, params=dict(where)
+        )
+
     async def upload(self, bucket: str, path: str, content: bytes, content_type: str) -> str:
         """Store a file, over an older one of the same path. Returns its URL (in a public bucket)."""
         where = f"{quote(bucket, safe='')}/{_path(path)}"

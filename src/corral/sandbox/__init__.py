@@ -10,6 +10,10 @@ public (`keys`). Nothing here is a judgement about a person: outcomes are chosen
 | `/sendgrid/v3/…` | SendGrid |
 | `/mailgun/v3/…` | Mailgun |
 | `/supabase/rest/v1/…`, `/supabase/storage/v1/…` | Supabase |
+| `/fcm/v1/…`, `/fcm/token` | FCM, Google's OAuth |
+| `/apns/3/device/…` | APNs, over HTTP/1.1 |
+| `/twilio/2010-04-01/…` | Twilio |
+| any path, when the Host is push.example.com | a push service for browsers (`webpush`) |
 | `/posthog/batch/` | PostHog |
 | `/segment/v1/batch` | Segment |
 | `/clickhouse/` | ClickHouse |
@@ -40,6 +44,8 @@ def app(**options: Any) -> SandboxApp:
 
     settings = Settings.load()
     options.setdefault("kyc_table", settings.kyc_table)
+    options.setdefault("devices", (settings.devices_table, settings.devices_columns))
+    options.setdefault("profiles", (settings.phones_table, settings.phones_columns))
     options.setdefault("analytics_table", settings.analytics_table.rpartition(".")[2])
     options.setdefault("clickhouse_table", settings.clickhouse_table)
     options.setdefault("buckets", (settings.image_bucket,))

@@ -8,8 +8,10 @@ import contextlib
 import structlog
 
 from corral.sandbox import cloudflare, outbox_page, s3, wire
+from corral.sandbox.apns import ApnsStandIn
 from corral.sandbox.clickhouse import ClickhouseStandIn
 from corral.sandbox.faults import Fault, Faults
+from corral.sandbox.fcm import FcmStandIn
 from corral.sandbox.hooks import HOST, HookReceiver
 from corral.sandbox.idenfy import IdenfyStandIn
 from corral.sandbox.mailgun import MailgunStandIn
@@ -23,7 +25,10 @@ from corral.sandbox.segment import SegmentStandIn
 from corral.sandbox.sendgrid import SendGridStandIn
 from corral.sandbox.standin import SoftStandIn, StandIn
 from corral.sandbox.storage import StorageStandIn
+from corral.sandbox.twilio import TwilioStandIn
 from corral.sandbox.webhooks import Webhooks
+from corral.sandbox.webpush import HOST as PUSH_HOST
+from corral.sandbox.webpush import WebPushStandIn
 from corral.sandbox.wire import Malformed, Receive, Reply, Request, Scope, Send
 
 log = structlog.get_logger(__name__)
@@ -39,6 +44,7 @@ class SandboxApp:
     delay: seconds from a check's creation to its completion and webhook, and from a mail to its events.
     kyc_table: the name of the verifications' table (CORRAL_KYC_TABLE).
     buckets: the public buckets of Storage.
+    devices, profiles: a table and its columns (CORRAL_DEVICES_…, CORRAL_PHONES_…).
     analytics_table, clickhouse_table: the tables of events (CORRAL_ANALYTICS_TABLE, CLICKHOUSE_TABLE).
     """
 
@@ -51,10 +57,14 @@ class SandboxApp:
         buckets: tuple[str, ...] = ("images",),
         analytics_table: str = "analytics_events",
         clickhouse_table: str = "analytics_events",
+        devices: tuple[str, str] = ("device_tokens", "user_id,kind,token"),
+        profiles: tuple[str, str] = ("profiles", "id,phone,time_zone"),
     ) -> None:
         self.outbox = Outbox()
         self.webhooks = Webhooks(public_url, self.outbox)
-        self.postgrest = PostgrestStandIn(self.outbox, kyc_table, analytics_table)
+        self.postgrest = PostgrestStandIn(
+            self.outbox, kyc_table, analytics_table, devices=devices, profiles=profiles
+        )
         self.onfido = OnfidoStandIn(self.outbox, self.webhooks, delay)
         self.idenfy = IdenfyStandIn(self.outbox, self.webhooks, delay)
         self.pictures = Pictures(self.outbox)
@@ -62,7 +72,9 @@ class SandboxApp:
         self.segment = SegmentStandIn(self.outbox)
         self.clickhouse = ClickhouseStandIn(self.outbox, clickhouse_table)
         self.hooks = HookReceiver(self.outbox)
-        self._hosts: dict[str, StandIn] = {HOST: self.hooks}
+        self.fcm = FcmStandIn(self.outbox)
+        self.twilio = TwilioStandIn(self.outbox, delay)
+        self._hosts: dict[str, StandIn] = {HOST: self.hooks, PUSH_HOST: WebPushStandIn(self.outbox)}
         self._standins: tuple[tuple[str, StandIn], ...] = (
             ("/onfido/v3.6", self.onfido),
             ("/idenfy", self.idenfy),
@@ -70,6 +82,9 @@ class SandboxApp:
             ("/mailgun/v3", MailgunStandIn(self.outbox, self.webhooks, delay)),
             ("/supabase/rest/v1", self.postgrest),
             ("/supabase/storage/v1", StorageStandIn(self.outbox, buckets)),
+            ("/fcm", self.fcm),
+            ("/apns", ApnsStandIn(self.outbox)),
+            ("/twilio", self.twilio),
             ("/posthog", self.posthog),
             ("/segment", self.segment),
             ("/clickhouse", self.clickhouse),
@@ -87,6 +102,7 @@ class SandboxApp:
         """Let hanging requests go and drop webhooks that were not sent yet."""
         self._closing.set()
         await self.webhooks.close()
+        await self.twilio.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

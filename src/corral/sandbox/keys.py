@@ -27,6 +27,17 @@ CLICKHOUSE_PASSWORD = "corral-sandbox-clickhouse"  # noqa: S105 - the same
 #: Alpha-2; what a sandboxed iDenfy takes for a job that names no country.
 COUNTRY = "LT"
 
+TWILIO_ACCOUNT_SID = "AC00000000000000000000c0rralsandbox"
+TWILIO_AUTH_TOKEN = "corral-sandbox-twilio"  # noqa: S105 - the same
+#: Twilio's own number for tests: it may send.
+TWILIO_FROM = "+15005550006"
+#: The keys of Apple push and web push are made of these (see `accounts`).
+APNS_PHRASE = "corral-sandbox-apns"
+APNS_KEY_ID = "SANDBOXKEY"
+APNS_TEAM_ID = "SANDBOXTEA"
+APNS_TOPIC = "com.example.app"
+VAPID_PHRASE = "corral-sandbox-vapid"
+VAPID_SUBJECT = "mailto:push@example.com"
 S3_BUCKET = "corral-sandbox"
 S3_REGION = "us-east-1"
 S3_ACCESS_KEY_ID = "CORRALSANDBOXKEY"

@@ -1,9 +1,9 @@
 """What the sandbox received, for people and tests to look at: `GET /outbox`.
 
 Personal data is reduced: a name to its first letter, a number to its last two characters, an image to its
-size, a mail address to its first letter and its domain. A mail's subject and body are kept as they were sent,
-so that a newcomer sees them; a body is cut at 100,000 characters. The newest 1,000 entries are kept; counts
-go on.
+size, a mail address to its first letter and its domain. What mails, pushes and text messages say is kept as
+it was sent, so that a newcomer sees it; a mail's body is cut at 100,000 characters. The newest 1,000 entries
+are kept; counts go on.
 """
 
 from __future__ import annotations

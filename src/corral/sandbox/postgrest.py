@@ -19,6 +19,7 @@ import msgspec
 from corral.sandbox import keys
 from corral.sandbox.filters import BadQuery, column, condition, ordering
 from corral.sandbox.outbox import Outbox, masked
+from corral.sandbox.people import People
 from corral.sandbox.wire import Malformed, Reply, Request
 
 _RESERVED = frozenset({"select", "order", "limit", "on_conflict", "columns"})
@@ -56,12 +57,21 @@ class PostgrestStandIn:
 
     provider = "supabase"
 
-    def __init__(self, outbox: Outbox, kyc_table: str, analytics_table: str = "analytics_events") -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        kyc_table: str,
+        analytics_table: str = "analytics_events",
+        *,
+        devices: tuple[str, str] = ("device_tokens", "user_id,kind,token"),
+        profiles: tuple[str, str] = ("profiles", "id,phone,time_zone"),
+    ) -> None:
         self._outbox = outbox
         # The server runs in one thread, which need not be the one that made this.
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute(_KYC_TABLE.format(name=column(kyc_table)))
+        self._people = People(self._db, devices, profiles)
         self._db.execute(_ANALYTICS_TABLE.format(name=column(analytics_table)))
 
     def execute(self, sql: str) -> None:
@@ -95,6 +105,7 @@ class PostgrestStandIn:
         }
         if name not in known:
             return _error(404, "PGRST205", f"Could not find the table 'public.{name}' in the schema cache")
+        self._people.meet(name, request.query)
         self._columns = {row["name"] for row in self._db.execute(f'pragma table_info("{name}")')}
         match request.method:
             case "GET":

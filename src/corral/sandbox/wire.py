@@ -180,6 +180,15 @@ def parts(request: Request) -> list[tuple[str, Part]]:
     return found_parts
 
 
+def urlencoded(request: Request) -> dict[str, str]:
+    """The fields of a plain form, the last of each. Raises Malformed."""
+    if request.media_type != "application/x-www-form-urlencoded":
+        raise Malformed(
+            f"Content-Type is {request.media_type or 'missing'}, not application/x-www-form-urlencoded"
+        )
+    return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
 def _header(line: str) -> tuple[str, str]:
     name, _, value = line.partition(":")
     return name.strip().lower(), value.strip()

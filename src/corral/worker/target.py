@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 from corral.errors import ConfigurationError
+from corral.loading import load
 from corral.queue import Queue
 from corral.queues import built_in
 from corral.worker.worker import Worker
@@ -39,22 +36,7 @@ def load_worker(target: str | None, queues: Sequence[str], concurrency: int) -> 
 
 
 def _load(target: str) -> Queue | Worker | list[Queue]:
-    module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
-        raise ConfigurationError(f"{target!r}: write package.module:name, for example app.jobs:reports.")
-    # The command may be installed anywhere; what it runs lies where the user stands.
-    if os.getcwd() not in sys.path:  # noqa: PTH109  # sys.path holds strings
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as above
-    try:
-        value: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            value = getattr(value, part)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ConfigurationError(f"{target!r}: there is no module {error.name!r} here.") from error
-        raise
-    except AttributeError as error:
-        raise ConfigurationError(f"{target!r}: {error}.") from error
+    value = load(target, like="app.jobs:reports")
     if isinstance(value, (Queue, Worker)):
         return value
     if isinstance(value, (list, tuple, set)) and value and all(isinstance(v, Queue) for v in value):
