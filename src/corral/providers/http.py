@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -30,6 +31,7 @@ from corral.providers.errors import (
 )
 from corral.providers.guard import guarded
 from corral.providers.redact import redact
+from corral.providers.tracing import answered, traced
 from corral.providers.verdict import (
     Answer,
     Classify,
@@ -92,6 +94,7 @@ class ProviderClient:
         self._classify = classify
         self._read = read or read_answer
         self._secrets = tuple(secrets)
+        self._host = urlsplit(base_url).hostname or ""
         self._client = httpx2.AsyncClient(
             base_url=base_url.rstrip("/") + "/",
             headers={"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})},
@@ -168,10 +171,11 @@ class ProviderClient:
         if "json" in request:
             request["content"] = msgspec.json.encode(request.pop("json"))
             request["headers"] = {"Content-Type": "application/json", **request.get("headers", {})}
-        with self._transport_errors(what, repeatable):
-            response = await self._client.request(method, path.lstrip("/"), **request)
-        verdict = self._classify(self._read(response))
-        self._act_on(verdict, what, private)
+        with traced(self.name, method, self._host, shown or _head(path)) as span:
+            with self._transport_errors(what, repeatable):
+                response = await self._client.request(method, path.lstrip("/"), **request)
+            answered(span, response.status_code)
+            self._act_on(self._classify(self._read(response)), what, private)
         return response
 
     async def close(self) -> None:
