@@ -108,9 +108,14 @@ def held(server: Server) -> int:
     return sum(pipe.execute())
 
 
+#: Ten batches.
+FEWEST_DRAINED = 5_000
+
+
 def drain(scale: Scale) -> dict[str, float]:
     """One worker process and the file that it fills."""
-    events = scale.amount(100_000, 20_000)
+    # Fewer would be in the file before anybody has looked at it.
+    events = max(scale.amount(100_000, 20_000), FEWEST_DRAINED)
     with Server(scale.rtt_ms) as server, tempfile.TemporaryDirectory() as folder:
         asyncio.run(preload(server.url, events))
         env = {"REDIS_URL": server.peer_url, "CORRAL_DATA_DIR": folder, "CORRAL_PREFIX": "bull"}

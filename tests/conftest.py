@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+import structlog
 from hypothesis import HealthCheck, settings
 
 from redis_process import RedisProcess
@@ -13,6 +14,13 @@ from redis_process import RedisProcess
 # A loaded machine is slow at everything: no test judges speed, that is what bench/ is for.
 settings.register_profile("corral", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("corral")
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """What a test sets up for its logs (a command of the command line does) ends with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

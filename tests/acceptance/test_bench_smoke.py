@@ -23,7 +23,7 @@ METRICS = {
     "process": WORK | COUNTED,
     "processes": WORK | COUNTED,
     "add": {"bulk_per_second", "bulk_redis_us", "single_per_second", "single_redis_us"},
-    "failing": {"success_per_second", "failing_per_second", "share"},
+    "failing": {"success_per_second", "failing_per_second", "share", "runs_share"},
     "latency": {"p50_ms", "p99_ms"},
     "half_load": {"p50_ms", "p99_ms", "rate"},
     "delayed": {"p50_ms", "p99_ms"},

@@ -42,12 +42,22 @@ def server(tmp_path: Path) -> Iterator[RedisProcess]:
     process.stop()
 
 
+@pytest.fixture
+def acme(server: RedisProcess) -> Iterator[Acme]:
+    acme = Acme(server)
+    yield acme
+    acme.close()
+
+
 class Acme:
     """The provider that the child's jobs need, and what it saw."""
 
     def __init__(self, server: RedisProcess) -> None:
         self._server = server
         self._ledger: Any = redis.Redis.from_url(f"{server.url}/1", decode_responses=True, socket_timeout=5)
+
+    def close(self) -> None:
+        self._ledger.close()
 
     def is_now(self, mode: str) -> None:
         self._ledger.set("acme", mode)
@@ -102,8 +112,9 @@ def fields(server: RedisProcess, queue: str, name: str, ids: list[str]) -> list[
     return found
 
 
-def test_two_thousand_jobs_are_held_and_go_at_their_pace(server: RedisProcess, tmp_path: Path) -> None:
-    acme = Acme(server)
+def test_two_thousand_jobs_are_held_and_go_at_their_pace(
+    server: RedisProcess, tmp_path: Path, acme: Acme
+) -> None:
     with workers(server, tmp_path, "breaker_jobs:queue", **QUICK) as group:
         for _ in range(3):
             group.start()
@@ -122,8 +133,7 @@ def test_two_thousand_jobs_are_held_and_go_at_their_pace(server: RedisProcess, t
         acme.all_served(2_000)
 
 
-def test_a_prober_that_is_killed_stops_nobody(server: RedisProcess, tmp_path: Path) -> None:
-    acme = Acme(server)
+def test_a_prober_that_is_killed_stops_nobody(server: RedisProcess, tmp_path: Path, acme: Acme) -> None:
     with workers(server, tmp_path, "breaker_jobs:queue", **QUICK, **SOON) as group:
         for _ in range(3):
             group.start()
@@ -145,8 +155,7 @@ def test_a_prober_that_is_killed_stops_nobody(server: RedisProcess, tmp_path: Pa
         assert breaker(server, "acme").state == "closed"
 
 
-def test_redis_restarts_while_all_is_held(server: RedisProcess, tmp_path: Path) -> None:
-    acme = Acme(server)
+def test_redis_restarts_while_all_is_held(server: RedisProcess, tmp_path: Path, acme: Acme) -> None:
     with workers(server, tmp_path, "breaker_jobs:queue", **QUICK) as group:
         for _ in range(3):
             group.start()

@@ -40,10 +40,18 @@ def test_the_demo_runs_every_job_to_its_result(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     jobs = json.loads(done.stdout)
-    assert [job["status"] for job in jobs] == ["completed"] * 5
+    ended = {job["title"]: job for job in jobs}
+    dead = ended.pop("No such template")
+    assert (dead["status"], dead["attemptsMade"]) == ("failed", 1)
+    assert "no-such-template" in dead["failedReason"]
+    assert [job["status"] for job in ended.values()] == ["completed"] * 11
+    assert {job["queue"] for job in jobs} == {
+        "kyc-verification", "image-processing", "email", "notification", "analytics",
+    }  # fmt: skip
     assert [job["result"]["status"] for job in jobs[:3]] == ["approved", "approved", "rejected"]
+    assert ended["Server away at first"]["attemptsMade"] == 2
     files = sorted(path.suffix for path in (tmp_path / "data" / "images").rglob("*.*"))
-    assert files == [".jpg", ".jpg", ".webp", ".webp", ".webp"]
+    assert files == [".jpg"] * 3 + [".webp"] * 5
 
 
 def test_a_verification_over_http_ends_with_its_result(service: Service) -> None:
