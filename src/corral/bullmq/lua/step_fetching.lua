@@ -47,8 +47,9 @@ local function start(id)
   fetched[#fetched + 1] = values
 end
 
+-- Ids, whether the list had any, and whether nothing is left.
 local function take(count)
-  local ids = {}
+  local ids, dry = {}, false
   local popped = call("RPOP", wait, count)
   if popped then
     for _, id in ipairs(popped) do
@@ -64,13 +65,14 @@ local function take(count)
       ids[#ids + 1] = best[i]
     end
     if #best < 2 * missing then
+      dry = not grouping
       call("DEL", priority_counter)
       if grouping then -- groups: after what has none
         grouping.take(ids, missing - #best / 2)
       end
     end
   end
-  return ids, popped and #popped > 0
+  return ids, popped and #popped > 0, dry
 end
 
 if slots > 0 then
@@ -104,7 +106,7 @@ if slots > 0 then
       count = math.min(count, room)
     end
     count = math.min(count, CHUNK)
-    local ids, more = take(count)
+    local ids, more, dry = take(count)
     if #ids == 0 and not more then
       break
     end
@@ -119,7 +121,7 @@ if slots > 0 then
     if #started > 0 then
       call("LPUSH", active, unpack(started))
     end
-    open = slots - #fetched
+    open = dry and 0 or slots - #fetched
   end
   if #fetched > 0 then
     -- For the next worker; BullMQ writes it even when nothing is left, and wakes one for nothing.
