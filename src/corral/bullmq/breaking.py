@@ -9,12 +9,12 @@ Changes of a breaker are compare-and-set by its version: see lua/breaker_change.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import redis.asyncio as aioredis
 
-from corral.breaker import Breaker
+from corral.breaker import Breaker, Cause
 from corral.bullmq.keys import breaker_keys, breakers_known, breakers_live, split_job_key
 from corral.bullmq.scripts import ours
 
@@ -137,19 +137,21 @@ def _fields(breaker: Breaker) -> list[str]:
     ]  # fmt: skip
 
 
+#: A cause that is none of these was written by a later version: some fault, then, and no operator.
+_CAUSES: dict[str, Cause] = {cause: cause for cause in get_args(Cause)}
+
+
 def _read(name: str, fields: dict[bytes, bytes]) -> Breaker:
     if not fields:
         return Breaker(name)
     got = {key.decode(): value.decode(errors="replace") for key, value in fields.items()}
-    cause = got.get("cause", "")
     return Breaker(
         name,
         version=int(got.get("version", 0)),
         is_open=got.get("state") == "open",
         opening=int(got.get("opening", 0)),
         since=float(got.get("since", 0)),
-        # A cause of a later version: some fault, not an operator.
-        cause=cause if cause in ("configuration", "failures", "operator") else "failures",  # type: ignore[arg-type]
+        cause=_CAUSES.get(got.get("cause", ""), "failures"),
         reason=got.get("reason", ""),
         job=got.get("job", ""),
         probe=got.get("probe", ""),
