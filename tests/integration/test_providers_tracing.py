@@ -14,6 +14,7 @@ from standins import running, script, talking_to
 
 from corral.providers import tracing
 from corral.providers.errors import ProviderAmbiguous, ProviderMisconfigured
+from corral.providers.guarded import GuardedPoster
 
 
 @pytest.fixture
@@ -61,6 +62,18 @@ async def test_a_refusal_is_an_error_with_its_kind(spans: InMemorySpanExporter) 
     assert (span.attributes or {})["error.type"] == "ProviderMisconfigured"
     assert span.events == ()
     assert "Specimen" not in span.to_json()
+
+
+async def test_a_guarded_post_names_its_host_alone(spans: InMemorySpanExporter) -> None:
+    """The path of such an address may be a secret."""
+    with running() as sandbox:
+        poster = GuardedPoster("webhooks", allow=[sandbox.url.removeprefix("http://")])
+        assert (await poster.post(f"{sandbox.url}/secret-path", b"{}", {})).status == 404
+        await poster.close()
+    span = one(spans)
+    assert (span.name, (span.attributes or {})["url.path"]) == ("POST webhooks", "/…")
+    assert (span.attributes or {})["http.response.status_code"] == 404
+    assert "secret-path" not in span.to_json()
 
 
 async def test_so_is_an_answer_that_never_came(spans: InMemorySpanExporter) -> None:

@@ -30,6 +30,7 @@ import structlog
 from corral.providers.addresses import Allowance, refusal
 from corral.providers.errors import FetchBlocked, ProviderAmbiguous, ProviderRetryable
 from corral.providers.http import USER_AGENT, tls
+from corral.providers.tracing import answered, traced
 from corral.providers.urls import PORTS, check_url, is_example
 from corral.providers.verdict import Answer, parse_retry_after
 
@@ -148,8 +149,11 @@ class GuardedPoster:
         """
         try:
             target = check_url(url, self._pools.allow)
-            async with asyncio.timeout(timeout):
-                return await self._post(target, content, headers, max_answer, timeout)
+            with traced(self._name, "POST", target.host, "/…") as span:
+                async with asyncio.timeout(timeout):
+                    posted = await self._post(target, content, headers, max_answer, timeout)
+                answered(span, posted.status)
+                return posted
         except FetchBlocked as error:
             log.warning("post_blocked", sender=self._name, reason=error.reason)
             raise
