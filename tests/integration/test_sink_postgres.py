@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from events import AT, event, some
 
@@ -40,7 +41,6 @@ def server() -> Iterator[PostgresProcess]:
 @pytest.fixture
 async def database(server: PostgresProcess) -> AsyncIterator[Any]:
     """A connection, with the table as the page has it."""
-    asyncpg = pytest.importorskip("asyncpg")
     connection = await asyncpg.connect(server.url)
     table = re.search(r"```sql\n(create table analytics_events .*?)```", DOCS.read_text(), re.DOTALL)
     assert table is not None

@@ -9,17 +9,15 @@ first. The names of what was passed are kept in Redis, so that a test can see th
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import re
 import signal
-import sys
 from typing import Any
 
-import redis
+from forked import keep_running, ledger
 
-from corral import JobContext, Worker, current_job
+from corral import JobContext, current_job
 from corral.providers.http import ProviderClient
 from corral.queues import kyc_idenfy, kyc_onfido, notification
 from corral.queues.kyc_verification import queue
@@ -31,42 +29,12 @@ _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
 def main() -> None:
-    queue.concurrency = 1
     kyc_onfido.POLLING = Polling(first=0.05, longest=0.1)
     kyc_idenfy.IDENFY_WAIT = 0.1
     hook(ProviderClient, "send", lambda self, method, path, **_: f"{self.name} {method} {path}")
     hook(JobContext, "checkpoint", lambda _, values: "checkpoint " + ",".join(values))
     hook(type(notification.queue), "add", lambda *_, **__: "notification")
-    children: set[int] = set()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(end(children)))
-    while True:
-        while len(children) < WORKERS:
-            child = os.fork()
-            if child == 0:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                work()
-            children.add(child)
-        children.discard(os.wait()[0])
-
-
-def work() -> None:
-    parent = os.getppid()
-
-    async def run() -> None:
-        task = asyncio.create_task(Worker(queue).run())
-        while os.getppid() == parent:
-            await asyncio.sleep(0.5)
-            if task.done():
-                break
-        os._exit(1)
-
-    asyncio.run(run())
-
-
-def end(children: set[int]) -> int:
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-    return 0
+    keep_running(queue, WORKERS)
 
 
 def hook(owner: Any, name: str, label: Any) -> None:
@@ -91,11 +59,6 @@ def boundary(what: str, *, first: bool = False) -> None:
     if str(passed) == job.id.rpartition("-")[2]:
         ledger().rpush("killed", f"{job.id} {what}")
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-@functools.cache
-def ledger() -> redis.Redis:
-    return redis.Redis.from_url(os.environ["LEDGER_URL"], decode_responses=True)
 
 
 if __name__ == "__main__":
