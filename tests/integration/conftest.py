@@ -46,8 +46,14 @@ async def queue(make_queue: MakeQueue) -> Queue:
 
 
 @pytest.fixture
-async def start_worker(monkeypatch: pytest.MonkeyPatch, make_queue: MakeQueue) -> AsyncIterator[StartWorker]:
-    """`start_worker(queue, concurrency=5)`: started at once, stopped and checked at the end."""
+async def start_worker(
+    monkeypatch: pytest.MonkeyPatch, make_queue: MakeQueue, redis: Redis
+) -> AsyncIterator[StartWorker]:
+    """`start_worker(queue, concurrency=5)`: started at once, stopped and checked at the end.
+
+    It wants `redis` only to end before it: a handler that used a closed client would open it again, and the
+    connection that nobody closes is held against whichever test runs when it is collected.
+    """
     monkeypatch.setenv("CORRAL_GRACE_SECONDS", "5")
     running: list[RunningWorker] = []
 

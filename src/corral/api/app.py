@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from litestar import Litestar, Request, Response
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from corral.api import problems
 from corral.api.asgi import App
-from corral.api.auth import Keyring
+from corral.api.auth import Keyring, Permission
 from corral.api.cancelling import cancel
 from corral.api.edge import Edge, write_down_crash
 from corral.api.enqueue import EnqueueLayer
@@ -30,12 +31,14 @@ from corral.api.openapi import openapi
 from corral.api.pictures import picture
 from corral.api.problems import FieldError, Problem
 from corral.api.reading import MAX_BODY_BYTES
-from corral.api.service import Service
+from corral.api.service import Service, key_of
 from corral.api.sms_webhooks import SMS_QUEUE, twilio
 from corral.api.streams import job_events, queue_events
 from corral.api.traffic import Traffic
 from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
+from corral.manage.routes import management_router
+from corral.manage.service import Actor, Management
 from corral.providers.images import image_folder
 from corral.queue import Queue
 from corral.queues.mail_webhooks import MailWebhooks
@@ -48,8 +51,8 @@ WEBHOOKS = {WEBHOOK_QUEUE: [onfido, idenfy], MAIL_QUEUE: [sendgrid, mailgun], SM
 class HttpService(EnqueueLayer):
     """The ASGI application. Its lifespan closes what the queues hold in the event loop."""
 
-    def __init__(self, service: Service) -> None:
-        self.litestar = _litestar(service)
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.litestar = _litestar(service, settings)
         super().__init__(service, Edge(cast("App", self.litestar), service.traffic))
 
     def begin_shutdown(self) -> None:
@@ -73,15 +76,20 @@ def create_app(
             traffic=Traffic(),
             mail=MailWebhooks(settings),
             pictures=image_folder(settings) if settings.image_target == "folder" else None,
-        )
+        ),
+        settings,
     )
 
 
-def _litestar(service: Service) -> Litestar:
+def _litestar(service: Service, settings: Settings) -> Litestar:
     declared = service.known.declared
+    management = Management(settings, service.known, _by_key)
     app = Litestar(
-        route_handlers=HANDLERS
-        + [route for name in WEBHOOKS if name in declared for route in WEBHOOKS[name]],
+        route_handlers=[
+            *HANDLERS,
+            *(route for name in WEBHOOKS if name in declared for route in WEBHOOKS[name]),
+            management_router(management),
+        ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
         on_shutdown=[service.known.close],
@@ -90,7 +98,14 @@ def _litestar(service: Service) -> Litestar:
         logging_config=None,
     )
     app.state.service = service
+    app.state.management = management
     return app
+
+
+def _by_key(connection: ASGIConnection[Any, Any, Any, Any], permission: Permission) -> Actor:
+    """Who calls the management API: the name of the key."""
+    key = key_of(connection, permission)
+    return Actor(f"key:{key.name}", key.grants)
 
 
 def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

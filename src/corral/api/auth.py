@@ -42,6 +42,8 @@ class Permission(StrEnum):
     READ_JOBS = "read jobs"
     READ_METRICS = "read metrics"
     READ_DESCRIPTION = "read the API's description"
+    WATCH = "see how queues, workers and dead letters stand"
+    OPERATE = "change queues, dead letters, breakers and alerts"
 
 
 class Role(StrEnum):
@@ -58,7 +60,12 @@ GRANTS: dict[Role, tuple[Permission, ...]] = {
         Permission.READ_JOBS,
         Permission.READ_DESCRIPTION,
     ),
-    Role.READ: (Permission.READ_JOBS, Permission.READ_METRICS, Permission.READ_DESCRIPTION),
+    Role.READ: (
+        Permission.READ_JOBS,
+        Permission.READ_METRICS,
+        Permission.READ_DESCRIPTION,
+        Permission.WATCH,
+    ),
     Role.ADMIN: tuple(Permission),
 }
 

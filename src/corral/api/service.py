@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
 
-from corral.api.auth import Keyring, Permission
+from corral.api.auth import ApiKey, Keyring, Permission
 from corral.api.known import KnownQueues
 from corral.api.lookup import Lookup
 from corral.api.traffic import Traffic
@@ -39,8 +40,13 @@ def permits(permission: Permission) -> Guard:
     """A Litestar guard: the caller's key must have this permission."""
 
     def guard(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # of any app
-        service: Service = connection.app.state.service
-        authorization = connection.headers.get("authorization")
-        service.keyring.require(authorization.encode("latin-1") if authorization else None, permission)
+        key_of(connection, permission)
 
     return guard
+
+
+def key_of(connection: ASGIConnection[Any, Any, Any, Any], permission: Permission) -> ApiKey:
+    """The caller's key. Raises Refused if it is none of ours, or lacks the permission."""
+    service: Service = connection.app.state.service
+    authorization = connection.headers.get("authorization")
+    return service.keyring.require(authorization.encode("latin-1") if authorization else None, permission)

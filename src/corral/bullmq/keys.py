@@ -201,6 +201,11 @@ def breakers_live(prefix: str) -> str:
     return f"corral:{prefix}::breakers:live"
 
 
+def audit_key(prefix: str) -> str:
+    """Stream of what operators changed. The empty part is no queue's name."""
+    return f"corral:{prefix}::audit"
+
+
 def suppressed_keys(prefix: str) -> tuple[str, str]:
     """Where suppressed mail addresses are: their reasons, and their order. See `corral.mail.suppression`.
 

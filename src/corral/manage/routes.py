@@ -1,0 +1,64 @@
+"""All routes of the management API as one router, and its description."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar, Router, get
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+
+from corral.api.auth import Permission
+from corral.manage.audit import read_audit
+from corral.manage.service import Management, actor_of, asks_for
+
+PATH = "/api/v1"
+
+
+@get("/openapi.json", guards=[asks_for(Permission.READ_DESCRIPTION)], include_in_schema=False)
+async def describe() -> dict[str, Any]:
+    """The description of the management API, in OpenAPI 3.1."""
+    return description()
+
+
+#: One list a subject; each file of this package adds its own.
+HANDLERS = [
+    describe,
+    read_audit,
+]
+
+
+def management_router(management: Management) -> Router:
+    """The router for an application whose state has `management` as well."""
+    return Router(
+        PATH,
+        route_handlers=HANDLERS,
+        dependencies={
+            "management": Provide(lambda: management, sync_to_thread=False),
+            "actor": Provide(actor_of, sync_to_thread=False),
+        },
+    )
+
+
+@cache
+def description() -> dict[str, Any]:
+    """Generated from the handlers' types: what is served is what is described."""
+    app = Litestar(
+        [Router(PATH, route_handlers=HANDLERS, dependencies={
+            "management": Provide(_nothing, sync_to_thread=False),
+            "actor": Provide(actor_of, sync_to_thread=False),
+        })],
+        openapi_config=OpenAPIConfig(
+            title="Corral management",
+            version=version("corral"),
+            description="How queues stand, and the changes that operators make. Durations are in seconds, "
+            "times in epoch seconds. Errors are problem JSON (RFC 9457).",
+        ),
+    )  # fmt: skip
+    return app.openapi_schema.to_schema()
+
+
+def _nothing() -> Management:
+    raise NotImplementedError  # the description is made of types; nobody calls this

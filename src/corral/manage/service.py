@@ -1,0 +1,85 @@
+"""What the routes of the management API share: dependencies `management` and `actor`, and who may what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio as aioredis
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+from litestar.types import Guard
+
+from corral import audit
+from corral.api.auth import Permission
+from corral.api.known import KnownQueues
+from corral.api.lookup import answering
+from corral.bullmq.connection import Address, shared_client
+from corral.bullmq.discover import queue_names
+from corral.queue import Queue
+from corral.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who calls. `name` is what the audit log shows, as `key:ops`."""
+
+    name: str
+    permissions: tuple[Permission, ...]
+
+
+#: Tells who calls, or raises Refused. `permission`: what the route asks for.
+Authenticate = Callable[[ASGIConnection[Any, Any, Any, Any], Permission], Actor]
+
+
+@dataclass(frozen=True, slots=True)
+class Management:
+    """The parts that routes work with. `authenticate` differs between the HTTP service and the dashboard."""
+
+    settings: Settings
+    known: KnownQueues
+    authenticate: Authenticate
+
+    @property
+    def prefix(self) -> str:
+        return self.settings.prefix
+
+    @property
+    def client(self) -> aioredis.Redis:
+        """Of the server that Corral's own keys are on, for calls that answer at once."""
+        return shared_client(Address.resolve(self.settings.redis_url, self.settings))
+
+    def queue(self, name: str) -> Queue:
+        """The queue of this name. Raises UnknownQueue."""
+        return self.known.named(name)
+
+    async def queue_names(self) -> list[str]:
+        """The declared queues, and all others that Redis holds, sorted. One walk over the key space."""
+        async with answering():
+            found = await queue_names(self.client, self.prefix)
+        return sorted({*found, *self.known.declared})
+
+    async def record(
+        self, actor: Actor, action: str, target: str, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a change into the audit log. One round trip. Raises RedisUnavailable."""
+        async with answering():
+            await audit.record(self.client, self.prefix, actor.name, action, target, facts)
+
+
+def asks_for(permission: Permission) -> Guard:
+    """A guard: the caller must be known and have this permission. Puts the Actor where `actor` finds it."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        management: Management = connection.app.state.management
+        connection.scope["state"]["actor"] = management.authenticate(connection, permission)
+
+    return guard
+
+
+def actor_of(request: Request[Any, Any, Any]) -> Actor:
+    """The dependency `actor`."""
+    found: Actor = request.scope["state"]["actor"]
+    return found
