@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     stalled_seconds: float = Field(30, alias="CORRAL_STALLED_SECONDS", gt=0)
     grace_seconds: float = Field(30, alias="CORRAL_GRACE_SECONDS", ge=0)
 
+    # Logs
+    log_format: str = Field("auto", alias="CORRAL_LOG_FORMAT", pattern="^(auto|json|text)$")
+    log_level: str = Field("info", alias="CORRAL_LOG_LEVEL", pattern="^(debug|info|warning|error)$")
+
     # Breakers
     breaker_hold_seconds: float = Field(86_400, alias="CORRAL_BREAKER_HOLD_SECONDS", gt=0)
     breaker_probe_seconds: float = Field(10, alias="CORRAL_BREAKER_PROBE_SECONDS", gt=0)
