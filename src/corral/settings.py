@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     # Access
     api_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_API_KEYS")
     dashboard_users: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_USERS")
+    dashboard_url: str = Field("http://127.0.0.1:3002", alias="CORRAL_DASHBOARD_URL", pattern=_HTTP)
+    environment: str = Field("production", alias="CORRAL_ENVIRONMENT", max_length=40)
     encryption_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ENCRYPTION_KEYS")
     fetch_allow: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_FETCH_ALLOW")
 

@@ -41,7 +41,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
     """Read its log until it says where it listens."""
     assert process.stdout is not None
     for line in process.stdout:
-        if "api_listening" in line:
+        if "http_listening" in line:
             return re.findall(r"http://127\.0\.0\.1:\d+", line)[0]
     raise AssertionError("the service ended before it listened")
 

@@ -91,7 +91,7 @@ def _litestar(service: Service, settings: Settings) -> Litestar:
             management_router(management),
         ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
+        exception_handlers={HTTPException: on_http_error, Exception: on_error},
         on_shutdown=[service.known.close],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
@@ -102,13 +102,13 @@ def _litestar(service: Service, settings: Settings) -> Litestar:
     return app
 
 
-def _by_key(connection: ASGIConnection[Any, Any, Any, Any], permission: Permission) -> Actor:
+async def _by_key(connection: ASGIConnection[Any, Any, Any, Any], permission: Permission) -> Actor:
     """Who calls the management API: the name of the key."""
     key = key_of(connection, permission)
     return Actor(f"key:{key.name}", key.grants)
 
 
-def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What Litestar itself refuses: no such route, wrong method, a body too large, a wrong parameter."""
     detail = error.detail
     if error.status_code == 404:
@@ -126,7 +126,7 @@ def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Res
     return _answer(request, problem)
 
 
-def _on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     problem = problems.of(error)
     if problem.slug == "internal-error":
         write_down_crash(request.scope["state"]["request_id"], error)

@@ -43,6 +43,7 @@ class Permission(StrEnum):
     READ_METRICS = "read metrics"
     READ_DESCRIPTION = "read the API's description"
     WATCH = "see how queues, workers and dead letters stand"
+    READ_PAYLOADS = "see what jobs hold"
     OPERATE = "change queues, dead letters, breakers and alerts"
 
 

@@ -87,11 +87,17 @@ def write_down_crash(rid: str, error: BaseException) -> None:
 
 
 class Edge:
-    """Wraps the Litestar application: headers on the way out, the request counted and written down."""
+    """Wraps the Litestar application: headers on the way out, the request counted and written down.
 
-    def __init__(self, app: App, traffic: Traffic) -> None:
+    headers: what each answer carries that does not say otherwise itself.
+    """
+
+    def __init__(
+        self, app: App, traffic: Traffic, headers: list[tuple[bytes, bytes]] = SECURITY_HEADERS
+    ) -> None:
         self._app = app
         self._traffic = traffic
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,7 +112,9 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", rid)]
+                said = {name.lower() for name, _ in message["headers"]}
+                ours = [header for header in self._headers if header[0] not in said]
+                message["headers"] = [*message["headers"], *ours, (b"x-request-id", rid)]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=rid.decode()):

@@ -4,7 +4,7 @@ Guarantees: it does not start without keys, least of all where others than this 
 SIGTERM or `stop()` no connection is taken any more, long polls answer at once, requests under way get
 `grace_seconds`, then it ends. No access log (the metrics count), no Server header.
 
-Emits: log `api_listening` (url, queues) and `api_stopped`.
+Emits: log `http_listening` and `http_stopped` (service, url).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from typing import Self
+from typing import Any, Protocol, Self
 
 import structlog
 import uvicorn
@@ -41,13 +41,22 @@ BACKLOG = 2_048
 KEEP_ALIVE_SECONDS = 65
 
 
+class Application(Protocol):
+    """An ASGI application that can be told that it ends."""
+
+    def begin_shutdown(self) -> None:
+        """Let long polls and streams end now. Called before the server waits for open requests."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
 class _Server(uvicorn.Server):
     """uvicorn that says when it is ready, and tells the application before it waits for open requests.
 
     Its own signal handling is replaced: it would kill the process with the same signal after a graceful end.
     """
 
-    def __init__(self, config: uvicorn.Config, app: HttpService, *, signals: bool) -> None:
+    def __init__(self, config: uvicorn.Config, app: Application, *, signals: bool) -> None:
         super().__init__(config)
         self._corral = app
         self._signals = signals
@@ -74,23 +83,28 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-class ApiServer:
-    """The service inside a running event loop. `async with ApiServer(app) as server: … server.url`.
+class HttpServer:
+    """A service inside a running event loop. `async with HttpServer(app) as server: … server.url`.
 
+    name: what the log calls it. protocol: a class of uvicorn's kind; default its own.
     host, port: where to listen; port 0 takes a free one. grace_seconds: for requests under way at the end.
     signals: stop on SIGINT and SIGTERM; leave it to False where somebody else owns the process.
     """
 
     def __init__(
         self,
-        app: HttpService,
+        app: Application,
         *,
+        name: str = "http",
+        protocol: type[asyncio.Protocol] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         grace_seconds: float = 10,
         signals: bool = False,
     ) -> None:
         self._app = app
+        self._name = name
+        self._protocol = protocol
         self._host = host
         self._port = port
         self._signals = signals
@@ -111,7 +125,7 @@ class ApiServer:
             self._app,
             host=self._host,
             port=self._port,
-            http=EnqueueProtocol,
+            http=self._protocol or "httptools",
             ws="none",
             lifespan="on",
             proxy_headers=False,  # nothing here asks who the client is: keys say it
@@ -132,14 +146,14 @@ class ApiServer:
             ready.cancel()
             await self._task
             raise ConfigurationError("The HTTP service did not start. Its log says why.")
-        log.info("api_listening", url=self.url, queues=sorted(self._app.service.known.declared))
+        log.info("http_listening", service=self._name, url=self.url)
         return self
 
     async def wait(self) -> None:
         """Return when the service has ended, by a signal or by `stop()`."""
         if self._task is not None:
             await self._task
-            log.info("api_stopped", url=self.url)
+            log.info("http_stopped", service=self._name, url=self.url)
 
     async def stop(self) -> None:
         """End gracefully; returns when it has ended."""
@@ -152,6 +166,29 @@ class ApiServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+class ApiServer(HttpServer):
+    """The HTTP API. Its adds take the short way past ASGI: see `protocol`."""
+
+    def __init__(
+        self,
+        app: HttpService,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        grace_seconds: float = 10,
+        signals: bool = False,
+    ) -> None:
+        super().__init__(
+            app,
+            name="api",
+            protocol=EnqueueProtocol,
+            host=host,
+            port=port,
+            grace_seconds=grace_seconds,
+            signals=signals,
+        )
 
 
 def run(

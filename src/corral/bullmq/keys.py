@@ -206,6 +206,16 @@ def audit_key(prefix: str) -> str:
     return f"corral:{prefix}::audit"
 
 
+def session_key(prefix: str, digest: str) -> str:
+    """A session of the dashboard, by the hash of its token."""
+    return f"corral:{prefix}::session:{digest}"
+
+
+def attempts_key(prefix: str, digest: str) -> str:
+    """How often somebody tried to sign in, by the hash of who: names are personal and of any length."""
+    return f"corral:{prefix}::signin:{digest}"
+
+
 def suppressed_keys(prefix: str) -> tuple[str, str]:
     """Where suppressed mail addresses are: their reasons, and their order. See `corral.mail.suppression`.
 

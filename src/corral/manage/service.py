@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class Actor:
 
 
 #: Tells who calls, or raises Refused. `permission`: what the route asks for.
-Authenticate = Callable[[ASGIConnection[Any, Any, Any, Any], Permission], Actor]
+Authenticate = Callable[[ASGIConnection[Any, Any, Any, Any], Permission], Awaitable[Actor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class Management:
 def asks_for(permission: Permission) -> Guard:
     """A guard: the caller must be known and have this permission. Puts the Actor where `actor` finds it."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         management: Management = connection.app.state.management
-        connection.scope["state"]["actor"] = management.authenticate(connection, permission)
+        connection.scope["state"]["actor"] = await management.authenticate(connection, permission)
 
     return guard
 

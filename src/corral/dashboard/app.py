@@ -1,0 +1,226 @@
+"""The dashboard as one ASGI application: sign-in, the management API behind a session, the built pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Litestar, Request, Response, delete, get, post, route
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency, Provide
+from litestar.enums import HttpMethod
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath
+
+from corral.api import problems
+from corral.api.app import on_error, on_http_error
+from corral.api.asgi import App, Receive, Scope, Send
+from corral.api.auth import Permission
+from corral.api.edge import Edge
+from corral.api.known import KnownQueues
+from corral.api.problems import Problem, Refused
+from corral.api.reading import MAX_BODY_BYTES
+from corral.api.traffic import Traffic
+from corral.dashboard.origin import FOREIGN, SAFE, is_foreign
+from corral.dashboard.pages import OPEN, Page, built_pages
+from corral.dashboard.signing_in import LONGEST_SESSION_SECONDS, Door
+from corral.dashboard.users import User, Users
+from corral.errors import RedisUnavailable
+from corral.manage.routes import management_router
+from corral.manage.service import Actor, Management
+from corral.queue import Queue
+from corral.settings import Settings
+
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+#: Everything comes from here; nothing is framed, sniffed or sent elsewhere.
+HEADERS: list[tuple[bytes, bytes]] = [
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cache-control", b"no-store"),
+]
+_HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
+
+_LASTING = "private, max-age=31536000, immutable"
+
+#: Below these, an address is a file or a route, never a place in the page.
+_NO_PAGES = ("assets/", "api/")
+
+_NOT_ALLOWED = "Signed in as {}, whose role {!r} may not {}. Ask an admin."
+
+
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the sign-in page sends."""
+
+    user: str
+    password: str
+
+
+class SessionView(msgspec.Struct, frozen=True, rename="camel"):
+    """Who is signed in, and what the page may offer them."""
+
+    user: str
+    role: str
+    permissions: list[str]
+    environment: str
+
+
+class Dashboard:
+    """The ASGI application."""
+
+    def __init__(self, settings: Settings, users: Users, queues: Mapping[str, Queue]) -> None:
+        self.door = Door(settings, users)
+        self.settings = settings
+        url = urlsplit(settings.dashboard_url)
+        self.secure = url.scheme == "https"
+        #: The prefix ties the cookie to this host and to TLS, where there is TLS.
+        self.cookie = "__Host-corral" if self.secure else "corral"
+        self.pages = built_pages()
+        self.management = Management(
+            settings, KnownQueues(settings, queues, allow_any=True), self._authenticate
+        )
+        self.litestar = self._litestar()
+        headers = [*HEADERS, _HTTPS_ONLY] if self.secure else HEADERS
+        self._edge = Edge(cast("App", self.litestar), Traffic(), headers)
+
+    def begin_shutdown(self) -> None:
+        """Nothing waits here yet."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
+
+    async def user_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> User:
+        """Who is signed in. Raises Refused, RedisUnavailable."""
+        method = str(connection.scope.get("method", "GET"))
+        if is_foreign(method, connection.headers):
+            raise Refused(FOREIGN)
+        return await self.door.user_of(connection.cookies.get(self.cookie), reading=method in SAFE)
+
+    async def _authenticate(
+        self, connection: ASGIConnection[Any, Any, Any, Any], permission: Permission
+    ) -> Actor:
+        user = await self.user_of(connection)
+        if permission not in user.permissions:
+            detail = _NOT_ALLOWED.format(user.name, str(user.role), permission)
+            raise Refused(Problem(403, "wrong-role", "Not allowed", detail))
+        return Actor(f"user:{user.name}", user.permissions)
+
+    def _litestar(self) -> Litestar:
+        app = Litestar(
+            route_handlers=[
+                healthz, sign_in, sign_out, session, front, page, management_router(self.management)
+            ],
+            dependencies={"dashboard": Provide(lambda: self, sync_to_thread=False)},
+            exception_handlers={HTTPException: on_http_error, Exception: on_error},
+            on_shutdown=[self.management.known.close],
+            request_max_body_size=MAX_BODY_BYTES,
+            openapi_config=None,
+            logging_config=None,
+        )  # fmt: skip
+        app.state.management = self.management
+        return app
+
+
+@route("/healthz", http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200)
+async def healthz() -> dict[str, str]:
+    """The process is alive."""
+    return {"status": "ok"}
+
+
+@post("/session", status_code=200)
+async def sign_in(
+    request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]
+) -> Response[SessionView]:
+    """Sign in. 401 for a wrong password, 429 after too many attempts."""
+    if is_foreign("POST", request.headers):
+        raise Refused(FOREIGN)
+    try:
+        given = msgspec.json.decode(await request.body(), type=SignIn)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused(problems.http(422, 'Send {"user": …, "password": …}.')) from None
+    address = request.client.host if request.client else ""
+    signed_in = await dashboard.door.sign_in(given.user, given.password, address)
+    cookie = Cookie(
+        key=dashboard.cookie,
+        value=signed_in.token,
+        path="/",
+        max_age=LONGEST_SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=dashboard.secure,
+    )
+    return Response(_view(signed_in.user, dashboard), cookies=[cookie])
+
+
+@delete("/session", status_code=204)
+async def sign_out(request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]) -> Response[None]:
+    """Sign out. Raises RedisUnavailable: then the session goes on."""
+    if is_foreign("DELETE", request.headers):
+        raise Refused(FOREIGN)
+    token = request.cookies.get(dashboard.cookie)
+    if token:
+        await dashboard.door.sign_out(token)
+    answer: Response[None] = Response(None, status_code=204)
+    answer.delete_cookie(dashboard.cookie, path="/")
+    return answer
+
+
+@get("/session")
+async def session(request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]) -> SessionView:
+    """Who is signed in."""
+    return _view(await dashboard.user_of(request), dashboard)
+
+
+@get("/")
+async def front(request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]) -> Response[bytes]:
+    """The page itself, or the sign-in page."""
+    return await _page(request, dashboard, "")
+
+
+@get("/{path:path}")
+async def page(
+    request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard], path: FromPath[str]
+) -> Response[bytes]:
+    """A file, or the page, which reads the address by itself."""
+    return await _page(request, dashboard, path.lstrip("/"))
+
+
+async def _page(request: Request[Any, Any, Any], dashboard: Dashboard, path: str) -> Response[bytes]:
+    pages = dashboard.pages
+    found = pages.get(path) if path.startswith(OPEN) else None
+    if found is None:
+        try:
+            await dashboard.user_of(request)
+        except (Refused, RedisUnavailable):
+            if path in pages or path.startswith(_NO_PAGES):
+                raise
+            found = pages.get(f"{OPEN}index.html")
+        else:
+            is_page = not path.startswith(_NO_PAGES)
+            found = pages.get(path) or (pages.get("index.html") if is_page else None)
+    if found is None:
+        raise Refused(problems.http(404, "There is nothing here."))
+    return _answer(request, found)
+
+
+def _answer(request: Request[Any, Any, Any], found: Page) -> Response[bytes]:
+    headers = {"ETag": found.etag, "Cache-Control": _LASTING if found.lasting else "no-cache"}
+    if request.headers.get("if-none-match") == found.etag:
+        return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
+    return Response(found.body, headers=headers, media_type=found.media_type)
+
+
+def _view(user: User, dashboard: Dashboard) -> SessionView:
+    return SessionView(
+        user.name, str(user.role), [p.name.lower() for p in user.permissions], dashboard.settings.environment
+    )

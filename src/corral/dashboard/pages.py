@@ -1,0 +1,43 @@
+"""The built pages: files beside this module, read once, served from memory.
+
+Names of assets hold a hash of their content, so browsers keep them for a year; pages are asked for each time,
+with their ETag. `signin/` is for everybody, the rest for who has signed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "static"
+
+#: Files of this folder are served without a session.
+OPEN = "signin/"
+
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".woff2": "font/woff2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    body: bytes
+    media_type: str
+    etag: str
+    #: Its name changes with its content.
+    lasting: bool
+
+
+@cache
+def built_pages(folder: Path = FOLDER) -> dict[str, Page]:
+    """All files by their path below the folder; empty if the pages were not built."""
+    pages = {}
+    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if file.is_file():
+            name = file.relative_to(folder).as_posix()
+            body = file.read_bytes()
+            kind = _TYPES.get(file.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+            etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            pages[name] = Page(body, kind, etag, lasting="/assets/" in f"/{name}")
+    return pages
