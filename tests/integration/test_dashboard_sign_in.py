@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,20 @@ def dashboard(redis_url: str, **settings: Any) -> Dashboard:
     return Dashboard(loaded, Users.parse(USERS), {})
 
 
+@asynccontextmanager
+async def serving(app: Dashboard) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a served dashboard."""
+    async with (
+        HttpServer(app, name="dashboard", grace_seconds=1) as server,
+        httpx2.AsyncClient(base_url=server.url, timeout=20) as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 async def http(redis_url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    async with HttpServer(dashboard(redis_url), name="dashboard", grace_seconds=1) as server:
-        async with httpx2.AsyncClient(base_url=server.url, timeout=20) as client:
-            yield client
+    async with serving(dashboard(redis_url)) as client:
+        yield client
     await close_shared_clients()
 
 
@@ -173,16 +183,14 @@ async def test_a_session_of_a_user_who_is_no_more_is_over(redis_url: str, http: 
     await sign_in(http)
     loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=USERS)
     without = Dashboard(loaded, Users.parse(f"vi:{HASH}:viewer"), {})
-    async with HttpServer(without, name="dashboard", grace_seconds=1) as server:
-        async with httpx2.AsyncClient(base_url=server.url, cookies=http.cookies) as client:
-            assert (await client.get("/session")).status_code == 401
+    async with serving(without) as client:
+        client.cookies.update(http.cookies)
+        assert (await client.get("/session")).status_code == 401
 
 
 async def test_behind_tls_the_cookie_is_for_tls_alone(redis_url: str) -> None:
-    secure = dashboard(redis_url, dashboard_url="https://ops.test")
-    async with HttpServer(secure, name="dashboard", grace_seconds=1) as server:
-        async with httpx2.AsyncClient(base_url=server.url) as client:
-            answer = await sign_in(client)
+    async with serving(dashboard(redis_url, dashboard_url="https://ops.test")) as client:
+        answer = await sign_in(client)
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("__Host-corral=")
     assert "secure" in cookie.lower()
@@ -193,15 +201,14 @@ async def test_behind_tls_the_cookie_is_for_tls_alone(redis_url: str) -> None:
 async def test_while_redis_is_away_who_was_here_may_look_and_nobody_may_change() -> None:
     server_process = RedisProcess()
     server_process.start()
-    async with HttpServer(dashboard(server_process.url), name="dashboard", grace_seconds=1) as server:
-        async with httpx2.AsyncClient(base_url=server.url, timeout=20) as client:
-            await sign_in(client)
-            assert (await client.get("/session")).status_code == 200
-            server_process.stop()
-            assert (await client.get("/")).text == FILES["index.html"]
-            assert (await client.get("/session")).status_code == 200
-            assert (await client.delete("/session", headers=CHANGE)).status_code == 503
-            client.cookies.clear()
-            assert (await client.get("/session", headers={"cookie": "corral=unknown"})).status_code == 503
-            assert (await sign_in(client)).status_code == 503
+    async with serving(dashboard(server_process.url)) as client:
+        await sign_in(client)
+        assert (await client.get("/session")).status_code == 200
+        server_process.stop()
+        assert (await client.get("/")).text == FILES["index.html"]
+        assert (await client.get("/session")).status_code == 200
+        assert (await client.delete("/session", headers=CHANGE)).status_code == 503
+        client.cookies.clear()
+        assert (await client.get("/session", headers={"cookie": "corral=unknown"})).status_code == 503
+        assert (await sign_in(client)).status_code == 503
     await close_shared_clients()

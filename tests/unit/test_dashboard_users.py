@@ -1,4 +1,4 @@
-"""Who may sign in to the dashboard: the setting, the passwords, the roles; and where changes may come from."""
+"""Who may sign in to the dashboard: the setting, passwords, roles; and where changes may come from."""
 
 from __future__ import annotations
 

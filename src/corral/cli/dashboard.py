@@ -36,8 +36,8 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
     users = Users.parse(settings.dashboard_users.get_secret_value())
     if not is_loopback(host) and not settings.dashboard_url.startswith("https://"):
         errors.print(
-            "The dashboard listens where others can reach it, and CORRAL_DASHBOARD_URL is not https: passwords "
-            "travel in the open unless something in front of it speaks TLS.",
+            "The dashboard listens where others can reach it, and CORRAL_DASHBOARD_URL is not https: "
+            "passwords travel in the open unless something in front of it speaks TLS.",
             style="yellow",
         )
 

@@ -1,4 +1,4 @@
-"""Whether a changing request comes from the dashboard's own page: no other site may make a browser change things.
+"""Whether a changing request comes from the dashboard's own page: no other site may make one.
 
 Three signs, each enough to refuse: the browser's own word on where the request comes from (Sec-Fetch-Site),
 its Origin, and a header that another site's page cannot send without asking first, which nobody here grants.

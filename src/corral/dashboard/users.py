@@ -77,7 +77,7 @@ class Users:
             if entry is None or rest[entry.end() : entry.end() + 1] not in ("", ","):
                 raise ConfigurationError(
                     f"CORRAL_DASHBOARD_USERS: entry {number} is not name:hash:role. `corral dashboard "
-                    "password` prints a hash; roles are viewer, operator, admin, each with +payloads if wanted."
+                    "password` prints a hash; roles are viewer, operator, admin, with +payloads if wanted."
                 )
             user = _user(entry["name"], entry["hash"], entry["role"])
             if user.name in users:
@@ -95,7 +95,7 @@ class Users:
         return self._users.get(name)
 
     def sign_in(self, name: str, password: str) -> User | None:
-        """The user, if the password is theirs. Takes some 50 ms of a core, whoever asks: call it in a thread."""
+        """The user, if the password is theirs. Takes a core for 50 ms, whoever asks: call it in a thread."""
         user = self._users.get(name)
         if len(password) > LONGEST_PASSWORD_CHARS:
             return None
