@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 STAMP := .venv/.setup
+PAGES := src/corral/dashboard/static/index.html
 INTEROP := tests/interop/node_modules/.package-lock.json
 CODE := $(wildcard src tests bench tools)
 
@@ -26,11 +27,15 @@ help:
 	@echo "make docs    check the documentation"
 	@echo "make setup   make .venv (the others do it by themselves)"
 
-setup: $(STAMP)
+setup: $(STAMP) $(PAGES)
 	@:
 
 $(STAMP): pyproject.toml requirements.lock requirements-build.lock tools/setup.sh
 	@tools/setup.sh
+
+$(PAGES): $(shell find ui -name node_modules -prune -o -type f ! -name schema.d.ts -print) tools/ui.sh | $(STAMP)
+	@tools/ui.sh
+	@touch $@
 
 # npm writes this file last.
 $(INTEROP): tests/interop/package-lock.json tests/interop/package.json tests/interop/.npmrc | $(STAMP)
@@ -38,10 +43,10 @@ $(INTEROP): tests/interop/package-lock.json tests/interop/package.json tests/int
 	@tools/node.sh npm ci --prefix tests/interop --silent
 	@touch $@
 
-demo: $(STAMP)
+demo: setup
 	@$(BIN)/corral demo $(ARGS)
 
-up: $(STAMP)
+up: setup
 	@$(BIN)/corral up $(ARGS)
 
 lint: $(STAMP)
@@ -49,7 +54,8 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
-test: lint $(INTEROP)
+test: lint $(INTEROP) $(PAGES)
+	tools/node.sh npm test --prefix ui --silent
 	tools/node.sh $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(STAMP)

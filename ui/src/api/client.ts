@@ -1,0 +1,46 @@
+// The management API, typed by its own description (openapi.json); errors become what the server says of them.
+import createClient from 'openapi-fetch'
+import type { paths } from './schema'
+
+export const api = createClient<paths>({ headers: { 'x-corral-dashboard': '1' } })
+
+/** A problem as the server tells it (RFC 9457). */
+export class ProblemError extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+  ) {
+    super(detail)
+  }
+}
+
+interface Answer<Data> {
+  data?: Data
+  error?: unknown
+  response: Response
+}
+
+/** The data of an answer. Who is no longer signed in gets the sign-in page. */
+export async function answered<Data>(call: Promise<Answer<Data>>): Promise<Data> {
+  const { data, error, response } = await call
+  if (response.ok) return data as Data
+  if (response.status === 401) location.reload()
+  const detail = (error as { detail?: string } | undefined)?.detail
+  throw new ProblemError(response.status, detail ?? `The dashboard answered ${response.status}.`)
+}
+
+export interface Session {
+  user: string
+  role: string
+  permissions: string[]
+  environment: string
+}
+
+export async function readSession(): Promise<Session> {
+  return answered(fetch('/session').then(async (response) => ({ data: await response.json(), response })))
+}
+
+export async function signOut(): Promise<void> {
+  await fetch('/session', { method: 'DELETE', headers: { 'x-corral-dashboard': '1' } })
+  location.assign('/')
+}

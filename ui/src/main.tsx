@@ -1,0 +1,30 @@
+import './styles'
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { createRootRoute, createRoute, createRouter, Navigate, RouterProvider } from '@tanstack/react-router'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { Audit } from './pages/Audit'
+import { Shell } from './shell/Shell'
+
+const root = createRootRoute({ component: Shell })
+const routes = root.addChildren([
+  createRoute({ getParentRoute: () => root, path: '/', component: () => <Navigate to="/audit" /> }),
+  createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
+])
+const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}
+
+const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTime: 2_000 } } })
+
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  </StrictMode>,
+)

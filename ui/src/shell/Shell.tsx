@@ -1,0 +1,18 @@
+import { useQuery } from '@tanstack/react-query'
+import { Outlet } from '@tanstack/react-router'
+import { readSession } from '../api/client'
+import { Sidebar } from './Sidebar'
+
+/** What is around every page. */
+export function Shell() {
+  const session = useQuery({ queryKey: ['session'], queryFn: readSession, staleTime: Infinity })
+  if (!session.data) return null
+  return (
+    <div className="shell">
+      <Sidebar session={session.data} />
+      <main className="main">
+        <Outlet />
+      </main>
+    </div>
+  )
+}
