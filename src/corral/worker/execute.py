@@ -16,7 +16,7 @@ from corral.bullmq import settlement as wire
 from corral.bullmq.cancel import pending
 from corral.bullmq.codec import decode_options, whole
 from corral.bullmq.consumer import Consumer
-from corral.bullmq.settlement import Fetched, Settlement
+from corral.bullmq.settlement import STAMPED_VALUES, Fetched, Settlement
 from corral.children import WaitingForChildren
 from corral.context import CHECKPOINT_FIELD, JobContext, Suspended
 from corral.data import encode
@@ -105,10 +105,11 @@ class Executor:
         name = job.name
         row = self._rows.get(name) or self._tally.row(name)
         row.started += 1
-        if len(values) == wire.STAMPED_VALUES or not whole(job.attempts_started):
-            row.first_started += 1
-        weight = self._time_start(row, job) if row.started >= row.next_timed else 0
-        began = perf_counter() if weight else 0.0
+        if len(values) > STAMPED_VALUES and whole(job.attempts_started):
+            row.restarted += 1
+        weight = 0
+        if row.started >= row.next_timed:
+            weight, began = self._time_start(row, job), perf_counter()
         slot.name, slot.since_ms = name, self.fetched_ms
         slot.job_id = job_id
         settlement: Settlement | None = None
