@@ -154,8 +154,8 @@ async def test_several_workers_add_up_to_what_ran(make_queue: MakeQueue, start_w
     assert recent.recent.failure_rate == 20 / 320
     assert recent.names["good"].run_p50 is not None
     assert recent.names["good"].run_p50 >= 0.001
-    bad = await queue.stats.recent(name="bad")
-    assert replace(bad, window_seconds=0) == replace(recent.names["bad"], window_seconds=0)
+    alone = await queue.stats.recent(name="bad")
+    assert replace(alone, window_seconds=0) == replace(recent.names["bad"], window_seconds=0)
     assert (await queue.stats.names()).keys() == {"good", "bad"}
 
 

@@ -206,10 +206,10 @@ def _recent_row(recent: Recent) -> RecentRow:
 
 
 def _span_row(span: Span) -> SpanRow:
-    plain = {name: getattr(span, name) for name in SpanRow.__struct_fields__ if "_p" not in name}
-    times = {
-        f"{kind}_p{percent}": quantile(percent / 100)
-        for kind, quantile in (("wait", span.wait_quantile), ("run", span.run_quantile))
-        for percent in (50, 95, 99)
+    plain: dict[str, Any] = {
+        n: getattr(span, n) for n in SpanRow.__struct_fields__ if not n.startswith(("wait_", "run_"))
     }
-    return SpanRow(**plain, **times)
+    for percent in (50, 95, 99):
+        plain[f"wait_p{percent}"] = span.wait_quantile(percent / 100)
+        plain[f"run_p{percent}"] = span.run_quantile(percent / 100)
+    return SpanRow(**plain)

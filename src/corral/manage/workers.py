@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
@@ -12,6 +14,8 @@ from corral.bullmq import breaking, standings
 from corral.bullmq.clock import server_seconds
 from corral.manage.service import Management, asks_for
 from corral.observe.stand import breaker_standing, read_workers, server_standing
+
+Row = TypeVar("Row")
 
 
 class RunningRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -24,7 +28,10 @@ class RunningRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
-    """One worker process, as its last beat told. `jobs`: those that run longest. `quiet`: takes no new ones."""
+    """One worker process, as its last beat told.
+
+    `jobs`: those that run longest. `quiet`: it takes no new ones.
+    """
 
     name: str
     host: str
@@ -87,7 +94,7 @@ async def list_workers(management: NamedDependency[Management]) -> WorkerList:
     async with answering():
         workers = await read_workers(management.client, management.prefix)
         now = await server_seconds(management.client)
-    return WorkerList(now, msgspec.convert(workers, list[WorkerRow], from_attributes=True))
+    return WorkerList(now, [_as(WorkerRow, worker) for worker in workers])
 
 
 @get("/standing", guards=[asks_for(Permission.WATCH)], tags=["workers"])
@@ -101,11 +108,11 @@ async def read_surroundings(management: NamedDependency[Management]) -> Surround
         now = await server_seconds(client)
     return Surroundings(
         at=now,
-        server=None
-        if told is None
-        else msgspec.convert(server_standing(*told), ServerRow, from_attributes=True),
-        breakers=msgspec.convert(
-            [breaker_standing(one) for one in seen], list[BreakerRow], from_attributes=True
-        ),
+        server=None if told is None else _as(ServerRow, server_standing(*told)),
+        breakers=[_as(BreakerRow, breaker_standing(one)) for one in seen],
         workers=len(workers),
     )
+
+
+def _as(row: type[Row], standing: object) -> Row:
+    return msgspec.convert(standing, row, from_attributes=True)

@@ -64,9 +64,12 @@ def _worker(text: bytes) -> WorkerStanding | None:
         return None
 
 
-async def read_standing(queues: Sequence[Queue], *, server: bool = True) -> Standing:
+async def read_standing(
+    queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES
+) -> Standing:
     """How these queues stand, which are all of one server and prefix. Four round trips.
 
+    minutes: how much is recent, 1 to 1,440; they are whole minutes up to now.
     server: ask the server for itself, too; `Standing.server` is None without it, or where INFO is denied.
     Raises RedisUnavailable.
     """
@@ -80,7 +83,7 @@ async def read_standing(queues: Sequence[Queue], *, server: bool = True) -> Stan
         (now_ms, sides), counts, lately, workers, (breakers, held), told = await asyncio.gather(
             standings.read_sides(client, keys),
             reader.counts(client, keys),
-            statistics.read_recent(client, keys, RECENT_MINUTES, recent_ms),
+            statistics.read_recent(client, keys, minutes, recent_ms),
             read_workers(client, prefix),
             _breakers(client, prefix),
             standings.read_server(client) if server else _nothing(),
@@ -88,7 +91,7 @@ async def read_standing(queues: Sequence[Queue], *, server: bool = True) -> Stan
     return Standing(
         at=now_ms / 1000,
         queues={
-            queue.name: _queue(queue.name, now_ms, side, states, held, _recents(of_queue, recent_ms))
+            queue.name: _queue(queue.name, now_ms, side, states, held, _recents(of_queue, minutes, recent_ms))
             for queue, side, states, of_queue in zip(queues, sides, counts, lately, strict=True)
         },
         workers=workers,
@@ -97,8 +100,8 @@ async def read_standing(queues: Sequence[Queue], *, server: bool = True) -> Stan
     )
 
 
-def _recents(lately: Lately, now_ms: int) -> tuple[Recent, Mapping[str, Recent]]:
-    seconds = window_seconds(RECENT_MINUTES, now_ms)
+def _recents(lately: Lately, minutes: int, now_ms: int) -> tuple[Recent, Mapping[str, Recent]]:
+    seconds = window_seconds(minutes, now_ms)
     names = {name: recent_of(entry, seconds) for name, entry in lately.names.items()}
     return recent_of(lately.whole, seconds), names
 
