@@ -52,6 +52,7 @@ from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
 from corral.settings import Settings
 from corral.special_adds import NewJob, add_batch, add_officially, existing_job
+from corral.stats import Stats
 from corral.surroundings import Surroundings
 from corral.sync import SyncQueue
 
@@ -347,6 +348,11 @@ class Queue(Connected, Relations, Surroundings):
     def browse(self) -> Browse:
         """Lists, search, log pages: see Browse."""
         return Browse(self)
+
+    @property
+    def stats(self) -> Stats:
+        """What the queue did, by minute and by hour: see Stats."""
+        return Stats(self)
 
     @property
     def admin(self) -> Admin:

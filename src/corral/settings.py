@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     stalled_seconds: float = Field(30, alias="CORRAL_STALLED_SECONDS", gt=0)
     grace_seconds: float = Field(30, alias="CORRAL_GRACE_SECONDS", ge=0)
 
+    # Statistics
+    release: str = Field("", alias="CORRAL_RELEASE", pattern=r"^[\x21-\x7e]{0,64}$")
+
     # Logs
     log_format: str = Field("auto", alias="CORRAL_LOG_FORMAT", pattern="^(auto|json|text)$")
     log_level: str = Field("info", alias="CORRAL_LOG_LEVEL", pattern="^(debug|info|warning|error)$")
