@@ -1,14 +1,15 @@
 import './styles'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
-import { createRootRoute, createRoute, createRouter, Navigate, RouterProvider } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Audit } from './pages/Audit'
+import { Overview } from './pages/Overview'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
-  createRoute({ getParentRoute: () => root, path: '/', component: () => <Navigate to="/audit" /> }),
+  createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })

@@ -117,10 +117,7 @@ async def list_queues(
 
     Four round trips. A queue that nobody here declares and no worker runs is found within 15 s.
     """
-    names = request.app.state.get("queue_names")
-    if names is None:
-        names = await _find_names(request, management)
-    queues = _chosen(management, names)
+    queues = await known_queues(request, management)
     async with answering():
         standing = await read_standing(queues, server=False)
     background = None
@@ -129,6 +126,14 @@ async def list_queues(
         background = BackgroundTask(_find_names, request, management)
     rows = [queue_row(one, standing) for _, one in sorted(standing.queues.items())]
     return Response(QueueList(standing.at, rows), background=background)
+
+
+async def known_queues(request: Request[Any, Any, Any], management: Management) -> list[Queue]:
+    """The declared queues and those found in Redis lately. No round trip but for the first time."""
+    names = request.app.state.get("queue_names")
+    if names is None:
+        names = await _find_names(request, management)
+    return _chosen(management, names)
 
 
 async def _find_names(request: Request[Any, Any, Any], management: Management) -> list[str]:

@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.overview import read_overview
 from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.service import Management, actor_of, asks_for
 from corral.manage.workers import list_workers, read_surroundings
@@ -29,6 +30,7 @@ async def describe() -> dict[str, Any]:
 HANDLERS = [
     describe,
     read_audit,
+    read_overview,
     list_queues,
     read_queue,
     read_stats,

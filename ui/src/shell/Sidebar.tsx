@@ -3,7 +3,10 @@ import { type Session, signOut } from '../api/client'
 import { Icon, type IconName } from '../parts/Icon'
 import { toggleTheme } from './theme'
 
-const PLACES: { to: string; name: string; icon: IconName }[] = [{ to: '/audit', name: 'Audit', icon: 'audit' }]
+const PLACES: { to: string; name: string; icon: IconName }[] = [
+  { to: '/', name: 'Overview', icon: 'overview' },
+  { to: '/audit', name: 'Audit', icon: 'audit' },
+]
 
 export function Sidebar({ session }: { session: Session }) {
   return (
@@ -15,7 +18,7 @@ export function Sidebar({ session }: { session: Session }) {
       </Link>
       <div className="nav">
         {PLACES.map((place) => (
-          <Link key={place.to} to={place.to} title={place.name} activeProps={{ 'aria-current': 'page' }}>
+          <Link key={place.to} to={place.to} title={place.name} activeOptions={{ exact: place.to === '/' }} activeProps={{ 'aria-current': 'page' }}>
             <Icon name={place.icon} />
             <span className="t">{place.name}</span>
           </Link>
