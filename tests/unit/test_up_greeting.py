@@ -19,3 +19,10 @@ def test_sandbox_mode_names_the_page_where_its_effects_are_seen() -> None:
 def test_without_a_sandbox_and_with_keys_of_ones_own_there_is_the_address_alone() -> None:
     (line,) = greeting(API, "", Path(".corral"), None)
     assert API in line
+
+
+def test_a_password_that_was_made_is_shown_with_where_to_use_it() -> None:
+    told = greeting(API, "", Path(".corral"), None, dashboard="http://127.0.0.1:3002", password="made-now")
+    assert told[1] == "Dashboard: http://127.0.0.1:3002"
+    assert "operator with made-now" in told[2]
+    assert ".corral/dashboard-users" in told[2]

@@ -1,8 +1,8 @@
-"""The whole service in one command: Redis, sandbox, HTTP API, workers; started in order, stopped in reverse.
+"""The whole service in one command: Redis, sandbox, HTTP API, dashboard, workers; stopped in reverse order.
 
 Everything listens on loopback. What is not configured is made: a server on the data directory if REDIS_URL
-is not set, a key for the API if CORRAL_API_KEYS is not set. Both are kept in the data directory, readable by
-its owner alone.
+is not set, a key for the API if CORRAL_API_KEYS is not set, a user of the dashboard if CORRAL_DASHBOARD_USERS
+is not. They are kept in the data directory, readable by its owner alone; of the user's password the hash.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Self
 import structlog
 
 from corral.api.app import create_app
-from corral.api.server import ApiServer
+from corral.api.server import ApiServer, HttpServer
 from corral.bullmq.connection import close_shared_clients
+from corral.dashboard.app import Dashboard
+from corral.dashboard.users import Users, hash_password
 from corral.embedded.datadir import write_private
 from corral.embedded.locate import needs_server
 from corral.embedded.server import EmbeddedServer
@@ -30,6 +32,9 @@ from corral.settings import Settings
 from corral.worker.supervise import Supervisor
 
 log = structlog.get_logger(__name__)
+
+#: Who may sign in to a dashboard for which nobody is configured.
+FIRST_USER = "operator"
 
 
 class Stack:
@@ -43,6 +48,7 @@ class Stack:
         api_port: int,
         processes: int,
         sandbox: bool,
+        dashboard_port: int | None = None,
         own_key: bool = False,
         quiet: bool = False,
     ) -> None:
@@ -51,6 +57,10 @@ class Stack:
         self.api: ApiServer
         self.workers: Supervisor
         self.key = ""
+        self.dashboard: HttpServer | None = None
+        #: Of the dashboard's first user, if this start has made one.
+        self.password = ""
+        self._dashboard_port = dashboard_port
         self._host = host
         self._api_port = api_port
         self._processes = processes
@@ -81,6 +91,8 @@ class Stack:
             os.environ["CORRAL_PUBLIC_URL"] = self.api.url
             if self._sandbox:
                 self._start_sandbox(opening)
+            if self._dashboard_port is not None:
+                await self._start_dashboard(opening, self._dashboard_port)
             self.workers = self._supervise(opening)
             self._open = opening.pop_all()
         return self
@@ -94,6 +106,25 @@ class Stack:
             opening.callback(sandbox.stop)
             os.environ["CORRAL_SANDBOX_URL"] = sandbox.url
         self.sandbox_url = Settings.load().sandbox_url
+
+    async def _start_dashboard(self, opening: contextlib.AsyncExitStack, port: int) -> None:
+        setting = Settings.load().dashboard_users.get_secret_value() or self._ensure_user()
+        self.dashboard = HttpServer(
+            Dashboard(Settings.load(), Users.parse(setting), built_in()),
+            name="dashboard",
+            host=self._host,
+            port=port,
+        )
+        await opening.enter_async_context(self.dashboard)
+
+    def _ensure_user(self) -> str:
+        """The user of this installation, made once; only the hash of the password is kept."""
+        file = self.data_dir / "dashboard-users"
+        if not file.exists():
+            self.password = secrets.token_urlsafe(12)
+            self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(file, f"{FIRST_USER}:{hash_password(self.password)}:admin")
+        return file.read_text().strip()
 
     def _supervise(self, opening: contextlib.AsyncExitStack) -> Supervisor:
         health_dir = opening.enter_context(tempfile.TemporaryDirectory(prefix="corral-health-"))
