@@ -1,0 +1,128 @@
+"""How queues, workers, breakers and the server stand, as Prometheus metrics. Pure: what was read is given.
+
+Every family is there in each answer, also without samples, so that what a board or a rule asks for is known.
+The list with what each means is in docs/operate/metrics.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from corral.observe.standing import QueueStanding, ServerStanding, Standing, WorkerStanding
+
+_BY_QUEUE = ("queue",)
+
+
+def standing_families(standings: Sequence[Standing], added: Mapping[str, int]) -> Iterator[Metric]:
+    """Metrics of one scrape.
+
+    standings: one for each server that declared queues are on, the service's own first.
+    added: jobs ever added, by queue.
+    """
+    queues = [queue for standing in standings for queue in standing.queues.values()]
+    yield from _depths(queues, added)
+    yield from _troubles(queues)
+    yield from _workers(queues, [worker for standing in standings for worker in standing.workers])
+    yield _breakers(standings)
+    yield from _server(standings[0].server if standings else None)
+
+
+def _depths(queues: Sequence[QueueStanding], added: Mapping[str, int]) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily(
+        "bullmq_queue_waiting", "Jobs that a worker could start now, prioritized included.", labels=_BY_QUEUE
+    )
+    jobs = GaugeMetricFamily("corral_queue_jobs", "Jobs by state.", labels=("queue", "state"))
+    arrived = CounterMetricFamily(
+        "corral_queue_jobs_added",
+        "Jobs added by any client since the queue is there, refused duplicates included.",
+        labels=_BY_QUEUE,
+    )
+    oldest = GaugeMetricFamily(
+        "corral_queue_oldest_waiting_seconds",
+        "How long the job has waited that could have started first; 0 if none waits.",
+        labels=_BY_QUEUE,
+    )
+    dead = GaugeMetricFamily(
+        "corral_dead_letters", "Jobs that ended without success and are kept.", labels=_BY_QUEUE
+    )
+    for queue in queues:
+        name = (queue.queue,)
+        waiting.add_metric(name, queue.waiting)
+        for state, count in queue.counts.items():
+            jobs.add_metric((queue.queue, state), count)
+        if queue.queue in added:
+            arrived.add_metric(name, added[queue.queue])
+        oldest.add_metric(name, queue.oldest_waiting_seconds or 0.0)
+        dead.add_metric(name, queue.counts.get("failed", 0))
+    yield from (waiting, jobs, arrived, oldest, dead)
+
+
+def _troubles(queues: Sequence[QueueStanding]) -> Iterator[Metric]:
+    paused = GaugeMetricFamily("corral_queue_paused", "1 while the queue is paused.", labels=_BY_QUEUE)
+    held = GaugeMetricFamily(
+        "corral_queue_held_jobs",
+        "Jobs that a breaker holds; they are among the delayed ones.",
+        labels=("queue", "breaker"),
+    )
+    late = GaugeMetricFamily(
+        "corral_queue_schedules_late", "Schedules whose next run is overdue.", labels=_BY_QUEUE
+    )
+    latest = GaugeMetricFamily(
+        "corral_queue_schedule_late_seconds",
+        "How long the most overdue run of a schedule is overdue; 0 if none is.",
+        labels=_BY_QUEUE,
+    )
+    for queue in queues:
+        name = (queue.queue,)
+        paused.add_metric(name, int(queue.paused))
+        for breaker, count in queue.held.items():
+            held.add_metric((queue.queue, breaker), count)
+        late.add_metric(name, len(queue.late_schedules))
+        latest.add_metric(name, max(queue.late_schedules.values(), default=0.0))
+    yield from (paused, held, late, latest)
+
+
+def _workers(queues: Sequence[QueueStanding], workers: Sequence[WorkerStanding]) -> Iterator[Metric]:
+    serving = GaugeMetricFamily(
+        "corral_queue_workers", "Live worker processes that serve the queue.", labels=_BY_QUEUE
+    )
+    for queue in queues:
+        serving.add_metric((queue.queue,), sum(queue.queue in worker.queues for worker in workers))
+    yield serving
+
+
+def _breakers(standings: Sequence[Standing]) -> Metric:
+    breakers = GaugeMetricFamily(
+        "corral_breaker_open", "1 while the breaker is open or half-open.", labels=("breaker",)
+    )
+    is_open: dict[str, bool] = {}
+    for standing in standings:
+        for breaker in standing.breakers:
+            is_open[breaker.name] = is_open.get(breaker.name, False) or breaker.state != "closed"
+    for name, opened in is_open.items():
+        breakers.add_metric((name,), int(opened))
+    return breakers
+
+
+def _server(server: ServerStanding | None) -> Iterator[Metric]:
+    """Without samples where the server does not let itself be asked."""
+    for name, meaning, value in (
+        ("memory_bytes", "Memory that Redis uses.", server and server.memory_bytes),
+        (
+            "memory_limit_bytes",
+            "Memory that Redis may use; 0: no limit is set.",
+            server and server.memory_limit_bytes,
+        ),
+        (
+            "persistence_ok",
+            "0 if the last write of the append-only file or the last snapshot failed.",
+            server and int(not server.persistence_failing),
+        ),
+        ("clients", "Connections to Redis.", server and server.connected_clients),
+    ):
+        family = GaugeMetricFamily(f"corral_redis_{name}", meaning, labels=())
+        if value is not None:
+            family.add_metric((), value)
+        yield family
