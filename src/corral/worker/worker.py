@@ -43,6 +43,7 @@ from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
 from corral.worker.processes.handlers import check_found, only_processes
 from corral.worker.processes.pool import ProcessPool
+from corral.worker.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +98,8 @@ class Worker:
         self._middleware = [declare_middleware(function, local_names) for function in middleware]
         self._boards: Boards | None = None
         self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
+        #: What was seen since `run` began, by queue.
+        self.tallies: dict[str, Tally] = {}
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -120,6 +123,7 @@ class Worker:
         blocking = []
         threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
         self._keepers = self._make_keepers(settings)
+        self.tallies = {queue.name: Tally(queue.jobs) for queue in self.queues}
         tasks: list[asyncio.Task[None]] = []
         parts = []
         controls: list[asyncio.Task[None]] = []
@@ -263,6 +267,7 @@ class Worker:
             processes=self._pool,
             stalled_seconds=settings.stalled_seconds,
             around=around,
+            tally=self.tallies[queue.name],
             forget=queue.forgets(settings),
             board=self._boards.of(queue) if self._boards else None,
         )
