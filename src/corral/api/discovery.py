@@ -11,6 +11,7 @@ Emits: discovery_failed (error).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -69,16 +70,15 @@ class Discovery:
             return
         found: dict[str, Queue] = {}
         for name in names[:MOST_QUEUES]:
-            try:
-                found[name] = self._queues.pop(name, None) or Queue(
-                    name, redis_url=self._address.url, prefix=self._prefix
-                )
-            except InvalidOptions:
+            if name in self._queues:
+                found[name] = self._queues[name]
                 continue
-        gone, self._queues = self._queues, found
+            with contextlib.suppress(InvalidOptions):
+                found[name] = Queue(name, redis_url=self._address.url, prefix=self._prefix)
+        before, self._queues = self._queues, found
         self.left_out = max(0, len(names) - MOST_QUEUES)
-        for queue in gone.values():
-            await queue.close()
+        for name in before.keys() - found.keys():
+            await before[name].close()
 
     async def close(self) -> None:
         """End a walk that is under way."""

@@ -1,9 +1,9 @@
 """/metrics: the queues as they stand and the requests so far, as Prometheus text.
 
-Behind a key with the role read or admin. What comes from Redis is read in a few round trips for all queues of a
-server, within a time limit; with Redis away the answer is `corral_redis_up 0` at once, and the queues are left
-out rather than made up. Emits what docs/operate/metrics.md lists for the API: see `observe/standing_metrics.py`,
-`scraping.py` and `traffic.py`, and `process_*` of this process.
+Behind a key with the role read or admin. What comes from Redis is read in a few round trips for all queues
+of a server, within a time limit; with Redis away the answer is `corral_redis_up 0` at once, and the queues
+are left out rather than made up. Emits what docs/operate/metrics.md lists for the API: see
+`observe/standing_metrics.py`, `scraping.py` and `traffic.py`, and `process_*` of this process.
 """
 
 from __future__ import annotations

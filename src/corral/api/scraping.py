@@ -31,9 +31,10 @@ class Scraper:
         """The metrics of this moment; with Redis away, of all of them only that."""
         try:
             async with answering():
-                return [_redis_up(1), *await self._read()]
+                queues = await self._read()
         except RedisUnavailable:
-            return [_redis_up(0)]
+            return list(other_families(is_up=False, left_out=self._discovery.left_out))
+        return [*queues, *other_families(is_up=True, left_out=self._discovery.left_out)]
 
     async def _read(self) -> Iterator[Metric]:
         declared = self._known.declared
@@ -42,12 +43,7 @@ class Scraper:
         if not parts:
             await self._lookup.ping([])
         added = {name: count for _, counts in parts for name, count in counts.items()}
-        left_out = GaugeMetricFamily(
-            "corral_queues_left_out",
-            "Queues that nobody declared and that are too many to be shown.",
-            value=self._discovery.left_out,
-        )
-        return iter([*standing_families([standing for standing, _ in parts], added), left_out])
+        return standing_families([standing for standing, _ in parts], added)
 
     def _by_server(self, queues: Sequence[Queue]) -> list[list[Queue]]:
         """Queues of one server and prefix together."""
@@ -68,5 +64,11 @@ async def _read_server(queues: Sequence[Queue]) -> tuple[Standing, dict[str, int
     return standing, {queue.name: number for queue, number in zip(queues, numbers, strict=True)}
 
 
-def _redis_up(value: int) -> Metric:
-    return GaugeMetricFamily("corral_redis_up", "1 if Redis answered this scrape.", value=value)
+def other_families(*, is_up: bool, left_out: int) -> Iterator[Metric]:
+    """What is told with Redis away, too."""
+    yield GaugeMetricFamily("corral_redis_up", "1 if Redis answered this scrape.", value=int(is_up))
+    yield GaugeMetricFamily(
+        "corral_queues_left_out",
+        "Queues that Redis holds, nobody declared, and that are too many to be shown.",
+        value=left_out,
+    )

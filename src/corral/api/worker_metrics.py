@@ -1,7 +1,7 @@
 """The page /metrics of a worker's health port: all its processes together, behind the keys of the HTTP API.
 
-A key of CORRAL_API_KEYS with the role read or admin; where none is configured, 403 with what to set: the health
-port listens on all addresses, and the names of queues and jobs are nobody else's business.
+A key of CORRAL_API_KEYS with the role read or admin; where none is configured, 403 with what to set: the
+health port listens on all addresses, and the names of queues and jobs are nobody else's business.
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ def metrics_page(folder: ProcessFolder, restarts: Callable[[], int], api_keys: s
                 [
                     *job_families(seen.counted),
                     *present_families(seen.present),
-                    *process_families(seen.counted, seen.present, seen.processes, restarts()),
+                    *process_families(
+                        seen.counted,
+                        processes=seen.processes,
+                        restarts=restarts(),
+                        memory_bytes=memory_of_family(),
+                    ),
                 ]
             )
         )

@@ -80,14 +80,12 @@ class Present(msgspec.Struct, frozen=True):
     slots: Mapping[str, int] = {}
     busy: Mapping[str, int] = {}
     loop_lag_seconds: float = 0.0
-    memory_bytes: int = 0
 
     def __add__(self, other: Present) -> Present:
         return Present(
             _sum(self.slots, other.slots),
             _sum(self.busy, other.busy),
             max(self.loop_lag_seconds, other.loop_lag_seconds),
-            self.memory_bytes + other.memory_bytes,
         )
 
 

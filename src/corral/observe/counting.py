@@ -1,7 +1,7 @@
 """From the tallies of a worker to what Prometheus is told of them. No I/O but a look at this process.
 
-The fine buckets of a tally become the few of `counted.BOUNDS`. Every name that has a handler is there from the
-start, with zeros: Prometheus sees no increase in a counter that appears with its first failure.
+The fine buckets of a tally become the few of `counted.BOUNDS`. Every name that has a handler is there from
+the start, with zeros: Prometheus sees no increase in a counter that appears with its first failure.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import os
 import time
 from bisect import bisect_left
 from typing import TYPE_CHECKING
-
-import psutil
 
 from corral.observe import buckets
 from corral.observe.counted import BOUNDS, Counted, Histogram, OfName, OfQueue, Present, ProcessNumbers
@@ -47,8 +45,7 @@ def present_of(worker: Worker) -> Present:
     return Present(
         slots={name: feed["slots"] for name, feed in feeds.items()},
         busy={name: feed["running"] for name, feed in feeds.items()},
-        loop_lag_seconds=0.0,
-        memory_bytes=psutil.Process().memory_info().rss,
+        loop_lag_seconds=worker.loop_lag.longest(),
     )
 
 
@@ -58,9 +55,7 @@ def _of_queue(queue: Queue, tally: Tally | None) -> OfQueue:
     if tally is None:
         return OfQueue(names)
     names.update((row.name, _of_name(row)) for row in tally.rows.values())
-    return OfQueue(
-        names, sum(row.stalled for row in tally.rows.values()), tally.lost_locks, tally.reconnects
-    )
+    return OfQueue(names, sum(row.stalled for row in tally.rows.values()), tally.lost_locks, tally.reconnects)
 
 
 def _of_name(row: Row) -> OfName:

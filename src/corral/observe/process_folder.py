@@ -1,9 +1,9 @@
 """The numbers of all worker processes of a supervisor, through files in a folder that only they share.
 
-Each process writes its own file once a second and at its end (`NumbersFile`); the supervisor adds them up when
-it is scraped (`ProcessFolder`). Counters never fall: when a process has ended, by itself or by kill -9, the
-last values it wrote are kept in a sum of the ended ones and its file is removed, so that restarts neither lose
-counts nor leave a time series or a file for each process behind.
+Each process writes its own file once a second and at its end (`NumbersFile`); the supervisor adds them up
+when it is scraped (`ProcessFolder`). Counters never fall: when a process has ended, by itself or by kill
+-9, the last values it wrote are kept in a sum of the ended ones and its file is removed, so that restarts
+neither lose counts nor leave a time series or a file for each process behind.
 
 Limit: what a process counted in the second before a kill -9 is lost with it.
 """

@@ -1,7 +1,7 @@
 """Metrics of workers for Prometheus.
 
-`corral worker --health-port` serves them for all its processes together. A worker in a program of one's own is
-put into that program's registry:
+`corral worker --health-port` serves them for all its processes together. A worker in a program of one's own
+is put into that program's registry:
 
     from prometheus_client import REGISTRY
     from corral.observe.prometheus import WorkerCollector
@@ -106,16 +106,18 @@ def present_families(present: Present) -> Iterator[Metric]:
     )
 
 
-def process_families(counted: Counted, present: Present, processes: int, restarts: int) -> Iterator[Metric]:
-    """The processes under a supervisor."""
+def process_families(
+    counted: Counted, *, processes: int, restarts: int, memory_bytes: int
+) -> Iterator[Metric]:
+    """The processes under a supervisor, its own memory included."""
     yield GaugeMetricFamily("corral_worker_processes", "Worker processes that turn.", value=processes)
     yield CounterMetricFamily(
         "corral_worker_restarts", "Worker processes started in place of one that ended.", value=restarts
     )
     yield GaugeMetricFamily(
         "corral_worker_memory_bytes",
-        "Resident memory of the worker processes together.",
-        value=present.memory_bytes,
+        "Resident memory of the supervisor and all processes below it.",
+        value=memory_bytes,
     )
     yield CounterMetricFamily(
         "corral_worker_cpu_seconds",

@@ -88,9 +88,17 @@ def _workers(queues: Sequence[QueueStanding], workers: Sequence[WorkerStanding])
     serving = GaugeMetricFamily(
         "corral_queue_workers", "Live worker processes that serve the queue.", labels=_BY_QUEUE
     )
+    slots = GaugeMetricFamily(
+        "corral_queue_slots", "Jobs that the workers of the queue could run at once.", labels=_BY_QUEUE
+    )
+    busy = GaugeMetricFamily("corral_queue_busy", "Jobs that they run.", labels=_BY_QUEUE)
     for queue in queues:
-        serving.add_metric((queue.queue,), sum(queue.queue in worker.queues for worker in workers))
-    yield serving
+        name = (queue.queue,)
+        places = [worker.places.get(queue.queue, (0, 0)) for worker in workers]
+        serving.add_metric(name, sum(queue.queue in worker.queues for worker in workers))
+        slots.add_metric(name, sum(of_queue for of_queue, _ in places))
+        busy.add_metric(name, sum(running for _, running in places))
+    yield from (serving, slots, busy)
 
 
 def _breakers(standings: Sequence[Standing]) -> Metric:
@@ -106,23 +114,24 @@ def _breakers(standings: Sequence[Standing]) -> Metric:
     return breakers
 
 
+_SERVER = {
+    "corral_redis_memory_bytes": "Memory that Redis uses.",
+    "corral_redis_memory_limit_bytes": "Memory that Redis may use; 0: no limit is set.",
+    "corral_redis_persistence_ok": "0 if the last write of the append-only file or the last snapshot failed.",
+    "corral_redis_clients": "Connections to Redis.",
+}
+
+
 def _server(server: ServerStanding | None) -> Iterator[Metric]:
     """Without samples where the server does not let itself be asked."""
-    for name, meaning, value in (
-        ("memory_bytes", "Memory that Redis uses.", server and server.memory_bytes),
-        (
-            "memory_limit_bytes",
-            "Memory that Redis may use; 0: no limit is set.",
-            server and server.memory_limit_bytes,
-        ),
-        (
-            "persistence_ok",
-            "0 if the last write of the append-only file or the last snapshot failed.",
-            server and int(not server.persistence_failing),
-        ),
-        ("clients", "Connections to Redis.", server and server.connected_clients),
-    ):
-        family = GaugeMetricFamily(f"corral_redis_{name}", meaning, labels=())
-        if value is not None:
-            family.add_metric((), value)
+    values = server is not None and {
+        "corral_redis_memory_bytes": server.memory_bytes,
+        "corral_redis_memory_limit_bytes": server.memory_limit_bytes,
+        "corral_redis_persistence_ok": int(not server.persistence_failing),
+        "corral_redis_clients": server.connected_clients,
+    }
+    for name, meaning in _SERVER.items():
+        family = GaugeMetricFamily(name, meaning, labels=())
+        if values:
+            family.add_metric((), values[name])
         yield family

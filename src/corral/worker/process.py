@@ -1,7 +1,7 @@
 """One worker process, as the supervisor starts it: `python -m corral.worker.process …`.
 
-It runs its queues until SIGTERM and, once a second, writes its health and its numbers to files that the supervisor
-reads.
+It runs its queues until SIGTERM and, once a second, writes its health and its numbers to files that the
+supervisor reads.
 Exit codes: 0 stopped or drained, 78 a configuration error (the supervisor does not try again), else 1.
 """
 

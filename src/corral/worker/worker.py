@@ -30,6 +30,7 @@ from corral.bullmq.failures import code, explain_refusal, is_outage, is_refusal
 from corral.connected import check_layout
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.groups import wire_limits
+from corral.observe.loop_lag import LoopLag
 from corral.queue import Queue
 from corral.resources import declare_resource
 from corral.settings import Settings
@@ -100,6 +101,8 @@ class Worker:
         self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
         #: What was seen since `run` began, by queue.
         self.tallies: dict[str, Tally] = {}
+        #: How long its event loop stood still.
+        self.loop_lag = LoopLag()
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -127,6 +130,7 @@ class Worker:
         tasks: list[asyncio.Task[None]] = []
         parts = []
         controls: list[asyncio.Task[None]] = []
+        watching = [asyncio.create_task(self.loop_lag.watch())]
         with self._signals():
             try:
                 await equipment.start()
@@ -153,6 +157,7 @@ class Worker:
             finally:
                 await _cancel(tasks)
                 await _cancel(controls)
+                await _cancel(watching)
                 for keeper in self._keepers:
                     await asyncio.to_thread(keeper.stop)
                 for client in blocking:
