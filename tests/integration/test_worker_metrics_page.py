@@ -57,7 +57,9 @@ def port(tmp_path: Path) -> Port:
 @pytest.fixture
 async def http(port: Port) -> AsyncIterator[httpx2.AsyncClient]:
     async with (
-        serve_health(0, port.folder, lambda: port.wanted, "127.0.0.1", pages={"/metrics": port.page()}) as number,
+        serve_health(
+            0, port.folder, lambda: port.wanted, "127.0.0.1", pages={"/metrics": port.page()}
+        ) as number,
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{number}", timeout=20) as client,
     ):
         yield client
@@ -211,9 +213,7 @@ async def test_what_became_of_jobs(
     gate.set()
 
 
-async def test_openmetrics_when_asked(
-    port: Port, http: httpx2.AsyncClient, make_queue: MakeQueue
-) -> None:
+async def test_openmetrics_when_asked(port: Port, http: httpx2.AsyncClient, make_queue: MakeQueue) -> None:
     queue = make_queue("shop")
 
     @queue.job("send")
@@ -263,11 +263,17 @@ async def test_names_of_producers_make_no_series_and_break_no_line(
     async def all_seen() -> bool:
         seen = await metrics()
         put_back = seen.get(("corral_jobs_total", name, "other", "put_back"), 0)
-        return put_back >= 200 + len(HOSTILE) - 1 and seen["corral_jobs_total", name, "completed", 'say "hi"\\'] == 1
+        return (
+            put_back >= 200 + len(HOSTILE) - 1
+            and seen["corral_jobs_total", name, "completed", 'say "hi"\\'] == 1
+        )
 
     await eventually(all_seen)
     seen = await metrics()
-    assert {key[2] for key in seen if key[0] == "corral_job_duration_seconds_count"} == {"other", 'say "hi"\\'}
+    assert {key[2] for key in seen if key[0] == "corral_job_duration_seconds_count"} == {
+        "other",
+        'say "hi"\\',
+    }
     assert not [key for key in seen if not key[0].startswith("corral_")]
 
 

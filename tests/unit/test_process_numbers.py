@@ -45,12 +45,8 @@ class Host:
 def test_processes_add_up(tmp_path: Path) -> None:
     host = Host(tmp_path)
     assert host.completed() == 0
-    host.write(
-        "a", numbers(11, 3, slots={"email": 4}, busy={"email": 1}, loop_lag_seconds=0.2)
-    )
-    host.write(
-        "b", numbers(12, 4, slots={"email": 4}, busy={"email": 4}, loop_lag_seconds=0.1)
-    )
+    host.write("a", numbers(11, 3, slots={"email": 4}, busy={"email": 1}, loop_lag_seconds=0.2))
+    host.write("b", numbers(12, 4, slots={"email": 4}, busy={"email": 4}, loop_lag_seconds=0.1))
     seen = host.folder.together(NOW)
     assert seen.processes == 2
     assert seen.present == Present({"email": 8}, {"email": 5}, 0.2)

@@ -17,6 +17,7 @@ from corral.api.auth import Keyring, Permission
 from corral.api.problems import MEDIA_TYPE, Problem, Refused
 from corral.observe.health import Answer, Page
 from corral.observe.process_folder import ProcessFolder
+from corral.observe.process_use import ProcessUse
 from corral.observe.prometheus import Families, job_families, present_families, process_families
 
 _NO_KEYS = Problem(
@@ -34,6 +35,7 @@ def metrics_page(folder: ProcessFolder, restarts: Callable[[], int], api_keys: s
     Raises ConfigurationError if `api_keys` is malformed; it may be empty.
     """
     keyring = Keyring.parse(api_keys) if api_keys.strip() else None
+    use = ProcessUse()
 
     def page(headers: Mapping[str, str]) -> Answer:
         if keyring is None:
@@ -53,7 +55,7 @@ def metrics_page(folder: ProcessFolder, restarts: Callable[[], int], api_keys: s
                         seen.counted,
                         processes=seen.processes,
                         restarts=restarts(),
-                        memory_bytes=memory_of_family(),
+                        memory_bytes=use.measure()[0],
                     ),
                 ]
             )
