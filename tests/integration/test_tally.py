@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from eventually import eventually
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Queue, Retry, Snooze, Unrecoverable, Worker
 from corral.worker.tally import MOST_NAMES, OTHER, Row, Tally
+from eventually import eventually
 
 
 async def counted(queue: Queue) -> Tally:

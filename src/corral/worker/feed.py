@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -182,6 +182,17 @@ class Feed:
     @property
     def running(self) -> int:
         return self._occupied
+
+    @property
+    def stopping(self) -> bool:
+        """It takes no new jobs."""
+        return self._stopping
+
+    def running_jobs(self) -> Iterator[tuple[str, bytes, int]]:
+        """Id, name and start (the server's epoch milliseconds) of each job in a slot."""
+        for slot in self._slots.all:
+            if slot.job_id is not None:
+                yield slot.job_id, slot.name, slot.since_ms
 
     @property
     def drained(self) -> bool:
