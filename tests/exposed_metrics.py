@@ -1,4 +1,4 @@
-"""Everything that Corral exposes, with samples in each family: the truth that boards, rules and docs are held to."""
+"""Everything that Corral exposes, with samples in each family: what board, rules and docs are held to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""deploy/prometheus, deploy/grafana and docs/operate/metrics.md name what Corral exposes, and nothing else."""
+"""deploy/prometheus, deploy/grafana and docs/operate/metrics.md name what Corral exposes, nothing else."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import yaml
 
 import exposed_metrics as exposed
 from corral.observe.counted import BOUNDS
-from promql import labels_of, metrics_of
 from prometheus_program import promtool
+from promql import labels_of, metrics_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/prometheus"

@@ -120,8 +120,13 @@ async def test_other_paths_and_methods(http: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"GET / HTTP/1.1\r\nX: " + b"x" * 2 * MAX_HEAD_BYTES + b"\r\n\r\n", b"\xff\x00\r\n\r\n", b"\r\n\r\n", b"GET"],
-)  # fmt: skip
+    [
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 2 * MAX_HEAD_BYTES + b"\r\n\r\n",
+        b"\xff\x00\r\n\r\n",
+        b"\r\n\r\n",
+        b"GET",
+    ],
+)
 async def test_nonsense_is_answered_or_cut_off(http: httpx2.AsyncClient, sent: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", http.base_url.port)
     writer.write(sent)

@@ -11,7 +11,7 @@ from promql import labels_of, metrics_of
     ("expression", "metrics", "labels"),
     [
         ("up == 0", {"up"}, set()),
-        ('sum by (queue) (rate(jobs_total{outcome=~"a|b", queue!="x"}[5m]))', {"jobs_total"}, {"queue", "outcome"}),
+        ('sum by (a) (rate(jobs_total{b=~"c|d", queue!="x"}[5m]))', {"jobs_total"}, {"a", "b", "queue"}),
         ("corral:a:rate5m > 0.05 and on (queue) max(b) == 1", {"corral:a:rate5m", "b"}, {"queue"}),
         ("histogram_quantile(0.95, sum by (le) (rate(d_bucket[$__rate_interval])))", {"d_bucket"}, {"le"}),
         ("a / on (x) group_left (y) b offset 5m", {"a", "b"}, {"x", "y"}),
