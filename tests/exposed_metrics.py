@@ -36,9 +36,27 @@ STANDING = Standing(
         )
     },
     workers=(
-        WorkerStanding(name="w-1", host="w", pid=1, version="1", queues=("email",), slots=5, busy=2),
-        WorkerStanding(name="w-2", host="w", pid=2, version="1", queues=("email", "kyc"), slots=5, busy=5),
-    ),
+        WorkerStanding(
+            name="w-1",
+            host="w",
+            pid=1,
+            version="1",
+            queues=("email",),
+            slots=5,
+            busy=2,
+            places={"email": (5, 2)},
+        ),
+        WorkerStanding(
+            name="w-2",
+            host="w",
+            pid=2,
+            version="1",
+            queues=("email", "kyc"),
+            slots=5,
+            busy=5,
+            places={"email": (3, 2), "kyc": (2, 3)},
+        ),
+    ),  # fmt: skip
     breakers=(BreakerStanding(name="sendgrid", state="half-open", held=2),),
     server=ServerStanding(memory_bytes=100, memory_limit_bytes=1_000, connected_clients=7),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -27,19 +27,23 @@ class Scraper:
         self._lookup = lookup
         self._discovery = discovery
 
-    async def families(self) -> list[Metric]:
-        """The metrics of this moment; with Redis away, of all of them only that."""
+    async def families(self, sees: Callable[[str], bool] = lambda _: True) -> list[Metric]:
+        """The metrics of this moment; with Redis away, of all of them only that.
+
+        sees: whether a queue is the caller's business.
+        """
         try:
             async with answering():
-                queues = await self._read()
+                queues = await self._read(sees)
         except RedisUnavailable:
             return list(other_families(is_up=False, left_out=self._discovery.left_out))
         return [*queues, *other_families(is_up=True, left_out=self._discovery.left_out)]
 
-    async def _read(self) -> Iterator[Metric]:
+    async def _read(self, sees: Callable[[str], bool]) -> Iterator[Metric]:
         declared = self._known.declared
         found = [queue for queue in await self._discovery.queues() if queue.name not in declared]
-        parts = await asyncio.gather(*map(_read_server, self._by_server([*declared.values(), *found])))
+        shown = [queue for queue in (*declared.values(), *found) if sees(queue.name)]
+        parts = await asyncio.gather(*map(_read_server, self._by_server(shown)))
         if not parts:
             await self._lookup.ping([])
         added = {name: count for _, counts in parts for name, count in counts.items()}

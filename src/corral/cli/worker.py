@@ -58,7 +58,7 @@ def worker(
                 return await supervisor.run()
             page = metrics_page(
                 ProcessFolder(Path(folder)),
-                lambda: sum(child["restarts"] for child in supervisor.health()),
+                lambda: supervisor.restarts,
                 settings.api_keys.get_secret_value(),
             )
             async with serve_health(health_port, Path(folder), processes, pages={"/metrics": page}):
