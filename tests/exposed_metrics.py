@@ -56,7 +56,7 @@ STANDING = Standing(
             busy=5,
             places={"email": (3, 2), "kyc": (2, 3)},
         ),
-    ),  # fmt: skip
+    ),
     breakers=(BreakerStanding(name="sendgrid", state="half-open", held=2),),
     server=ServerStanding(memory_bytes=100, memory_limit_bytes=1_000, connected_clients=7),
 )
