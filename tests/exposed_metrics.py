@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
-from prometheus_client.registry import CollectorRegistry
 
 from corral.api.scraping import other_families
 from corral.api.traffic import Traffic
@@ -75,13 +73,6 @@ def families() -> Iterator[Metric]:
     yield from job_families(COUNTED)
     yield from present_families(PRESENT)
     yield from process_families(COUNTED, processes=2, restarts=1, memory_bytes=1_000)
-
-
-def process_metrics() -> Iterator[Metric]:
-    """What prometheus_client tells of the API's process."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    yield from registry.collect()
 
 
 def labels_by_sample(given: Iterable[Metric]) -> dict[str, set[str]]:

@@ -66,6 +66,19 @@ def test_what_an_expression_names_exists(where: str) -> None:
     assert labels - OF_ALL - set().union(*(names[metric] for metric in metrics)) == set()
 
 
+def test_a_misspelt_name_is_found() -> None:
+    """What the test above is worth."""
+    names = known()
+    for where, metric in (
+        ("CorralQueueDeep", "corral:queue_waiting"),
+        ("CorralDeadLetters", "corral_dead_letters"),
+    ):
+        right = EXPRESSIONS[where]
+        assert metrics_of(right.replace(metric, metric + "s")) - names.keys() == {metric + "s"}
+    wrong = 'sum by (queu) (corral_jobs_total{outcom="failed"})'
+    assert labels_of(wrong) - names["corral_jobs_total"] == {"queu", "outcom"}
+
+
 def test_the_variable_of_the_board_asks_for_a_label_that_exists() -> None:
     (queue,) = (v for v in BOARD["templating"]["list"] if v["name"] == "queue")
     metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", queue["definition"]).groups()
