@@ -102,12 +102,18 @@ async def test_queues_that_nobody_declared_are_shown(redis_url: str, store: aior
         await odd.add("x", 1)
     await store.hset("bull:with space:meta", "version", "bullmq:6")
     await store.hset("other:hidden:meta", "version", "bullmq:6")
+    await store.set("bull:no-queue:meta", "of another program")
+    await store.hset("bull:broken:meta", "version", "bullmq:6")
+    await store.set("bull:broken:wait", "of another program")
+    await store.hset("bull:uncounted:meta", "version", "bullmq:6")
+    await store.set("bull:uncounted:id", "many")
     async with serving(redis_url) as api:
         seen = await discovered(api, name)
         assert seen["bullmq_queue_waiting", name] == 1
-        assert seen["corral_queues_left_out",] == 0
+        assert seen["corral_queues_left_out",] == 3
+        assert seen["corral_queue_jobs_added_total", "uncounted"] == 0
         shown = {key[1] for key in seen if key[0] == "bullmq_queue_waiting"}
-        assert shown == {"kyc-verification", "reports", name}
+        assert shown == {"kyc-verification", "reports", "uncounted", name}
 
 
 async def test_made_up_names_in_requests_make_no_series(api: Service) -> None:

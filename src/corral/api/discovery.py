@@ -3,7 +3,8 @@
 Finding them walks the whole key space, so it is done beside the requests, once a minute at most; a request
 takes what the last walk found. Only the first waits for it, and not for long.
 
-Limit: MOST_QUEUES are kept, by name, and those that Corral's keys cannot name are left out.
+Limit: MOST_QUEUES are kept, by name. Left out is what Corral cannot name (white space), or whose keys are of
+other types than a queue's.
 
 Emits: discovery_failed (error).
 """
@@ -13,14 +14,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.discover import queue_names
+from corral.bullmq.discover import queue_names, with_right_types
 from corral.bullmq.failures import code
+from corral.bullmq.keys import QueueKeys
 from corral.errors import InvalidOptions
 from corral.queue import Queue
 
@@ -46,7 +48,7 @@ class Discovery:
         self._queues: dict[str, Queue] = {}
         self._walk: asyncio.Task[None] | None = None
         self._walked_at: float | None = None
-        #: Queues that the last walk found beyond MOST_QUEUES.
+        #: Queues that the last walk found and that are not shown.
         self.left_out = 0
 
     async def queues(self) -> list[Queue]:
@@ -63,22 +65,25 @@ class Discovery:
         return self._walked_at is None or self._clock() - self._walked_at >= DISCOVER_SECONDS
 
     async def _look(self) -> None:
+        client = shared_client(self._address)
         try:
-            names = await queue_names(shared_client(self._address), self._prefix)
+            names = await queue_names(client, self._prefix)
+            right = await with_right_types(client, list(self._keys(names[:MOST_QUEUES])))
         except (RedisError, OSError) as error:
             log.warning("discovery_failed", error=code(error))
             return
-        found: dict[str, Queue] = {}
-        for name in names[:MOST_QUEUES]:
-            if name in self._queues:
-                found[name] = self._queues[name]
-                continue
-            with contextlib.suppress(InvalidOptions):
-                found[name] = Queue(name, redis_url=self._address.url, prefix=self._prefix)
-        before, self._queues = self._queues, found
-        self.left_out = max(0, len(names) - MOST_QUEUES)
+        before, found = self._queues, {}
+        for name in (keys.name for keys in right):
+            found[name] = before.get(name) or Queue(name, redis_url=self._address.url, prefix=self._prefix)
+        self._queues = found
+        self.left_out = len(names) - len(found)
         for name in before.keys() - found.keys():
             await before[name].close()
+
+    def _keys(self, names: Sequence[str]) -> Iterator[QueueKeys]:
+        for name in names:
+            with contextlib.suppress(InvalidOptions):
+                yield QueueKeys(self._prefix, name)
 
     async def close(self) -> None:
         """End a walk that is under way."""

@@ -73,6 +73,6 @@ def other_families(*, is_up: bool, left_out: int) -> Iterator[Metric]:
     yield GaugeMetricFamily("corral_redis_up", "1 if Redis answered this scrape.", value=int(is_up))
     yield GaugeMetricFamily(
         "corral_queues_left_out",
-        "Queues that Redis holds, nobody declared, and that are too many to be shown.",
+        "Queues that Redis holds, nobody declared and that are not shown: too many, or not readable.",
         value=left_out,
     )
