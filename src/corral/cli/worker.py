@@ -51,15 +51,16 @@ def worker(
             command = [sys.executable, "-m", "corral.worker.process"]
             command += [target] if target else []
             command += ["--queues", queues, "--concurrency", str(concurrency), "--health-dir", folder]
-            command += ["--numbers"] if health_port is not None else []
             command += ["--until-empty"] if until_empty else []
             command += ["--json-logs"] if json else []
             supervisor = Supervisor(command, processes, settings.grace_seconds, until_empty=until_empty)
-            if health_port is None:
-                return await supervisor.run()
-            numbers, keys = ProcessFolder(Path(folder)), settings.api_keys.get_secret_value()
-            pages = {"/metrics": metrics_page(numbers, lambda: supervisor.restarts, keys)}
-            async with serve_health(health_port, Path(folder), processes, pages=pages), numbers.tidied():
-                return await supervisor.run()
+            numbers = ProcessFolder(Path(folder))
+            async with numbers.tidied():
+                if health_port is None:
+                    return await supervisor.run()
+                keys = settings.api_keys.get_secret_value()
+                pages = {"/metrics": metrics_page(numbers, lambda: supervisor.restarts, keys)}
+                async with serve_health(health_port, Path(folder), processes, pages=pages):
+                    return await supervisor.run()
 
     return asyncio.run(run())

@@ -1,7 +1,7 @@
 """One worker process, as the supervisor starts it: `python -m corral.worker.process …`.
 
-It runs its queues until SIGTERM and, once a second, writes its health, and with `--numbers` what it has
-counted, to files that the supervisor reads.
+It runs its queues until SIGTERM and, once a second, writes its health and what it has counted to files that
+the supervisor reads.
 Exit codes: 0 stopped or drained, 78 a configuration error (the supervisor does not try again), else 1.
 """
 
@@ -49,8 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         # of jobs under way (a queue of batches) that is a fifth of the process's time.
         gc.collect()
         gc.freeze()
-        numbers = NumbersFile(options.health_dir) if options.numbers and options.health_dir else None
-        uvloop.run(_run(worker, options.health_dir, numbers, until_empty=options.until_empty))
+        uvloop.run(_run(worker, until_empty=options.until_empty, health_dir=options.health_dir))
     except (ConfigurationError, InvalidInput) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIGURATION
@@ -67,18 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--concurrency", type=int, default=20)
     parser.add_argument("--until-empty", action="store_true")
     parser.add_argument("--health-dir", type=Path)
-    parser.add_argument("--numbers", action="store_true")
     parser.add_argument("--json-logs", action="store_true")
     parser.add_argument("--quiet", action="store_true")
     return parser
 
 
-async def _run(
-    worker: Worker, health_dir: Path | None, numbers: NumbersFile | None, *, until_empty: bool
-) -> None:
+async def _run(worker: Worker, *, until_empty: bool, health_dir: Path | None) -> None:
     beside = [asyncio.create_task(_stop_when_orphaned(worker))]
     if health_dir:
-        beside.append(asyncio.create_task(_report(worker, health_dir, numbers)))
+        beside.append(asyncio.create_task(_report(worker, health_dir)))
     try:
         await worker.run(until_empty=until_empty)
     finally:
@@ -114,24 +110,23 @@ async def _stop_when_orphaned(worker: Worker) -> None:
     worker.stop()
 
 
-async def _report(worker: Worker, folder: Path, numbers: NumbersFile | None) -> None:
+async def _report(worker: Worker, folder: Path) -> None:
     """Written by the event loop itself: a loop that stands still stops writing, and that is the alarm."""
     path = folder / f"{worker.name}.json"
     draft = path.with_suffix(".tmp")
+    numbers = NumbersFile(folder)
     try:
         while True:
             report = worker.health() | {"written_at": time.time()}
             draft.write_text(json.dumps(report))
             draft.replace(path)
-            if numbers:
-                numbers.write(numbers_of(worker))
+            numbers.write(numbers_of(worker))
             await asyncio.sleep(HEALTH_SECONDS)
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
-        if numbers:  # they stay, for the supervisor to add to what ended processes did
-            with contextlib.suppress(OSError):
-                numbers.write(numbers_of(worker))
+        with contextlib.suppress(OSError):
+            numbers.write(numbers_of(worker))  # stays, for the supervisor to add to what ended processes did
 
 
 def _leave(code: int) -> NoReturn:
