@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx2
 import pytest
 import redis.asyncio as aioredis
-from http_service import READ, Service, serving
+from http_service import KEYS, READ, Service, queues, serving
 from prometheus_client.parser import text_string_to_metric_families as parse
 from running_worker import RunningWorker
 from structlog.testing import capture_logs
 
-from corral import Queue, Worker
+from corral import Queue, Settings, Worker
 from corral.api import discovery
+from corral.api.app import create_app
 from corral.api.discovery import Discovery
+from corral.api.server import ApiServer
 from corral.breakers import Breakers
 from corral.bullmq.connection import Address, close_shared_clients
 from eventually import eventually
@@ -117,6 +120,31 @@ async def test_queues_that_nobody_declared_are_shown(redis_url: str, store: aior
         assert shown == {"kyc-verification", "reports", "uncounted", name}
 
 
+async def test_queues_of_two_servers_and_prefixes(redis_url: str, store: aioredis.Redis) -> None:
+    """Redis is told of once: the service's own, whichever queue was declared first."""
+    server = RedisProcess("--appendonly", "no", "--maxmemory", "50mb")
+    server.start()
+    far = Queue("far", redis_url=server.url, prefix="elsewhere")
+    near = Queue("near", redis_url=redis_url, prefix="elsewhere")
+    settings = Settings(_env_file=None, redis_url=redis_url, api_keys=KEYS)
+    service = ApiServer(
+        create_app(settings, {"far": far, "near": near, **queues(redis_url)}), grace_seconds=1
+    )
+    try:
+        async with service, httpx2.AsyncClient(base_url=service.url, timeout=20) as http:
+            await far.add("x", 1)
+            await near.add("x", 1)
+            answer = await http.get("/metrics", headers={"Authorization": f"Bearer {READ}"})
+            for name in ("far", "near"):
+                assert f'bullmq_queue_waiting{{queue="{name}"}} 1.0' in answer.text
+            assert 'bullmq_queue_waiting{queue="reports"} 0.0' in answer.text
+            assert "corral_redis_memory_limit_bytes 0.0" in answer.text
+            assert answer.text.count("\ncorral_redis_memory_bytes ") == 1
+    finally:
+        await close_shared_clients()
+        server.stop()
+
+
 async def test_made_up_names_in_requests_make_no_series(api: Service) -> None:
     before = await metrics(api)
     for number in range(20):
@@ -174,6 +202,31 @@ async def test_the_key_space_is_walked_once_a_minute(redis_url: str, store: aior
         return await names() == ["two"]
 
     await eventually(less)
+    await found.close()
+    await close_shared_clients()
+
+
+async def test_a_long_walk_is_followed_by_a_long_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, walks = 0.0, 0
+
+    async def slow(*_: object) -> list[str]:
+        nonlocal now, walks
+        now += 10
+        walks += 1
+        raise TimeoutError
+
+    monkeypatch.setattr(discovery, "queue_names", slow)
+    found = Discovery(Address("redis://127.0.0.1:1", None), "bull", clock=lambda: now)
+
+    async def walks_at(moment: float) -> int:
+        nonlocal now
+        now = max(now, moment)
+        assert await found.queues() == []
+        assert found._walk is not None
+        await asyncio.wait([found._walk])
+        return walks
+
+    assert [await walks_at(moment) for moment in (0, 100, 1_009, 1_010, 1_100)] == [1, 1, 1, 2, 2]
     await found.close()
     await close_shared_clients()
 

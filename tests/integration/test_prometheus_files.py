@@ -118,18 +118,16 @@ def test_the_board_is_whole() -> None:
             assert len(set(refs)) == len(refs) > 0
 
 
-def test_promtool_reads_every_expression_of_the_board(tmp_path: Path) -> None:
+def test_promtool_reads_every_expression_of_board_and_adapter(tmp_path: Path) -> None:
     """As rules, since promtool checks those; the board's variables get values first."""
     values = {"$queue": ".*", "$__rate_interval": "5m"}
     rules = []
-    for number, target in enumerate(t for panel in PANELS for t in panel.get("targets", ())):
-        expression = target["expr"]
-        for variable, value in values.items():
-            expression = expression.replace(variable, value)
+    for number, written in enumerate(EXPRESSIONS.values()):
+        expression = re.sub("|".join(map(re.escape, values)), lambda found: values[found.group()], written)
         assert "$" not in expression
-        rules.append({"record": f"panel:{number}", "expr": expression})
-    file = tmp_path / "board.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": rules}]}))
+        rules.append({"record": f"expression:{number}", "expr": expression})
+    file = tmp_path / "expressions.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
     assert f"{len(rules)} rules found" in promtool("check", "rules", file)
 
 

@@ -50,11 +50,11 @@ class Scraper:
         return standing_families([standing for standing, _ in parts], added)
 
     def _by_server(self, queues: Sequence[Queue]) -> list[list[Queue]]:
-        """Queues of one server and prefix together."""
-        groups: dict[tuple[Address, str], list[Queue]] = {}
+        """Queues of one server and prefix together, the service's own first."""
+        groups: dict[tuple[Address, str], list[Queue]] = {self._discovery.place: []}
         for queue in queues:
             groups.setdefault((self._lookup.address(queue), queue.keys().prefix), []).append(queue)
-        return list(groups.values())
+        return [group for group in groups.values() if group]
 
     async def close(self) -> None:
         await self._discovery.close()
