@@ -12,7 +12,9 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.service import Management, actor_of, asks_for
+from corral.manage.workers import list_workers, read_surroundings
 
 PATH = "/api/v1"
 
@@ -27,6 +29,11 @@ async def describe() -> dict[str, Any]:
 HANDLERS = [
     describe,
     read_audit,
+    list_queues,
+    read_queue,
+    read_stats,
+    list_workers,
+    read_surroundings,
 ]
 
 
