@@ -1,0 +1,101 @@
+"""This machine and the way to Redis, as facts. Reads limits, modes of files and names; changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from corral.bullmq.connection import Address
+from corral.doctor.facts import Machine, Place, Reach, SecretFile
+from corral.settings import Settings
+
+#: Seconds that a name server has.
+NAME_SECONDS = 2.0
+
+
+def look_at_machine() -> Machine:
+    return Machine(
+        open_files=_open_files(),
+        terminal=sys.stderr.isatty(),
+        orchestrator=_orchestrator(),
+        secret_files=_secret_files(),
+    )
+
+
+async def place_of(address: Address) -> Place:
+    """Where Redis is. Looks names up, for NAME_SECONDS at most."""
+    targets = address.targets
+    options = targets.options
+    if "path" in options:
+        return Place(shown="unix://" + str(options["path"]), password=_password(address))
+    nodes = targets.nodes or ((str(options.get("host", "localhost")), int(options.get("port", 6379))),)
+    scheme = address.url.partition("://")[0]
+    reaches: list[Reach] = [await reach_of(host) for host, _ in nodes]
+    order: list[Reach] = ["public", "unknown", "private", "local"]
+    return Place(
+        shown=f"{scheme}://{','.join(f'{host}:{port}' for host, port in nodes)}",
+        tls=targets.tls,
+        reach=min(reaches, key=order.index),
+        password=_password(address),
+    )
+
+
+def _password(address: Address) -> SecretStr:
+    return SecretStr(str(address.targets.options.get("password") or address.password or ""))
+
+
+async def reach_of(host: str) -> Reach:
+    """Who can reach a host: of several addresses the most open one counts."""
+    try:
+        async with asyncio.timeout(NAME_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return "unknown"
+    addresses = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in found]
+    if all(address.is_loopback for address in addresses):
+        return "local"
+    return "private" if all(address.is_private for address in addresses) else "public"
+
+
+def _open_files() -> int | None:
+    try:
+        import resource  # noqa: PLC0415  # Windows has none
+    except ImportError:
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 1_000_000 if soft == resource.RLIM_INFINITY else soft
+
+
+def _orchestrator() -> str:
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return "kubernetes"
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        return "docker"
+    return "systemd" if "INVOCATION_ID" in os.environ else ""
+
+
+def _secret_files() -> tuple[SecretFile, ...]:
+    """The `.env` that is read here, if it holds a secret. Where modes mean nothing (Windows), none."""
+    if os.name != "posix":
+        return ()
+    secrets = {str(field.alias) for field in Settings.model_fields.values() if field.annotation is SecretStr}
+    name = Settings.model_config.get("env_file")
+    paths = [Path(name)] if isinstance(name, str) else []
+    found = []
+    for path in paths:
+        try:
+            values = dotenv_values(path, interpolate=False) if path.is_file() else {}
+            if any(
+                value for key, value in values.items() if key.upper() in secrets or "PASSWORD" in key.upper()
+            ):
+                found.append(SecretFile(path=str(path), mode=path.stat().st_mode & 0o777))
+        except (OSError, UnicodeDecodeError):
+            continue
+    return tuple(found)
