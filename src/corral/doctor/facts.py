@@ -91,9 +91,10 @@ class QueueFacts:
     written_by: str | None = None
     #: What told of a BullMQ 5 client.
     old_clients: str | None = None
-    unknown_names: tuple[str, ...] = ()
+    #: Job names that no handler knows.
+    unknown_names: tuple[str, ...] | None = None
     #: Overdue seconds of schedules that are late.
-    late_schedules: Mapping[str, float] = field(default_factory=dict)
+    late_schedules: Mapping[str, float] | None = None
 
     @property
     def waiting(self) -> int:

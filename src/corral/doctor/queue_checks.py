@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from corral.connected import check_layout
 from corral.doctor.facts import Facts, QueueFacts
-from corral.doctor.findings import Check, Subject, Verdict, failure, note, ok, warning, worst
+from corral.doctor.findings import Check, Subject, Verdict, failure, known, note, ok, warning, worst
 from corral.errors import LayoutUnsupported
 from corral.policy import Keep
 
@@ -20,7 +20,7 @@ SHOWN = 5
 
 def retention(facts: Facts) -> Verdict:
     verdicts = [verdict for queue in facts.found_queues for verdict in _kept(queue)]
-    return worst(verdicts, "every queue removes finished jobs by age or number")
+    return worst(verdicts, "every declared queue removes finished jobs by age or number")
 
 
 def _kept(queue: QueueFacts) -> list[Verdict]:
@@ -81,11 +81,11 @@ def layout(facts: Facts) -> Verdict:
 def unknown_names(facts: Facts) -> Verdict:
     verdicts = [
         warning(
-            f"{queue.name}: no handler for {', '.join(queue.unknown_names[:SHOWN])}",
+            f"{queue.name}: no handler for {', '.join(names[:SHOWN])}",
             "Deploy the handler, or remove the jobs; they go to the dead letters in the end.",
         )
         for queue in facts.found_queues
-        if queue.unknown_names
+        if (names := known(queue.unknown_names, "what workers put back could not be read"))
     ]
     return worst(verdicts, "no job waits for a handler that nobody has")
 
@@ -93,12 +93,11 @@ def unknown_names(facts: Facts) -> Verdict:
 def schedules(facts: Facts) -> Verdict:
     verdicts = [
         warning(
-            f"{queue.name}: {len(queue.late_schedules)} schedules are late, by up to "
-            f"{max(queue.late_schedules.values()):.0f} s",
+            f"{queue.name}: {len(late)} schedules are late, by up to {max(late.values()):.0f} s",
             f"Is a worker alive, and not swamped? corral worker --queues {queue.name}",
         )
         for queue in facts.found_queues
-        if queue.late_schedules
+        if (late := known(queue.late_schedules, "the schedules could not be read"))
     ]
     return worst(verdicts, "no schedule is late")
 

@@ -25,7 +25,6 @@ SKEW_SEEN, SKEW_BAD = 1.0, 30.0
 LAG_SECONDS = 10
 
 _MAY_INFO = "Let the user of the doctor run it: ACL SETUSER … +info"
-_GIB = 2**30
 
 _T = TypeVar("_T")
 
@@ -121,14 +120,14 @@ def memory(facts: Facts) -> Verdict:
     )
     if server.limit_bytes:
         share = used / server.limit_bytes
-        found = f"{used / _GIB:.2f} of {server.limit_bytes / _GIB:.2f} GiB used ({share:.0%})"
+        found = f"{_size(used)} of {_size(server.limit_bytes)} used ({share:.0%})"
         if share >= NEARLY_FULL:
             return failure(f"{found}: adding jobs is about to fail", remedy)
         return warning(found, remedy) if share >= FILLING else ok(found)
     if not server.machine_bytes:
-        return note(f"{used / _GIB:.2f} GiB used, no limit", "CONFIG SET maxmemory <bytes>")
+        return note(f"{_size(used)} used, no limit", "CONFIG SET maxmemory <bytes>")
     share = used / server.machine_bytes
-    found = f"{used / _GIB:.2f} GiB used of the machine's {server.machine_bytes / _GIB:.2f}, no limit"
+    found = f"{_size(used)} used of the machine's {_size(server.machine_bytes)}, no limit"
     if share >= FILLING:
         return failure(f"{found}: the system will end Redis when it is full", remedy)
     limit = round(server.machine_bytes * FILLING)
@@ -227,6 +226,10 @@ def _info(server: Server, value: _T | None) -> _T:
     return known(
         value, f"the Redis user may not run {what}" if what else "the server does not say", _MAY_INFO
     )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
 def _span(seconds: int) -> str:

@@ -37,9 +37,7 @@ def alive(facts: Facts) -> Verdict:
         count = len(_hosts(facts, queue.name))
         more = f"corral worker --queues {queue.name} --processes {FEWEST_WORKERS}"
         if not count and queue.waiting:
-            verdicts.append(
-                failed(f"{queue.name}: {queue.waiting:,} jobs wait and no worker serves it", more)
-            )
+            verdicts.append(failed(f"{queue.name}: no worker, while {queue.waiting:,} wait", more))
         elif not count:
             verdicts.append(note(f"{queue.name}: no worker", more))
         elif count < FEWEST_WORKERS:
@@ -134,7 +132,7 @@ def _hosts(facts: Facts, queue: str) -> tuple[str, ...]:
 CHECKS = tuple(
     Check(name, Subject.WORKERS, wants, judge)
     for name, wants, judge in (
-        ("workers", "two workers or more for each queue", alive),
+        ("workers-alive", "two workers or more for each queue", alive),
         ("worker-machines", "workers on more than one machine", spread),
         ("worker-versions", "one version of Corral", versions),
         ("lock", "locks of 10 s to 5 min", lock),
