@@ -124,7 +124,7 @@ def test_hold_wants_a_reason_and_takes_over(corral: Corral, held: list[str]) -> 
         (("resume", "acme", "--rate", "fast"), "as 5 or 5/s"),
         (("resume", "acme", "--rate", "0"), "above 0"),
         (("hold", "a:b", "--reason", "x"), "cannot name a breaker"),
-        (("test", "acme"), "it can: idenfy, mailgun, onfido, sendgrid"),
+        (("test", "acme"), "it can: apns, fcm, idenfy, mailgun, onfido"),
     ],
 )
 def test_what_is_wrong_is_said(corral: Corral, arguments: tuple[str, ...], message: str) -> None:

@@ -3,7 +3,7 @@
 Redis is asked in parts that fail by themselves: what a part could not look at is None, and the checks that
 need it say unknown. Nothing hangs: who does not answer within `seconds` is away.
 
-Cost: some 20 round trips, two more for each queue, and a walk over the key space for the queues' names.
+Cost: some 25 round trips, one more for each queue, and a walk over the key space for the queues' names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from corral.doctor.facts import Declared, Facts, QueueFacts, Server
 from corral.doctor.machine import look_at_machine, place_of
 from corral.doctor.server_facts import server_of
 from corral.errors import CorralError, RedisRefused, RedisUnavailable
-from corral.observe.standing import BreakerStanding
+from corral.observe.stand import read_standing, read_workers
+from corral.observe.standing import BreakerStanding, QueueStanding
 from corral.queue import Queue
 from corral.settings import Settings
 
@@ -72,7 +73,13 @@ class _Asking:
         queues = await self._part(self._queues)
         name = queues[0].name if queues else inspecting.SCRATCH_QUEUE
         server = await self._part(lambda: self._server(name))
-        return replace(known, server=server, queues=queues, breakers=await self._part(self._breakers))
+        return replace(
+            known,
+            server=server,
+            queues=queues,
+            workers=await self._part(lambda: read_workers(self._client, self._prefix)),
+            breakers=await self._part(self._breakers),
+        )
 
     async def _part(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
         try:
@@ -108,16 +115,23 @@ class _Asking:
         here = [self._queue(name) for name in names[:MOST_QUEUES]]
         queues = [queue for queue in here if queue.address() == self._address]
         counts = await reader.counts(self._client, [queue.keys() for queue in queues])
+        standing = await self._part(lambda: read_standing(queues, server=False))
+        stand = standing.queues if standing is not None else {}
         return tuple(
             await asyncio.gather(
-                *(self._look_at(q, counted) for q, counted in zip(queues, counts, strict=True))
+                *(
+                    self._look_at(q, counted, stand.get(q.name))
+                    for q, counted in zip(queues, counts, strict=True)
+                )
             )
         )
 
     def _queue(self, name: str) -> Queue:
         return self._declared.get(name) or Queue(name, redis_url=self._address.url, prefix=self._prefix)
 
-    async def _look_at(self, queue: Queue, counts: Mapping[str, int]) -> QueueFacts:
+    async def _look_at(
+        self, queue: Queue, counts: Mapping[str, int], stand: QueueStanding | None
+    ) -> QueueFacts:
         meta = await queue.admin.meta()
         declared = None
         if queue.name in self._declared:
@@ -130,6 +144,8 @@ class _Asking:
             rate_limit=meta.rate_limit,
             written_by=meta.written_by,
             old_clients=meta.old_clients,
+            unknown_names=stand.unknown_names if stand else None,
+            late_schedules=stand.late_schedules if stand else None,
         )
 
     async def _breakers(self) -> tuple[BreakerStanding, ...]:

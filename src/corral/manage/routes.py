@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.service import Management, actor_of, asks_for
 
@@ -29,6 +30,7 @@ HANDLERS = [
     describe,
     read_audit,
     read_doctor,
+    *BREAKER_HANDLERS,
 ]
 
 
