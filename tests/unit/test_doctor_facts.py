@@ -109,3 +109,22 @@ def test_only_a_file_that_holds_a_secret_is_looked_at(
     found = look_at_machine().secret_files
     assert len(found) == files
     assert all((each.path, each.mode) == (".env", 0o640) for each in found)
+
+
+def test_files_of_secrets_are_looked_at_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret = tmp_path / "redis-password"
+    secret.write_text("secret")
+    secret.chmod(0o604)
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(secret))
+    monkeypatch.setenv("ONFIDO_API_KEY_FILE", str(tmp_path / "missing"))
+    monkeypatch.setenv("REDIS_URL_FILE", str(secret))  # no secret, and so no setting
+    assert [(file.path, file.mode) for file in look_at_machine().secret_files] == [(str(secret), 0o604)]
+
+
+@pytest.mark.parametrize(
+    ("write", "rewrite", "failing"), [("ok", "ok", 0), ("err", "ok", 1), ("ok", "err", 1)]
+)
+def test_a_rewrite_of_the_append_only_file_that_failed_counts(write: str, rewrite: str, failing: int) -> None:
+    info = {"aof_last_write_status": write, "aof_last_bgrewrite_status": rewrite}
+    assert server_of(Inspected(info=info), "bull").append_failing is bool(failing)

@@ -15,9 +15,16 @@ from corral.errors import ConfigurationError
 #: Bits of a file's mode: others may, and the group may read.
 OTHERS, GROUP = 0o004, 0o040
 
+#: Where files of secrets are mounted, readable, and other users are rare.
+CONTAINERS = ("kubernetes", "docker")
+
 #: Queues whose jobs hold identity documents.
 PERSONAL = ("kyc-verification",)
 
+#: What CORRAL_ENCRYPT says for all of them.
+ALL_QUEUES = "all"
+
+_ENCRYPT = "CORRAL_ENCRYPTION_KEYS=1:$(openssl rand -base64 32) and CORRAL_ENCRYPT=all"
 _GIVE_KEYS = 'CORRAL_API_KEYS="shop:$(openssl rand -hex 24):enqueue,ops:$(openssl rand -hex 24):admin"'
 _USER = re.compile(r"[^:,]+:(\$?)[^:]*:(?:viewer|operator|admin)(?=,|$)")
 #: A secret that is given as a hash cannot be weighed.
@@ -28,10 +35,8 @@ def api_keys(facts: Facts) -> Verdict:
     setting = facts.settings.api_keys.get_secret_value()
     if not setting.strip():
         if _public(facts):
-            return warning(
-                "CORRAL_PUBLIC_URL is public, but there is no API key: the API does not start", _GIVE_KEYS
-            )
-        return note("no API key: the HTTP API does not start", _GIVE_KEYS)
+            return warning("CORRAL_PUBLIC_URL is public, but CORRAL_API_KEYS has no key", _GIVE_KEYS)
+        return note("CORRAL_API_KEYS has no key", _GIVE_KEYS)
     weak = [
         f"{name or '(no name)'} {why}"
         for name, secret in _entries(setting)
@@ -81,23 +86,33 @@ def fetch_allow(facts: Facts) -> Verdict:
 
 def secret_files(facts: Facts) -> Verdict:
     files = facts.machine.secret_files
-    if readable := [file.path for file in files if file.mode & OTHERS]:
+    in_container = facts.machine.orchestrator in CONTAINERS
+    open_ones = [file for file in files if file.mode & OTHERS]
+    if readable := [file.path for file in open_ones if not (file.mounted and in_container)]:
         return failure(f"everybody here may read {', '.join(readable)}", f"chmod 600 {' '.join(readable)}")
+    if open_ones:
+        return note(
+            f"every user of this container may read {', '.join(file.path for file in open_ones)}",
+            "Mount secrets with defaultMode: 0400 (Kubernetes), mode: 0400 (compose).",
+        )
     if shared := [file.path for file in files if file.mode & GROUP]:
         return note(f"a group may read {', '.join(shared)}", f"chmod 600 {' '.join(shared)}")
     return ok("no file with secrets is open to others")
 
 
 def encryption(facts: Facts) -> Verdict:
-    if facts.settings.encryption_keys.get_secret_value():
-        return ok("job data is encrypted at rest")
-    personal = [queue for queue in PERSONAL if facts.runs(queue)]
-    if not personal:
-        return note("job data is plain in Redis", "CORRAL_ENCRYPTION_KEYS=1:<openssl rand -base64 32>")
-    return warning(
-        f"identity data of {', '.join(personal)} is plain in Redis and in its files",
-        "CORRAL_ENCRYPTION_KEYS=1:<openssl rand -base64 32>",
-    )
+    keys = bool(facts.settings.encryption_keys.get_secret_value())
+    # By name as long as the setting may not be there.
+    queues: tuple[str, ...] = getattr(facts.settings, "encrypt", (ALL_QUEUES,))
+    plain = [
+        queue for queue in PERSONAL if facts.runs(queue) and not (keys and {queue, ALL_QUEUES} & {*queues})
+    ]
+    remedy = f"CORRAL_ENCRYPT={','.join([*queues, *plain])}" if keys else _ENCRYPT
+    if plain:
+        return warning(f"identity data of {', '.join(plain)} is plain in Redis and in its files", remedy)
+    if not keys or not queues:
+        return note("job data is plain in Redis", remedy if not keys else f"CORRAL_ENCRYPT={ALL_QUEUES}")
+    return ok(f"job data is encrypted at rest: {', '.join(queues)}")
 
 
 def sandbox(facts: Facts) -> Verdict:

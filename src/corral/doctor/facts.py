@@ -104,10 +104,14 @@ class QueueFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretFile:
-    """A file that holds secrets, and who may read it (the bits of its mode)."""
+    """A file that holds secrets, and who may read it (the bits of its mode).
+
+    mounted: a setting NAME_FILE names it, as it does what a container platform mounts.
+    """
 
     path: str
     mode: int
+    mounted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

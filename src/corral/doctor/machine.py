@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import socket
@@ -82,20 +83,24 @@ def _orchestrator() -> str:
 
 
 def _secret_files() -> tuple[SecretFile, ...]:
-    """The `.env` that is read here, if it holds a secret. Where modes mean nothing (Windows), none."""
+    """The `.env` that is read here, if it holds a secret, and the files that settings NAME_FILE name.
+
+    Where modes mean nothing (Windows), none.
+    """
     if os.name != "posix":
         return ()
     secrets = {str(field.alias) for field in Settings.model_fields.values() if field.annotation is SecretStr}
-    name = Settings.model_config.get("env_file")
-    paths = [Path(name)] if isinstance(name, str) else []
+    env_file = Settings.model_config.get("env_file")
+    given: dict[str, str | None] = {}
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        given = dict(dotenv_values(env_file, interpolate=False)) if isinstance(env_file, str) else {}
+    mounted = {str(env_file): False} if any(given[name] for name in given if name.upper() in secrets) else {}
+    for name, value in {**given, **os.environ}.items():
+        if value and name.upper().removesuffix("_FILE") in secrets and name.upper() not in secrets:
+            mounted[value] = True
     found = []
-    for path in paths:
-        try:
-            values = dotenv_values(path, interpolate=False) if path.is_file() else {}
-            if any(
-                value for key, value in values.items() if key.upper() in secrets or "PASSWORD" in key.upper()
-            ):
-                found.append(SecretFile(path=str(path), mode=path.stat().st_mode & 0o777))
-        except (OSError, UnicodeDecodeError):
-            continue
+    for path, by_setting in mounted.items():
+        with contextlib.suppress(OSError, ValueError):  # settings say themselves that it cannot be read
+            mode = Path(path).expanduser().stat().st_mode & 0o777
+            found.append(SecretFile(path=path, mode=mode, mounted=by_setting))
     return tuple(found)

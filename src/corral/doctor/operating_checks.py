@@ -5,13 +5,19 @@ from __future__ import annotations
 from corral.doctor.facts import Facts
 from corral.doctor.findings import Check, Subject, Verdict, note, ok, warning
 
+#: The channel that wakes nobody.
+LOG = "log"
+
 
 def alerts(facts: Facts) -> Verdict:
-    # Read by name as long as the setting is not there; the type of it is the alerts' business.
-    receivers = getattr(facts.settings, "alert_to", None)
-    if receivers:
-        return ok("alerts are sent")
-    return warning("nobody is told: alerts go to the log alone", "CORRAL_ALERT_TO=…, then corral alerts test")
+    # By name as long as the setting may not be there.
+    channels = [channel for channel in getattr(facts.settings, "alert_to", ()) if channel != LOG]
+    if channels:
+        return ok(f"told by {', '.join(channels)}; try them: corral alerts test")
+    return warning(
+        "nobody is told: alerts are lines of the log alone",
+        "CORRAL_ALERT_TO=log,slack (or pagerduty, webhook, alertmanager, mail), then corral alerts test",
+    )
 
 
 def autoscaling(facts: Facts) -> Verdict:
@@ -36,7 +42,7 @@ def logs(facts: Facts) -> Verdict:
 CHECKS = tuple(
     Check(name, Subject.OPERATION, wants, judge)
     for name, wants, judge in (
-        ("alerts", "somebody who is told: CORRAL_ALERT_TO", alerts),
+        ("alerts", "a channel beside the log in CORRAL_ALERT_TO", alerts),
         ("autoscaling", "workers that scale with the load", autoscaling),
         ("logs", "JSON when standard error is no terminal", logs),
     )

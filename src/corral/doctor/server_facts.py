@@ -28,7 +28,7 @@ def server_of(
         append_only=_flag(info.get("aof_enabled")),
         fsync=config.get("appendfsync"),
         snapshots=snapshots_of(config["save"]) if "save" in config else None,
-        append_failing=_not_ok(info.get("aof_last_write_status")),
+        append_failing=_not_ok(info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status")),
         snapshot_failing=_not_ok(info.get("rdb_last_bgsave_status")),
         used_bytes=_number(info.get("used_memory")),
         limit_bytes=_number(info.get("maxmemory")),
@@ -75,8 +75,9 @@ def _flag(value: Any) -> bool | None:
     return None if value is None else str(value) in ("1", "yes", "True")
 
 
-def _not_ok(value: Any) -> bool | None:
-    return None if value is None else str(value) != "ok"
+def _not_ok(*values: Any) -> bool | None:
+    told = [str(value) for value in values if value is not None]
+    return any(value != "ok" for value in told) if told else None
 
 
 def _number(value: Any) -> int | None:
