@@ -171,6 +171,12 @@ async def test_a_server_that_is_away_is_told_and_the_rest_is_checked() -> None:
     assert found["lock"].status == "ok"
 
 
+async def test_a_name_that_nobody_knows_is_told() -> None:
+    found = findings(await looked("redis://nowhere.invalid:6379"))
+    assert found["reachable"].status == "failure"
+    assert "no address here" in found["reachable"].found
+
+
 async def test_a_server_that_hangs_does_not_hang_us(bad: RedisProcess) -> None:
     bad.freeze()
     facts = await looked(bad.url, within=0.3)

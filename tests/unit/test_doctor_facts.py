@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,19 @@ async def test_the_most_open_node_of_a_cluster_counts_and_no_login_is_shown() ->
     assert place.reach == "public"
     assert place.password.get_secret_value() == "geheim"
     assert "geheim" not in repr(place)
+
+
+async def test_a_name_without_an_address_is_no_place() -> None:
+    place = await place_of(Address("redis://nowhere.invalid:6379", None))
+    assert (place.reach, place.named) == ("unknown", False)
+
+
+async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr("corral.doctor.machine.NAME_SECONDS", 0.05)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait(20) and [])
+    assert await reach_of("redis.example.com") == "unknown"
+    over.set()
 
 
 async def test_a_socket_file_is_here() -> None:

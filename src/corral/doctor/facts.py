@@ -24,11 +24,12 @@ _NO_PASSWORD = SecretStr("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where Redis is. `shown` is the address without a login."""
+    """Where Redis is. `shown` is the address without a login. named: its name has an address."""
 
     shown: str = "redis://127.0.0.1:6379"
     tls: bool = False
     reach: Reach = "local"
+    named: bool = True
     password: SecretStr = _NO_PASSWORD
 
 

@@ -48,8 +48,11 @@ async def gather(settings: Settings, declared: Mapping[str, Queue], *, seconds: 
     """
     address = Address.resolve(settings=settings)
     machine, place = look_at_machine(), await place_of(address)
+    known = Facts(at=time.time(), settings=settings, machine=machine, place=place)
+    if not place.named:
+        return replace(known, unreachable="its name has no address here, or no name server answers")
     asking = _Asking(address, settings.prefix, declared, asyncio.get_running_loop().time() + seconds)
-    return await asking.all(Facts(at=time.time(), settings=settings, machine=machine, place=place))
+    return await asking.all(known)
 
 
 class _Asking:

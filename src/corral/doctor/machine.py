@@ -8,6 +8,7 @@ import ipaddress
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -38,12 +39,13 @@ async def place_of(address: Address) -> Place:
         return Place(shown="unix://" + str(options["path"]), password=_password(address))
     nodes = targets.nodes or ((str(options.get("host", "localhost")), int(options.get("port", 6379))),)
     scheme = address.url.partition("://")[0]
-    reaches: list[Reach] = [await reach_of(host) for host, _ in nodes]
+    reaches = await asyncio.gather(*(reach_of(host) for host, _ in nodes))
     order: list[Reach] = ["public", "unknown", "private", "local"]
     return Place(
         shown=f"{scheme}://{','.join(f'{host}:{port}' for host, port in nodes)}",
         tls=targets.tls,
         reach=min(reaches, key=order.index),
+        named=any(reach != "unknown" for reach in reaches),
         password=_password(address),
     )
 
@@ -53,16 +55,38 @@ def _password(address: Address) -> SecretStr:
 
 
 async def reach_of(host: str) -> Reach:
-    """Who can reach a host: of several addresses the most open one counts."""
+    """Who can reach a host: of several addresses the most open one counts. Unknown: it has none."""
     try:
         async with asyncio.timeout(NAME_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, UnicodeError):
+            addresses = await _addresses(host)
+    except TimeoutError:
         return "unknown"
-    addresses = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in found]
+    if not addresses:
+        return "unknown"
     if all(address.is_loopback for address in addresses):
         return "local"
     return "private" if all(address.is_private for address in addresses) else "public"
+
+
+async def _addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Asked in a thread of its own: the end of a loop waits for those of its pool, however long."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def deliver(answer: list[str]) -> None:
+        if not found.done():
+            found.set_result(answer)
+
+    def ask() -> None:
+        try:
+            rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            rows = []
+        with contextlib.suppress(RuntimeError):  # nobody waits any more, and the loop is closed
+            loop.call_soon_threadsafe(deliver, [str(row[4][0]).partition("%")[0] for row in rows])
+
+    threading.Thread(target=ask, name="corral-doctor-names", daemon=True).start()
+    return [ipaddress.ip_address(text) for text in await found]
 
 
 def _open_files() -> int | None:
