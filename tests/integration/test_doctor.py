@@ -25,6 +25,7 @@ from corral.doctor import Facts, examine, gather
 from corral.doctor.machine import look_at_machine
 from eventually import eventually
 from redis_process import RedisProcess
+from server_farm import SentinelFarm
 
 SECRET = "m3Vq8xTz1Lr0Wc5Ypd7K"
 
@@ -268,3 +269,21 @@ async def test_the_management_api_gives_the_same_report(redis_url: str) -> None:
         wrong = await service.http.get("/api/v1/doctor", params={"only": "evictoin"})
         assert wrong.status_code == 422
         assert "eviction" in wrong.json()["detail"]
+
+
+# Behind Sentinel and in a cluster
+
+
+async def test_behind_sentinel_the_master_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = SentinelFarm(tmp_path)
+    try:
+        monkeypatch.setenv("REDIS_URL", farm.url)
+        found = findings(await looked(farm.url))
+        assert "s3cret" not in repr(found)
+        assert found["replication"].found == "1 replica, none late"
+        assert found["rights"].status == "ok"
+        assert found["password"].status == "warning"
+    finally:
+        farm.stop()

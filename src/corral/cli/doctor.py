@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +13,6 @@ from rich.table import Table
 from corral.cli.jobs import run_command
 from corral.cli.output import console, print_json
 from corral.doctor import Finding, Report, Status, examine, gather
-from corral.queue import Queue
 from corral.queues import built_in
 from corral.settings import Settings
 from corral.worker.target import load_queues
@@ -57,7 +56,8 @@ def doctor(
     reports: list[Report] = []
 
     async def run() -> None:
-        reports.append(await _report(Settings.load(), declared, _names(only), _names(skip)))
+        facts = await gather(Settings.load(), declared)
+        reports.append(examine(facts, only=_names(only), skip=_names(skip)))
 
     run_command(run())
     report = reports[0]
@@ -69,12 +69,6 @@ def doctor(
     return code
 
 
-async def _report(
-    settings: Settings, declared: Mapping[str, Queue], only: set[str], skip: set[str]
-) -> Report:
-    return examine(await gather(settings, declared), only=only, skip=skip)
-
-
 def _names(text: str) -> set[str]:
     return {part.strip() for part in text.split(",") if part.strip()}
 
@@ -84,16 +78,7 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "at": report.at,
         "counts": {status.value: count for status, count in report.counts.items()},
-        "findings": [
-            {
-                "check": finding.check,
-                "subject": finding.subject.value,
-                "status": finding.status.value,
-                "found": finding.found,
-                "remedy": finding.remedy,
-            }
-            for finding in report.findings
-        ],
+        "findings": [asdict(finding) for finding in report.findings],
     }
 
 

@@ -102,8 +102,7 @@ def secret_files(facts: Facts) -> Verdict:
 
 def encryption(facts: Facts) -> Verdict:
     keys = bool(facts.settings.encryption_keys.get_secret_value())
-    # By name as long as the setting may not be there.
-    queues: tuple[str, ...] = getattr(facts.settings, "encrypt", (ALL_QUEUES,))
+    queues = facts.settings.encrypt
     plain = [
         queue for queue in PERSONAL if facts.runs(queue) and not (keys and {queue, ALL_QUEUES} & {*queues})
     ]

@@ -22,7 +22,7 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.discover import queue_names
 from corral.bullmq.failures import code
 from corral.bullmq.keys import QueueKeys
-from corral.doctor.facts import Declared, Facts, QueueFacts, Server
+from corral.doctor.facts import Declared, Facts, Place, QueueFacts, Server
 from corral.doctor.machine import look_at_machine, place_of
 from corral.doctor.server_facts import server_of
 from corral.errors import CorralError, RedisRefused, RedisUnavailable
@@ -75,7 +75,7 @@ class _Asking:
             return replace(known, unreachable=_reason(error))
         queues = await self._part(self._queues)
         name = queues[0].name if queues else inspecting.SCRATCH_QUEUE
-        server = await self._part(lambda: self._server(name))
+        server = await self._part(lambda: self._server(known.place, name))
         return replace(
             known,
             server=server,
@@ -100,11 +100,14 @@ class _Asking:
 
     # The server
 
-    async def _server(self, queue: str) -> Server:
+    async def _server(self, place: Place, queue: str) -> Server:
         client, address = self._client, self._address
         inspected = await inspecting.inspect(client)
         clocks = await self._part(lambda: inspecting.clocks(client))
-        anyone = await self._part(lambda: inspecting.lets_anyone_in(address))
+        # Who shows no password himself and is served need not send a stranger to ask.
+        anyone: bool | None = True
+        if place.password.get_secret_value():
+            anyone = await self._part(lambda: inspecting.lets_anyone_in(address))
         keys = QueueKeys(self._prefix, queue)
         lacking = await self._part(lambda: inspecting.lacking_rights(client, address, keys))
         return server_of(

@@ -164,7 +164,7 @@ def replication(facts: Facts) -> Verdict:
             "no replica: when the machine is gone, so are the jobs on it",
             "Add replicas with Sentinel: docs/engine/servers.md",
         )
-    return ok(f"{len(replicas)} replicas, none late")
+    return ok(f"{len(replicas)} replica{'s'[: len(replicas) != 1]}, none late")
 
 
 def password(facts: Facts) -> Verdict:

@@ -44,7 +44,7 @@ def alive(facts: Facts) -> Verdict:
             verdicts.append(warning(f"{queue.name}: one worker only; its restart stops the queue", more))
     if not used:
         return note("Redis holds no queue under this prefix", "Is CORRAL_PREFIX the one of the producers?")
-    return worst(verdicts, f"{len(used)} queues with {FEWEST_WORKERS} workers or more each")
+    return worst(verdicts, f"{FEWEST_WORKERS} workers or more for each of {len(used)}")
 
 
 def spread(facts: Facts) -> Verdict:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from corral.api.auth import Permission
-from corral.doctor import Finding, Report, examine, gather
+from corral.doctor import Report, examine, gather
 from corral.manage.service import Management, asks_for
 
 #: Seconds for all questions to Redis; a name server may take two more.
@@ -55,15 +57,5 @@ def as_rows(report: Report) -> DoctorReport:
     return DoctorReport(
         at=report.at,
         counts={status.value: count for status, count in report.counts.items()},
-        findings=[_row(finding) for finding in report.findings],
-    )
-
-
-def _row(finding: Finding) -> FindingRow:
-    return FindingRow(
-        check=finding.check,
-        subject=finding.subject.value,
-        status=finding.status.value,
-        found=finding.found,
-        remedy=finding.remedy,
+        findings=[FindingRow(**asdict(finding)) for finding in report.findings],
     )
