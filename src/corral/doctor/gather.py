@@ -73,9 +73,11 @@ class _Asking:
             return replace(known, unreachable="no answer in time")
         except (RedisError, OSError, CorralError) as error:
             return replace(known, unreachable=_reason(error))
-        queues = await self._part(self._queues)
-        name = queues[0].name if queues else inspecting.SCRATCH_QUEUE
-        server = await self._part(lambda: self._server(known.place, name))
+        server = await self._part(lambda: self._server(known.place))
+        queues = await self._part(self._queues)  # a walk over all keys: the only part that may take long
+        if server is not None:
+            name = queues[0].name if queues else inspecting.SCRATCH_QUEUE
+            server = replace(server, lacking_rights=await self._part(lambda: self._lacking_rights(name)))
         return replace(
             known,
             server=server,
@@ -100,7 +102,7 @@ class _Asking:
 
     # The server
 
-    async def _server(self, place: Place, queue: str) -> Server:
+    async def _server(self, place: Place) -> Server:
         client, address = self._client, self._address
         inspected = await inspecting.inspect(client)
         clocks = await self._part(lambda: inspecting.clocks(client))
@@ -108,11 +110,11 @@ class _Asking:
         anyone: bool | None = True
         if place.password.get_secret_value():
             anyone = await self._part(lambda: inspecting.lets_anyone_in(address))
+        return server_of(inspected, self._prefix, clocks=clocks, lets_anyone_in=anyone)
+
+    async def _lacking_rights(self, queue: str) -> str:
         keys = QueueKeys(self._prefix, queue)
-        lacking = await self._part(lambda: inspecting.lacking_rights(client, address, keys))
-        return server_of(
-            inspected, self._prefix, clocks=clocks, lets_anyone_in=anyone, lacking_rights=lacking
-        )
+        return await inspecting.lacking_rights(self._client, self._address, keys)
 
     # Queues
 

@@ -15,7 +15,6 @@ def server_of(
     *,
     clocks: Clocks | None = None,
     lets_anyone_in: bool | None = None,
-    lacking_rights: str | None = None,
 ) -> Server:
     """What INFO has wins over CONFIG GET: managed services often let only the first one through."""
     info, config = told.info, told.config
@@ -40,7 +39,6 @@ def server_of(
         replicas=replicas_of(info) if "role" in info else None,
         ahead_seconds=clocks.ahead_seconds if clocks else None,
         round_trip_seconds=clocks.round_trip_seconds if clocks else None,
-        lacking_rights=lacking_rights,
         worker_hosts=None if told.clients is None else workers_of(told.clients, prefix),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from corral.doctor.facts import Facts
 from corral.doctor.findings import Check, Subject, Unknown, Verdict, note, ok, warning, worst
 from corral.doctor.findings import failure as failed
@@ -34,7 +36,7 @@ def alive(facts: Facts) -> Verdict:
     verdicts = []
     used = facts.found_queues
     for queue in used:
-        count = len(_hosts(facts, queue.name))
+        count = max(len(each.get(queue.name, ())) for each in _witnesses(facts))
         more = f"corral worker --queues {queue.name} --processes {FEWEST_WORKERS}"
         if not count and queue.waiting:
             verdicts.append(failed(f"{queue.name}: no worker, while {queue.waiting:,} wait", more))
@@ -48,7 +50,9 @@ def alive(facts: Facts) -> Verdict:
 
 
 def spread(facts: Facts) -> Verdict:
-    hosts = {host for queue in facts.found_queues for host in _hosts(facts, queue.name)}
+    connected, registered = _witnesses(facts)
+    # Not together: one tells addresses, the other names.
+    hosts = max(({h for hs in each.values() for h in hs} for each in (connected, registered)), key=len)
     if not hosts:
         return note("no worker is seen")
     if len(hosts) == 1:
@@ -114,19 +118,18 @@ def open_files(facts: Facts) -> Verdict:
     )
 
 
-def _hosts(facts: Facts, queue: str) -> tuple[str, ...]:
-    """A machine for each worker of a queue, as the better of two witnesses has it."""
-    server = facts.server
-    connected = server.worker_hosts if server is not None else None
+def _witnesses(facts: Facts) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
+    """A machine for each worker of each queue: as connections have it, and as the registry has it."""
+    connected = facts.answering_server.worker_hosts
     if connected is None and facts.workers is None:
         raise Unknown(
             "neither CLIENT LIST nor the workers' registry could be read", "ACL SETUSER … +client|list"
         )
-    by_name = (connected or {}).get(queue, ())
-    registered = tuple(
-        worker.host for worker in facts.workers or () if queue in worker.queues and not worker.quiet
-    )
-    return max(registered, by_name, key=len)
+    registered: dict[str, list[str]] = {}
+    for worker in facts.workers or ():
+        for queue in worker.queues if not worker.quiet else ():
+            registered.setdefault(queue, []).append(worker.host)
+    return connected or {}, registered
 
 
 CHECKS = tuple(
