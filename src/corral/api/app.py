@@ -41,6 +41,7 @@ from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
+from corral.providers import close_providers
 from corral.providers.images import image_folder
 from corral.queue import Queue
 from corral.queues.mail_webhooks import MailWebhooks
@@ -97,7 +98,7 @@ def _litestar(service: Service, settings: Settings) -> Litestar:
         ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
-        on_shutdown=[service.known.close, service.scraper.close],
+        on_shutdown=[service.known.close, service.scraper.close, close_providers],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
         logging_config=None,
