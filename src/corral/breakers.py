@@ -3,7 +3,7 @@
 All are of one server and prefix, and hold for all queues there. Nobody needs this for a breaker to work:
 workers open, try and close them (`worker/breakers.py`). docs/engine/breakers.md tells the whole story.
 
-Emits: what `changing_breakers` does.
+Changes are in the audit log. Emits: what `changing_breakers` does.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from corral import audit
 from corral import breaker as rules_of
 from corral.breaker import Rules
 from corral.bullmq import breaking
@@ -29,6 +30,9 @@ from corral.settings import Settings
 
 #: Held jobs read in one round trip.
 PAGE = 1_000
+
+#: Held jobs that one page of a queue is looked for among: some 20 ms.
+MOST_LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,41 @@ class HeldJob:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeldHere:
+    """A job of a queue that a breaker holds. Times are epoch seconds; None: it was let go as we looked.
+
+    since: when its hold began. until: when it runs a last time, if the breaker does not close before.
+    """
+
+    breaker: str
+    id: str
+    name: str
+    since: float | None
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPage:
+    """Some of them, and where to go on; None: that was all."""
+
+    jobs: list[HeldHere]
+    next: str | None
+
+
 class Breakers:
     """The breakers on one server under one prefix; default REDIS_URL and CORRAL_PREFIX.
 
+    actor: who changes something, for the audit log; by default who runs this process.
     Every method raises RedisUnavailable.
     """
 
-    def __init__(self, redis_url: str | None = None, prefix: str | None = None) -> None:
+    def __init__(
+        self, redis_url: str | None = None, prefix: str | None = None, *, actor: str | None = None
+    ) -> None:
         self._redis_url = redis_url
         self._prefix = prefix
+        self._actor = actor
 
     async def all(self) -> list[BreakerStatus]:
         """All that ever opened, by name; their counts are exact. A round trip for each 1,000 held jobs."""
@@ -96,7 +126,9 @@ class Breakers:
         if rate is not None and not 0 < rate < float("inf"):
             raise InvalidInput(f"rate={rate}: jobs a second, above 0.")
         pace = Settings.load().breaker_rate if rate is None else rate
-        return await self._change(name, lambda seen: rules_of.closed(seen.breaker, seen.now, pace))
+        return await self._change(
+            name, lambda seen: rules_of.closed(seen.breaker, seen.now, pace), "breaker.resume", {"rate": pace}
+        )
 
     async def hold(self, name: str, reason: str) -> BreakerStatus:
         """Open a breaker by hand: all jobs that need it are held until `resume`. It sends no probes."""
@@ -105,7 +137,10 @@ class Breakers:
             raise InvalidInput("Say why: the reason is what others see of it.")
         rules = Rules.of(Settings.load())
         return await self._change(
-            name, lambda seen: rules_of.opened(seen.breaker, "operator", tidy, "", seen.now, rules)
+            name,
+            lambda seen: rules_of.opened(seen.breaker, "operator", tidy, "", seen.now, rules),
+            "breaker.hold",
+            {"reason": tidy},
         )
 
     async def held(self, name: str, start: int = 0, count: int = 100) -> list[HeldJob]:
@@ -114,6 +149,47 @@ class Breakers:
         with self._redis_errors():
             rows = await breaking.held_jobs(self._client, self.prefix, name, start, count)
         return [HeldJob(name, queue, job_id) for queue, job_id in rows]
+
+    async def held_in(self, queue: str, *, after: str = "", count: int = 100) -> HeldPage:
+        """Jobs of one queue that breakers hold, breaker by breaker, those whose hold ends first at the front.
+
+        after: `next` of the page before. A page may have fewer than `count` jobs and still a next one: at
+        most MOST_LOOKED_AT jobs of all queues are looked through. Jobs that are let go meanwhile shift those
+        behind them, so one may be missed or come twice. A round trip for each 1,000 jobs, and two more.
+        Raises InvalidInput for an `after` that is none.
+        """
+        first, rank = _cursor(after)
+        found: list[tuple[str, str]] = []
+        looked = 0
+        with self._redis_errors():
+            for name in await breaking.live(self._client, self.prefix):
+                if name < first:
+                    continue
+                start = rank if name == first else 0
+                if not start:
+                    await self._tidy(name)
+                while rows := await breaking.held_jobs(self._client, self.prefix, name, start, PAGE):
+                    for rank_of_next, (of, job_id) in enumerate(rows, start + 1):
+                        found += [(name, job_id)] if of == queue else []
+                        if len(found) == count:
+                            return await self._held_page(queue, found, f"{name}:{rank_of_next}")
+                    start += len(rows)
+                    looked += len(rows)
+                    if looked >= MOST_LOOKED_AT:
+                        return await self._held_page(queue, found, f"{name}:{start}")
+            return await self._held_page(queue, found, None)
+
+    async def _held_page(self, queue: str, found: list[tuple[str, str]], further: str | None) -> HeldPage:
+        fields = await breaking.held_fields(self._client, self.prefix, queue, [job_id for _, job_id in found])
+        longest = Settings.load().breaker_hold_seconds
+        jobs = []
+        for (breaker, job_id), (job_name, field) in zip(found, fields, strict=True):
+            hold = rules_of.read_hold(field)
+            since = hold.since if hold else None
+            jobs.append(
+                HeldHere(breaker, job_id, job_name, since, since + longest if since is not None else None)
+            )
+        return HeldPage(jobs, further)
 
     async def held_by_queue(self) -> dict[str, int]:
         """How many jobs of each queue are held. A round trip for each 1,000 of them.
@@ -148,10 +224,23 @@ class Breakers:
                 return
             start += looked - dropped
 
-    async def _change(self, name: str, decide: Decide) -> BreakerStatus:
+    async def _change(self, name: str, decide: Decide, action: str, facts: dict[str, Any]) -> BreakerStatus:
+        """Change a breaker, and write into the audit log who did, if it was a change."""
         _check_name(name)
+        decided: list[rules_of.Breaker | None] = []
+
+        def noting(seen: Seen) -> rules_of.Breaker | None:
+            decided.append(decide(seen))
+            return decided[-1]
+
         with self._redis_errors():
-            return _status(await change(self._client, self.prefix, name, decide))
+            seen = await change(self._client, self.prefix, name, noting)
+            if decided[-1] is not None:
+                actor = self._actor or audit.local_actor()
+                await audit.record(
+                    self._client, self.prefix, actor, action, name, {**facts, "held": seen.held}
+                )
+        return _status(seen)
 
     @contextlib.contextmanager
     def _redis_errors(self) -> Iterator[None]:
@@ -176,6 +265,14 @@ def _status(seen: Seen) -> BreakerStatus:
         next_probe=breaker.next_probe if tries else None,
         rate=breaker.rate,
     )
+
+
+def _cursor(after: str) -> tuple[str, int]:
+    """The breaker and the rank that a page ends before."""
+    name, _, rank = after.rpartition(":")
+    if after and not (name and rank.isdecimal() and len(rank) < 12):
+        raise InvalidInput(f"after={after[:50]!r} is not `next` of a page.")
+    return name, int(rank or 0)
 
 
 def _check_name(name: str) -> None:

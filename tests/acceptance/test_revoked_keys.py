@@ -233,11 +233,30 @@ def test_a_revoked_onfido_key_costs_no_verification(server: RedisProcess, tmp_pa
         assert outside.counts["onfido.check"] == VERIFICATIONS
 
 
-def test_a_key_that_is_changed_in_the_env_file_is_used_without_a_restart(
-    server: RedisProcess, tmp_path: Path
+@pytest.mark.parametrize("place", ["env file", "mounted secret"])
+def test_a_key_that_is_changed_is_used_without_a_restart(
+    server: RedisProcess, tmp_path: Path, place: str
 ) -> None:
+    """Written over in `.env`, or in a file whose folder is swapped by a link, as Kubernetes does."""
     folder = tmp_path / "service"
     folder.mkdir()
+    secret = folder / "mounted" / "supabase"
+
+    def give(key: str, outside_url: str) -> None:
+        if place == "env file":
+            lines = f"SUPABASE_URL={outside_url}/supabase\nSUPABASE_SERVICE_KEY={key}\n"
+            (folder / ".env").write_text(lines)
+            return
+        (folder / ".env").write_text(
+            f"SUPABASE_URL={outside_url}/supabase\nSUPABASE_SERVICE_KEY_FILE={secret}\n"
+        )
+        version = folder / key
+        version.mkdir()
+        (version / "supabase").write_text(key)
+        link = folder / "mounted.new"
+        link.symlink_to(version)
+        link.replace(secret.parent)
+
     with (
         sandbox.serve(delay=0.0, public_url="http://127.0.0.1:1") as outside,
         workers(
@@ -245,16 +264,14 @@ def test_a_key_that_is_changed_in_the_env_file_is_used_without_a_restart(
             cwd=folder, CORRAL_SANDBOX="1", CORRAL_SANDBOX_URL=outside.url, **QUICK,
         ) as group,
     ):  # fmt: skip
-        env_file = folder / ".env"
-        env_file.write_text(f"SUPABASE_URL={outside.url}/supabase\nSUPABASE_SERVICE_KEY=old\n")
+        give("old", outside.url)
         group.start()
         ids = run(_add_verifications(server))
         until(
             lambda: breaker(server, "supabase"),
             lambda seen: (seen.state, seen.held) == ("open", VERIFICATIONS),
         )
-        right = f"SUPABASE_URL={outside.url}/supabase\nSUPABASE_SERVICE_KEY={keys.SUPABASE_SERVICE_KEY}\n"
-        env_file.write_text(right)
+        give(keys.SUPABASE_SERVICE_KEY, outside.url)
         until(lambda: outside.counts.get("onfido.check", 0), lambda checks: checks == VERIFICATIONS)
         assert breaker(server, "supabase").state == "closed"
         assert counts(server, "kyc-verification")["failed"] == 0

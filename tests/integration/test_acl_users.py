@@ -75,6 +75,7 @@ async def test_the_rights_of_the_page_suffice(server: RedisProcess) -> None:
         ("-client", "client"),
         ("-xadd", "xadd"),
         ("-lpos", "lpos"),
+        ("-time", "time"),
         ("-publish", "publish"),
         ("-subscribe", "subscribe"),
         ("resetchannels", "corral:"),

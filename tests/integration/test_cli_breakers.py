@@ -13,7 +13,7 @@ from held_jobs import Acme
 from kyc_bench import KEYS
 from standins import running
 
-from corral import Queue, Worker
+from corral import Queue, Worker, audit
 from corral.bullmq.connection import close_shared_clients
 from corral.cli import main
 from corral.sandbox.server import RunningSandbox
@@ -118,13 +118,29 @@ def test_hold_wants_a_reason_and_takes_over(corral: Corral, held: list[str]) -> 
     assert corral("list", "--json").json[0]["reason"] == "still"
 
 
+def test_who_changes_something_is_written_down_once(corral: Corral, redis_url: str) -> None:
+    corral("hold", "acme", "--reason", "they move house")
+    corral("resume", "acme", "--rate", "5")
+    corral("resume", "acme", "--rate", "5")  # changes nothing
+
+    async def trail() -> list[tuple[str, str, str]]:
+        client = Queue("calls", redis_url=redis_url).client()
+        try:
+            return [(e.actor, e.action, e.target) for e in await audit.entries(client, "bull")]
+        finally:
+            await close_shared_clients()
+
+    me = audit.local_actor()
+    assert asyncio.run(trail()) == [(me, "breaker.resume", "acme"), (me, "breaker.hold", "acme")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("resume", "acme", "--rate", "fast"), "as 5 or 5/s"),
         (("resume", "acme", "--rate", "0"), "above 0"),
         (("hold", "a:b", "--reason", "x"), "cannot name a breaker"),
-        (("test", "acme"), "it can: idenfy, mailgun, onfido, sendgrid"),
+        (("test", "acme"), "it can: apns, fcm, idenfy, mailgun, onfido"),
     ],
 )
 def test_what_is_wrong_is_said(corral: Corral, arguments: tuple[str, ...], message: str) -> None:

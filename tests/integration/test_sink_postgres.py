@@ -150,3 +150,33 @@ async def test_without_asyncpg_the_jobs_are_held(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(ProviderMisconfigured, match=r"pip install corral\[postgres\]"):
         await PostgresSink("postgresql://localhost/x", "analytics_events").write([event()])
+
+
+async def test_a_login_that_may_insert_passes_the_test(sink: PostgresSink, database: Any) -> None:
+    await sink.check()
+    assert await ids(database) == []
+
+
+async def test_a_table_that_is_not_there_fails_it(server: PostgresProcess, database: Any) -> None:
+    for table in ("nowhere", "nowhere.analytics_events"):
+        sink = PostgresSink(server.url, table)
+        with pytest.raises(ProviderMisconfigured, match=r"SQLSTATE (42P01|3F000)"):
+            await sink.check()
+        await sink.close()
+
+
+async def test_a_login_that_may_not_insert_fails_it(server: PostgresProcess, database: Any) -> None:
+    await database.execute("drop role if exists reader; create role reader login password 'reader'")
+    url = re.sub(r"//[^/@]*@", "//reader:reader@", server.url)
+    sink = PostgresSink(url, "analytics_events")
+    with pytest.raises(ProviderMisconfigured, match="no right to insert"):
+        await sink.check()
+    await sink.close()
+
+
+async def test_a_server_that_is_away_says_nothing_about_the_login(database: Any) -> None:
+    sink = PostgresSink("postgresql://mia:secret@127.0.0.1:1/events", "analytics_events")
+    with pytest.raises(ProviderRetryable) as raised:
+        await sink.check()
+    assert "secret" not in str(raised.value)
+    await sink.close()

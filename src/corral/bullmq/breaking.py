@@ -119,6 +119,18 @@ async def held_jobs(
     return [split_job_key("", f":{member.decode()}") for member in members]
 
 
+async def held_fields(
+    client: aioredis.Redis, prefix: str, queue: str, ids: Sequence[str]
+) -> list[tuple[str, bytes | None]]:
+    """(name, what its hold says) of jobs of a queue. One round trip; none for none."""
+    if not ids:
+        return []
+    pipe = client.pipeline(transaction=False)
+    for job_id in ids:
+        pipe.hmget(f"{prefix}:{queue}:{job_id}", "name", HELD_FIELD)
+    return [((name or b"").decode(errors="replace"), held) for name, held in await pipe.execute()]
+
+
 def _fields(breaker: Breaker) -> list[str]:
     return [
         "state", "open" if breaker.is_open else "closed",

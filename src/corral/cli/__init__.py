@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs | queues | breakers | mail …`; `--json` on each.
+"""The command line: `corral up | demo | worker | api | jobs | queues | doctor | …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -11,7 +11,20 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
-from corral.cli import api, breakers, dashboard, demo, jobs_manage, mail, queues, stats, up, webhooks, worker
+from corral.cli import (
+    api,
+    breakers,
+    dashboard,
+    demo,
+    doctor,
+    jobs_manage,
+    mail,
+    queues,
+    stats,
+    up,
+    webhooks,
+    worker,
+)
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
@@ -37,6 +50,7 @@ app.command(queues.app)
 app.command(stats.stats)
 app.command(stats.workers)
 app.command(breakers.app)
+app.command(doctor.app)
 app.command(webhooks.app)
 app.command(mail.app)
 

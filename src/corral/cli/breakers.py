@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from dataclasses import asdict
-from functools import cached_property
 from typing import Any
 
 from cyclopts import App
@@ -14,10 +11,9 @@ from rich.table import Table
 from corral.breakers import Breakers, BreakerStatus
 from corral.cli.jobs import run_command
 from corral.cli.output import console, errors, moment, print_fields, print_json
-from corral.errors import CorralError, InvalidInput
-from corral.providers import Providers, close_providers, providers
-from corral.providers.checking import Checkable
-from corral.providers.errors import ProviderError, ProviderMisconfigured
+from corral.errors import InvalidInput
+from corral.providers import close_providers
+from corral.providers.trying import Tried, try_key
 
 app = App(name="breakers", help="See which providers' jobs are held, test a key, let the jobs go.")
 
@@ -127,45 +123,25 @@ def test_key(provider: str, *, json: bool = False) -> int:  # noqa: PT028  # a c
     provider: its name
     json: print JSON
     """
-    found: dict[str, Any] = {}
+    tried: list[Tried] = []
 
     async def run() -> None:
         try:
-            checked = checkable(await providers(), provider)
-            started = time.monotonic()
-            found.update(provider=provider, ok=True, kind="ok", reason=None)
-            try:
-                await checked.check()
-            except ProviderError as error:
-                kind = "misconfigured" if isinstance(error, ProviderMisconfigured) else "unavailable"
-                found.update(ok=False, kind=kind, reason=error.reason)
-            found["milliseconds"] = round((time.monotonic() - started) * 1000)
+            tried.append(await try_key(provider))
         finally:
             await close_providers()
-        if json:
-            print_json(found)
-        elif found["ok"]:
-            console.print(f"{provider}: the key works ({found['milliseconds']} ms).", markup=False)
-        else:
-            console.print(f"{provider}: {found['kind']}: {found['reason']}", markup=False)
 
     run_command(run())
-    return 0 if found["ok"] else 1
-
-
-def checkable(made: Providers, name: str) -> Checkable:
-    """The provider behind a breaker. Raises InvalidInput if there is none whose key can be tested."""
-    # supabase-storage is a part of Supabase: one key, one test.
-    attribute = name.partition("-")[0]
-    known = [key for key, value in vars(Providers).items() if isinstance(value, cached_property)]
-    found = getattr(made, attribute) if attribute in known else None
-    if not isinstance(found, Checkable):
-        able = []
-        for key in sorted(known):
-            with contextlib.suppress(CorralError):  # one whose settings are malformed
-                able += [key] if isinstance(getattr(made, key), Checkable) else []
-        raise InvalidInput(f"No key of {name!r} can be tested. Of these it can: {', '.join(able)}.")
-    return found
+    found = tried[0]
+    milliseconds = round(found.seconds * 1000)
+    if json:
+        told = {"provider": provider, "ok": found.ok, "kind": found.kind, "reason": found.reason}
+        print_json(told | {"milliseconds": milliseconds})
+    elif found.ok:
+        console.print(f"{provider}: the key works ({milliseconds} ms).", markup=False)
+    else:
+        console.print(f"{provider}: {found.kind}: {found.reason}", markup=False)
+    return 0 if found.ok else 1
 
 
 def read_rate(text: str) -> float:

@@ -12,6 +12,8 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.breakers import BREAKER_HANDLERS
+from corral.manage.doctor import read_doctor
 from corral.manage.overview import read_overview
 from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.service import Management, actor_of, asks_for
@@ -36,6 +38,8 @@ HANDLERS = [
     read_stats,
     list_workers,
     read_surroundings,
+    read_doctor,
+    *BREAKER_HANDLERS,
 ]
 
 

@@ -39,6 +39,10 @@ TOKEN_SECONDS = 30 * 60.0
 EXPIRED = "ExpiredProviderToken"
 _DEAD = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregistered", "ExpiredToken"})
 
+#: Of the right form, and nobody's.
+NO_DEVICE = "0" * 64
+CHECK = Push(title="check", body="check", data={}, collapse_key="corral-check")
+
 _TOKEN = re.compile(r"[0-9A-Za-z]{1,200}")
 
 
@@ -89,6 +93,18 @@ class Apns:
         except ProviderRetryable as error:
             if error.code != EXPIRED:
                 raise
+            raise ProviderMisconfigured("apns", error.reason, code=error.code) from None
+
+    async def check(self) -> None:
+        """Whether Apple takes the key for the topic: sends to a device that there is not, which is refused.
+
+        Apple has no other question for a key. Raises the provider errors. One round trip.
+        """
+        try:
+            await self.send(NO_DEVICE, CHECK)
+        except DeadDevice:
+            return
+        except ProviderPermanent as error:
             raise ProviderMisconfigured("apns", error.reason, code=error.code) from None
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings
 from corral.providers.errors import ProviderPermanent
 from corral.providers.http import ProviderClient
@@ -46,6 +47,8 @@ class _Found(msgspec.Struct, frozen=True):
 
 class CloudflareTarget:
     """Images of one account."""
+
+    name = NAME
 
     def __init__(
         self,
@@ -95,6 +98,16 @@ class CloudflareTarget:
                 private=[path, id_],
             )
         return variant(found.result.variants)
+
+    async def check(self) -> None:
+        """Whether the token works for the account's images: asks how many there are. One round trip.
+
+        Raises as `write` does.
+        """
+        with accepted():
+            await self._client.send(
+                "GET", f"{self._path}/stats", shown="/accounts/…/images/v1/stats", repeatable=True
+            )
 
     async def close(self) -> None:
         """Close the connections."""

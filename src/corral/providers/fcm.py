@@ -13,12 +13,13 @@ account's own).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from corral.errors import ConfigurationError
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings
 from corral.providers.errors import ProviderMisconfigured, ProviderPermanent, ProviderRetryable
 from corral.providers.http import ProviderClient
@@ -31,6 +32,9 @@ BASE_URL = "https://fcm.googleapis.com"
 
 #: Seconds; a quota is counted by the minute.
 QUOTA_WAIT = 60.0
+
+#: Nobody is subscribed to it, and what names it is never delivered.
+CHECK_TOPIC = "corral-check"
 
 #: A plain 401: the access token, which is renewed once before the account is blamed.
 STALE = "UNAUTHENTICATED"
@@ -77,17 +81,21 @@ class Fcm:
 
     async def send(self, token: str, push: Push) -> str:
         """Send to one device; returns the message's name at FCM. Raises as `PushProvider.send` does."""
+        request = {"message": message(token, push)}
         try:
-            return await self._send(token, push)
-        except ProviderRetryable as error:
-            if error.code != STALE:
-                raise
-        try:
-            return await self._send(token, push)
-        except ProviderRetryable as error:
-            if error.code != STALE:
-                raise
-            raise ProviderMisconfigured("fcm", error.reason, code=error.code) from None
+            return await self._renewing(request, [token, *push.private])
+        except ProviderPermanent as error:
+            if error.code in _DEAD:
+                raise DeadDevice("fcm", error.reason, code=error.code) from None
+            raise
+
+    async def check(self) -> None:
+        """Whether the account may send for the project: FCM looks at a message without delivering it.
+
+        Raises the provider errors. Two round trips at most, the first one for an access token.
+        """
+        with accepted():
+            await self._renewing({"validate_only": True, "message": {"topic": CHECK_TOPIC}}, ())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -95,7 +103,21 @@ class Fcm:
             await self._tokens.close()
         await self._client.close()
 
-    async def _send(self, token: str, push: Push) -> str:
+    async def _renewing(self, request: Mapping[str, Any], private: Collection[str]) -> str:
+        """Post; once more with another access token if the first one was refused."""
+        try:
+            return await self._post(request, private)
+        except ProviderRetryable as error:
+            if error.code != STALE:
+                raise
+        try:
+            return await self._post(request, private)
+        except ProviderRetryable as error:
+            if error.code != STALE:
+                raise
+            raise ProviderMisconfigured("fcm", error.reason, code=error.code) from None
+
+    async def _post(self, request: Mapping[str, Any], private: Collection[str]) -> str:
         access = await self._tokens.get() if self._tokens is not None else ""
         try:
             sent = await self._client.call(
@@ -103,14 +125,10 @@ class Fcm:
                 self._path,
                 _Sent,
                 repeatable=True,
-                private=[token, access, *push.private],
+                private=[access, *private],
                 headers={"Authorization": f"Bearer {access}"},
-                json={"message": message(token, push)},
+                json=request,
             )
-        except ProviderPermanent as error:
-            if error.code in _DEAD:
-                raise DeadDevice("fcm", error.reason, code=error.code) from None
-            raise
         except ProviderRetryable as error:
             if error.code == STALE and self._tokens is not None:
                 self._tokens.refused(access)

@@ -21,14 +21,16 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from corral.providers.checking import accepted
 from corral.providers.choice import Surroundings
-from corral.providers.errors import ProviderPermanent
+from corral.providers.errors import ProviderMisconfigured, ProviderPermanent
 from corral.providers.http import ProviderClient, read_answer
 from corral.providers.sigv4 import Credentials, encoded_path, sign
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
 from corral.sandbox import keys
 
 NAME = "s3"
+NO_FILE = "corral-check/nothing"
 #: Seconds that a browser or a CDN may keep an uploaded file.
 CACHE_SECONDS = 3600
 #: Bytes of a key.
@@ -72,6 +74,8 @@ _XML = re.compile(r"<(Code|Message)>([^<]{0,500})</\1>")
 class S3Target:
     """Files in one bucket."""
 
+    name = NAME
+
     def __init__(
         self,
         *,
@@ -113,6 +117,23 @@ class S3Target:
             "PUT", encoded_path(path), shown="/…", repeatable=True, content=content, headers=signed
         )
         return f"{self._public}/{encoded_path(path)}"
+
+    async def check(self) -> None:
+        """Whether the bucket is there and knows the key: reads a file that there is not.
+
+        A key that may only write is refused that (AccessDenied) in a way that shows that it is known, and
+        passes. Raises as `write` does. One round trip.
+        """
+        base = urlsplit(self._base)
+        signed = sign(
+            self._credentials, "GET", f"{base.path}/{NO_FILE}", {"Host": base.netloc}, b"", self._now()
+        )
+        try:
+            with accepted():
+                await self._client.send("GET", NO_FILE, repeatable=True, headers=signed)
+        except ProviderMisconfigured as error:
+            if error.code != "AccessDenied":
+                raise
 
     async def close(self) -> None:
         """Close the connections."""

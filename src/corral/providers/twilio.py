@@ -19,7 +19,12 @@ from urllib.parse import quote
 import msgspec
 
 from corral.providers.choice import Surroundings, sandboxed
-from corral.providers.errors import ProviderAmbiguous, ProviderPermanent, ProviderRetryable
+from corral.providers.errors import (
+    ProviderAmbiguous,
+    ProviderMisconfigured,
+    ProviderPermanent,
+    ProviderRetryable,
+)
 from corral.providers.http import ProviderClient
 from corral.providers.verdict import Answer, Kind, Verdict, by_status, safe_code
 from corral.sandbox import keys
@@ -55,6 +60,10 @@ class _Message(msgspec.Struct):
     date_created: str | None = ""
 
 
+class _Account(msgspec.Struct):
+    status: str
+
+
 class _Messages(msgspec.Struct):
     messages: list[_Message]
 
@@ -81,10 +90,12 @@ class Twilio:
     ) -> None:
         self._sender = {"MessagingServiceSid" if sender.startswith("MG") else "From": sender}
         self._callback_url = callback_url
+        base = f"{base_url.rstrip('/')}/{VERSION}/Accounts/{quote(account_sid, safe='')}"
+        self._account_url = f"{base}.json"
         self._client = ProviderClient(
             "twilio",
             # The account is in the base, so that no reason names it.
-            base_url=f"{base_url.rstrip('/')}/{VERSION}/Accounts/{quote(account_sid, safe='')}",
+            base_url=base,
             classify=classify,
             auth=(account_sid, auth_token),
             secrets=[account_sid, auth_token, sender],
@@ -132,6 +143,14 @@ class Twilio:
             if (message.body or "").endswith(text) and _created(message) >= since - SKEW:
                 return message.sid
         return None
+
+    async def check(self) -> None:
+        """Whether the token works and the account is active: reads the account. Raises as `find` does."""
+        account = await self._client.call(
+            "GET", self._account_url, _Account, shown="/Accounts/….json", repeatable=True
+        )
+        if account.status != "active":
+            raise ProviderMisconfigured("twilio", f"the account is {safe_code(account.status, 200)}")
 
     async def close(self) -> None:
         """Close the connections."""

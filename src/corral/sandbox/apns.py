@@ -1,8 +1,8 @@
 """APNs's stand-in, over HTTP/1.1: messages to one device each.
 
 A token's beginning says what becomes of a message to it: `dead` is 410 Unregistered, `bad` 400
-BadDeviceToken, `busy` 429 TooManyRequests. Beside that, what Apple checks is checked: the provider token with
-its age and signature, topic, push type, priority, ids, size.
+BadDeviceToken (zeros, too), `busy` 429 TooManyRequests. Beside that, what Apple checks is checked: the
+provider token with its age and signature, topic, push type, priority, ids, size.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class ApnsStandIn:
             ("dead", 410, "Unregistered"),
             ("bad", 400, "BadDeviceToken"),
             ("busy", 429, "TooManyRequests"),
+            ("0" * 64, 400, "BadDeviceToken"),
         ):
             if token.startswith(beginning):
                 self._outbox.record("apns", "refused", token=masked(token), why=why)

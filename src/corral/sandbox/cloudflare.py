@@ -31,6 +31,7 @@ class CloudflareStandIn:
         self._files = Files()
         self._routes = [
             Route("POST", "/client/v4/accounts/([^/]+)/images/v1", self._upload),
+            Route("GET", "/client/v4/accounts/([^/]+)/images/v1/stats", self._stats),
             Route("GET", "/client/v4/accounts/([^/]+)/images/v1/(.+)", self._show),
             Route("DELETE", "/client/v4/accounts/([^/]+)/images/v1/(.+)", self._delete),
         ]
@@ -90,6 +91,9 @@ class CloudflareStandIn:
             preview=f"{BASE}/imagedelivery/{_HASH}/{id_}/public",
         )
         return _good(_described(request, id_, file.filename))
+
+    def _stats(self, _request: Request, _: re.Match[str]) -> Reply:
+        return _good({"count": {"allowed": 100_000, "current": len(self._files)}})
 
     def _show(self, request: Request, match: re.Match[str]) -> Reply:
         if self._files.get(match[2]) is None:

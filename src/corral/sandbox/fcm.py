@@ -131,6 +131,10 @@ class FcmStandIn:
         if not isinstance(message, dict):
             raise _Refused("Invalid JSON payload received: message is missing")
         _check(message)
+        if body.get("validate_only") is True:
+            return Reply(200, {"name": f"projects/{match[1]}/messages/fake_message_id"})
+        if "token" not in message:
+            raise _Refused("The sandbox delivers to devices alone")
         token = str(message["token"])
         for beginning in _SPECIAL:
             if token.startswith(beginning):
@@ -155,7 +159,8 @@ def _check(message: dict[str, Any]) -> None:
     unknown = set(message) - _FIELDS
     if unknown:
         raise _Refused(f"Invalid JSON payload received. Unknown name \"{min(unknown)}\" at 'message'")
-    if sum(target in message for target in ("token", "topic", "condition")) != 1 or not message.get("token"):
+    targets = [message[target] for target in ("token", "topic", "condition") if target in message]
+    if len(targets) != 1 or not targets[0]:
         raise _Refused("Exactly one of token, topic or condition is required")
     data = message.get("data", {})
     for key, value in data.items():

@@ -30,6 +30,9 @@ class Files:
         self._bytes = 0
         self._max_bytes = max_bytes
 
+    def __len__(self) -> int:
+        return len(self._files)
+
     def put(self, key: str, file: StoredFile) -> None:
         """Keep a file, in the place of an older one of this key."""
         self.remove(key)

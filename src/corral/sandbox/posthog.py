@@ -1,4 +1,4 @@
-"""PostHog's stand-in: the batch endpoint, which wants the project's key in the body."""
+"""PostHog's stand-in: batches and (no) feature flags; both want the project's key in the body."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PosthogStandIn:
         self.tracked = Tracked(outbox, self.provider)
 
     def answer(self, request: Request) -> Reply:
-        if request.path not in ("/batch", "/batch/"):
+        if request.path.rstrip("/") not in ("/batch", "/flags"):
             return _error(404, "invalid_request", "not_found", "Not found.")
         if request.method != "POST":
             return _error(
@@ -43,6 +43,8 @@ class PosthogStandIn:
             return _error(401, "authentication_error", "missing_api_key", "Project API key not provided.")
         if key != keys.POSTHOG_API_KEY:
             return self.fault(401)
+        if request.path.rstrip("/") == "/flags":
+            return Reply(200, {"flags": {}, "errorsWhileComputingFlags": False})
         batch = body.get("batch")
         if not isinstance(batch, list) or not batch:
             return _error(400, "validation_error", "invalid_payload", "The batch has no events.")

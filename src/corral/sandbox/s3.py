@@ -42,9 +42,9 @@ class S3StandIn:
 
     def answer(self, request: Request) -> Reply:
         bucket, _, key = request.path.lstrip("/").partition("/")
-        if request.method == "GET":
+        if request.method == "GET" and "authorization" not in request.headers:
             return self._read(bucket, key)
-        if request.method != "PUT":
+        if request.method not in ("GET", "PUT"):
             return _error(
                 405, "MethodNotAllowed", "The specified method is not allowed against this resource."
             )
@@ -52,6 +52,8 @@ class S3StandIn:
             return refusal
         if bucket != keys.S3_BUCKET:
             return _error(404, "NoSuchBucket", "The specified bucket does not exist")
+        if request.method == "GET":
+            return self._read(bucket, key)
         if not key or len(key.encode()) > 1024:
             return _error(400, "KeyTooLongError", "Your key is too long")
         return self._write(bucket, key, request)

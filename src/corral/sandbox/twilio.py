@@ -66,8 +66,12 @@ class TwilioStandIn:
         self._delay = delay
         self._callbacks = Callbacks(outbox)
         self._messages: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        path = f"/2010-04-01/Accounts/{keys.TWILIO_ACCOUNT_SID}/Messages.json"
-        self._routes = [Route("POST", path, self._send), Route("GET", path, self._list)]
+        account = f"/2010-04-01/Accounts/{keys.TWILIO_ACCOUNT_SID}"
+        self._routes = [
+            Route("POST", f"{account}/Messages.json", self._send),
+            Route("GET", f"{account}/Messages.json", self._list),
+            Route("GET", f"{account}.json", self._account),
+        ]
 
     async def close(self) -> None:
         """Drop the callbacks that were not sent yet."""
@@ -155,6 +159,17 @@ class TwilioStandIn:
                 }
                 self._callbacks.schedule(callback, fields, self._delay * step)
         return message
+
+    def _account(self, _request: Request, _: re.Match[str]) -> Reply:
+        return Reply(
+            200,
+            {
+                "sid": keys.TWILIO_ACCOUNT_SID,
+                "friendly_name": "Corral sandbox",
+                "status": "active",
+                "type": "Full",
+            },
+        )
 
     def _list(self, request: Request, _: re.Match[str]) -> Reply:
         to = request.param("To")

@@ -28,6 +28,8 @@ from corral.sinks.splitting import Limits, deliver
 #: Bytes. ClickHouse itself takes far more; this bounds what a refused batch costs.
 LIMITS = Limits(batch=8 * 2**20, event=2**20)
 
+CHECK = "SELECT 1"
+
 _COLUMNS = "event_id, ts, name, user_id, props, received_at"
 
 #: Exception codes that say "not now", whatever the HTTP status: a time limit (159), too many queries (202),
@@ -73,6 +75,13 @@ class ClickhouseSink:
             await self._client.send("POST", "/", repeatable=True, params=params, content=body)
 
         return await deliver(self.name, [len(part) for part in parts], LIMITS, send)
+
+    async def check(self) -> None:
+        """Whether the server takes user and password. Raises as `write` does. One round trip.
+
+        The table is not looked at: a user who may insert need not be allowed to read.
+        """
+        await self._client.send("GET", "/", repeatable=True, params={"query": CHECK})
 
     async def close(self) -> None:
         """Close the connections."""

@@ -31,6 +31,9 @@ CONNECTIONS = 4
 #: Bytes of properties; a statement may be far larger, but its memory is taken twice.
 LIMITS = Limits(batch=16 * 2**20, event=16 * 2**20)
 
+#: Raises 42P01 or 3F000 if there is no such table.
+_CHECK = "select has_table_privilege($1, 'insert')"
+
 _INSERT = """
 insert into {table} (event_id, ts, name, user_id, props, received_at)
 select * from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
@@ -46,7 +49,8 @@ class PostgresSink:
     def __init__(self, url: str, table: str, *, missing: str = "") -> None:
         self._url = url
         self._missing = missing
-        self._insert = _INSERT.format(table=".".join(f'"{part}"' for part in table.split(".")))
+        self._table = ".".join(f'"{part}"' for part in table.split("."))
+        self._insert = _INSERT.format(table=self._table)
         self._pool: Any = None
         self._opening = asyncio.Lock()
 
@@ -74,6 +78,15 @@ class PostgresSink:
                 raise as_provider_error(error) from None  # its message may quote the events
 
         return await deliver(self.name, [len(text) for text in props], LIMITS, send)
+
+    async def check(self) -> None:
+        """Whether the server takes our login, and we may insert into the table. Raises as `write` does."""
+        try:
+            allowed = await (await self._opened()).fetchval(_CHECK, self._table)
+        except Exception as error:
+            raise as_provider_error(error) from None  # its message may hold the URL
+        if not allowed:
+            raise ProviderMisconfigured(self.name, f"no right to insert into {self._table}")
 
     async def close(self) -> None:
         """Close the connections."""

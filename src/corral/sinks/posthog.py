@@ -39,6 +39,7 @@ class PosthogSink:
     name = "posthog"
 
     def __init__(self, *, host: str, api_key: str, missing: str = "", sandbox: bool = False) -> None:
+        self._api_key = api_key
         self._head = b'{"api_key":%s,"historical_migration":false,"batch":[' % msgspec.json.encode(api_key)
         self._client = ProviderClient(
             self.name,
@@ -59,6 +60,16 @@ class PosthogSink:
             await self._client.send("POST", "/batch/", repeatable=True, content=body)
 
         return await deliver(self.name, [len(part) for part in parts], LIMITS, send)
+
+    async def check(self) -> None:
+        """Whether there is a project of this key. Raises as `write` does. One round trip.
+
+        The batch endpoint takes any key, so the one for feature flags is asked, to evaluate none.
+        """
+        question = {"api_key": self._api_key, "distinct_id": "corral-check", "disable_flags": True}
+        await self._client.send(
+            "POST", "/flags/", params={"v": "2"}, repeatable=True, content=msgspec.json.encode(question)
+        )
 
     async def close(self) -> None:
         """Close the connections."""

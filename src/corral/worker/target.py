@@ -35,6 +35,14 @@ def load_worker(target: str | None, queues: Sequence[str], concurrency: int) -> 
     return Worker(*with_handlers, concurrency=concurrency)
 
 
+def load_queues(target: str) -> list[Queue]:
+    """The queues of a target: a Queue, a list of Queues, or a Worker. Raises ConfigurationError."""
+    loaded = _load(target)
+    if isinstance(loaded, Worker):
+        return list(loaded.queues)
+    return [loaded] if isinstance(loaded, Queue) else loaded
+
+
 def _load(target: str) -> Queue | Worker | list[Queue]:
     value = load(target, like="app.jobs:reports")
     if isinstance(value, (Queue, Worker)):

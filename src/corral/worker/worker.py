@@ -32,6 +32,7 @@ from corral.bullmq.failures import code, explain_refusal, is_outage, is_refusal
 from corral.connected import check_layout
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.groups import wire_limits
+from corral.observe.loop_lag import LoopLag
 from corral.queue import Queue
 from corral.resources import declare_resource
 from corral.settings import Settings
@@ -104,6 +105,8 @@ class Worker:
         self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
         #: What was seen since `run` began, by queue.
         self.tallies: dict[str, Tally] = {}
+        #: How long its event loop stood still.
+        self.loop_lag = LoopLag()
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -132,6 +135,7 @@ class Worker:
         parts = []
         controls: list[asyncio.Task[None]] = []
         reporters: list[Reporter] = []
+        watching = [asyncio.create_task(self.loop_lag.watch())]
         with self._signals():
             try:
                 await equipment.start()
@@ -159,6 +163,7 @@ class Worker:
             finally:
                 await _cancel(tasks)
                 await _cancel(controls)
+                await _cancel(watching)
                 await self._let_go(reporters, blocking, threads)
                 if self._boards is not None:
                     await self._boards.leave()

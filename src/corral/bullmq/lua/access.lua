@@ -6,6 +6,7 @@
 
   Returns the commands that the user may not run.
 ]]
+-- What follows the key; false: the command takes no key.
 local WITH = {
   del = {}, exists = {}, get = {}, hdel = { "f" }, hexists = { "f" }, hget = { "f" }, hgetall = {},
   hincrby = { "f", 1 }, hkeys = {}, hlen = {}, hmget = { "f" }, hmset = { "f", 1 }, hset = { "f", 1 }, incr = {},
@@ -13,7 +14,7 @@ local WITH = {
   lrem = { 0, "v" }, lset = { 0, "v" }, ltrim = { 0, 0 }, mget = {}, pexpire = { 1000 },
   pexpireat = { 4102444800000 }, persist = {}, pttl = {}, rename = { KEYS[1] }, rpop = {}, rpoplpush = { KEYS[1] },
   rpush = { "v" }, sadd = { "v" }, scard = {}, set = { "v" }, sismember = { "v" }, smembers = {},
-  srem = { "v" }, sscan = { 0 }, type = {}, unlink = {}, xadd = { "*", "f", "v" }, xdel = { "1-1" }, xlen = {},
+  srem = { "v" }, sscan = { 0 }, time = false, type = {}, unlink = {}, xadd = { "*", "f", "v" }, xdel = { "1-1" }, xlen = {},
   xrange = { "-", "+" }, xtrim = { "MAXLEN", 1 }, zadd = { 1, "v" }, zcard = {}, zcount = { 0, 1 },
   zlexcount = { "-", "+" }, zpopmin = {}, zrange = { 0, 0 }, zrangebylex = { "-", "+" },
   zrangebyscore = { 0, 1 }, zrem = { "v" }, zremrangebyrank = { 0, 0 }, zremrangebyscore = { 0, 1 },
@@ -29,9 +30,16 @@ local function denied(answer)
 end
 
 for _, command in ipairs(ARGV) do
-  if WITH[command] then
+  local arguments = WITH[command]
+  if arguments ~= nil then
     redis.pcall("DEL", KEYS[1])
-    if denied(redis.pcall(command, KEYS[1], unpack(WITH[command]))) then
+    local answer
+    if arguments then
+      answer = redis.pcall(command, KEYS[1], unpack(arguments))
+    else
+      answer = redis.pcall(command)
+    end
+    if denied(answer) then
       missing[#missing + 1] = command
     end
   end
