@@ -93,7 +93,7 @@ async def test_who_signs_in_gets_a_session_and_who_signs_out_loses_it(http: http
         ("/session", 401, "not-signed-in"),
         ("/api/v1/audit", 401, "not-signed-in"),
         ("/api/v1/openapi.json", 401, "not-signed-in"),
-        ("/api/v1/nothing", 401, "not-signed-in"),
+        ("/api/v1/nothing", 404, "There is nothing here"),
         ("/signin/../index.html", 401, "not-signed-in"),
         ("/signin/%2e%2e/index.html", 200, "<title>sign in</title>"),
     ],
