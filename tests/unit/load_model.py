@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from corral.observe.standing import QueueStanding, Recent
 from corral.policy import Objective, RateLimit
@@ -127,7 +128,7 @@ class Run:
     def turns(self) -> int:
         """How often the direction of change turned round."""
         ups = [each.after > each.before for _, each in self.changes]
-        return sum(a != b for a, b in zip(ups, ups[1:], strict=False))
+        return sum(a != b for a, b in pairwise(ups))
 
     def decisions_between(self, start: int, end: int) -> int:
         return sum(start <= second < end for second, _ in self.decisions)

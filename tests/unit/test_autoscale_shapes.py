@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from load_model import LOOK_SECONDS, Model, Run, Shape
 
@@ -46,7 +48,7 @@ def test_it_keeps_its_bounds_and_its_steps(shape: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_between_two_growths_lies_the_cooldown(shape: str) -> None:
     grown = [second for second, each in run(shape).changes if each.after > each.before]
-    assert all(later - earlier >= 15 for earlier, later in zip(grown, grown[1:], strict=False))
+    assert all(later - earlier >= 15 for earlier, later in pairwise(grown))
 
 
 def test_after_a_spike_the_objective_is_met_again_soon_and_the_processes_go() -> None:

@@ -1,15 +1,16 @@
 """How many worker processes there should be: a pure decision over how the queues stand.
 
-Grow while a queue misses its objective (drain time or oldest age), to the number that would meet it, at most
-double at a time. Shrink when fewer would have been enough for `down_seconds` without a break, by one or a quarter.
-Between the two lies a band in which nothing changes, so that a load near the border does not flap.
+Grow while a queue misses its objective (drain time or oldest age), to the number that would meet it, at
+most double at a time. Shrink when fewer would have been enough for `Pace.down` seconds without a break, by
+one or a quarter. Between the two lies a band in which nothing changes, so that a load near the border does
+not flap.
 
-More processes are never asked for where they cannot help: a paused queue, jobs that a breaker holds or that are
-only delayed, a rate limit or global concurrency that is used up, slots that are free already. Nor beyond the
-host's memory. The reason says which.
+More processes are never asked for where they cannot help: a paused queue, jobs that a breaker holds or that
+are only delayed, a rate limit or global concurrency that is used up, slots that are free already. Nor beyond
+the host's memory. The reason says which.
 
-Every host decides alone, and all multiply their own number by the same factor, which follows from figures that
-all of them see: together they come to the number that is needed, at most one process a host above it.
+Every host decides alone, and all multiply their own number by the same factor, which follows from figures
+that all of them see: together they come to the number that is needed, at most one process a host above it.
 """
 
 from __future__ import annotations
@@ -74,9 +75,9 @@ class Pace:
 class Demand:
     """One queue, as scaling sees it."""
 
-    #: Its `recent` should be of the last seconds: a window that reaches back before the load tells too little.
+    #: Its `recent` should be of the last seconds: one that reaches back before the load tells too little.
     standing: QueueStanding
-    objective: Objective = Objective()
+    objective: Objective
     #: Of one process, for this queue.
     slots: int = 20
     #: Processes that take its jobs, on all hosts.
@@ -121,7 +122,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """`before` to `after` processes, and why. `obstacle`: what forbids a change that is wanted; empty: none."""
+    """`before` to `after` processes, and why. `obstacle`: what forbids a wanted change; empty: nothing."""
 
     before: int
     after: int
@@ -196,7 +197,8 @@ def decide(now: Situation, bounds: Bounds, pace: Pace, past: Past) -> tuple[Deci
 
 
 def wanted_processes(demand: Demand) -> int:
-    """Processes for one queue, on all hosts together, for an autoscaler outside (KEDA, HPA) with rests of its own.
+    """Processes for one queue, on all hosts together, for an autoscaler outside (KEDA, HPA) that has rests of
+    its own.
 
     0 only if nothing waits, runs or is delayed: delayed jobs need a worker that wakes them.
     """
@@ -211,9 +213,7 @@ def wanted_processes(demand: Demand) -> int:
     return max(1, min(demand.live, _up(demand.live * need.keep)))
 
 
-def _grow(
-    now: Situation, bounds: Bounds, pace: Pace, past: Past, need: Need
-) -> tuple[Decision, Past]:
+def _grow(now: Situation, bounds: Bounds, pace: Pace, past: Past, need: Need) -> tuple[Decision, Past]:
     past = replace(past, calm_since=None)
     count = now.processes
     wanted = min(max(count + 1, _up(count * need.grow)), count * STEP_UP)
@@ -221,7 +221,8 @@ def _grow(
     if count >= bounds.most:
         return _refused(now, past, "maximum", f"{words}; {bounds.most} processes are the maximum", need.queue)
     if now.room < 1:
-        return _refused(now, past, "memory", f"{words}; the host has no memory for another process", need.queue)
+        words += "; the host has no memory for another process"
+        return _refused(now, past, "memory", words, need.queue)
     if now.at - past.grown_at < pace.up:
         return _refused(now, past, "cooldown", f"{words}; cooldown {pace.up:g} s", need.queue)
     after = min(wanted, bounds.most, count + now.room)

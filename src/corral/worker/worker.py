@@ -3,6 +3,10 @@
 `Worker(queue, …, concurrency=100).run()` runs until SIGTERM or SIGINT. Then no new job is taken, running
 jobs get the grace time, and what is left goes back to its queue without spending an attempt; a thread
 cannot be stopped, so its job may run twice. A second signal ends the grace time at once.
+
+SIGUSR1 makes it quiet: it takes no new job, ends those it has, and stays until it is stopped. SIGUSR2
+drains it: it takes no new job and ends by itself after the last one, without a time limit. Both may be
+followed by SIGTERM. They are left alone where the program that runs the worker handles them itself.
 """
 
 from __future__ import annotations
@@ -10,11 +14,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -43,6 +46,7 @@ from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
 from corral.worker.processes.handlers import check_found, only_processes
 from corral.worker.processes.pool import ProcessPool
+from corral.worker.signals import answering_signals
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +106,9 @@ class Worker:
         self._stop: asyncio.Event | None = None
         self._hurry: asyncio.Event | None = None
         self._stopped = False
+        self._drain: asyncio.Event | None = None
+        self._drained = False
+        self._quiet = False
 
     async def run(self, *, until_empty: bool = False) -> None:
         """Run until `stop` or a signal; with `until_empty`, until no job waits or runs (delayed ones may).
@@ -114,7 +121,7 @@ class Worker:
         for queue in self.queues:
             check_found(queue)
         equipment = Equipment(self.queues, self._resources, self._middleware, settings)
-        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
+        self._stop, self._hurry, self._drain = asyncio.Event(), asyncio.Event(), asyncio.Event()
         if self._stopped:
             self._stop.set()
         blocking = []
@@ -123,7 +130,7 @@ class Worker:
         tasks: list[asyncio.Task[None]] = []
         parts = []
         controls: list[asyncio.Task[None]] = []
-        with self._signals():
+        with answering_signals(stop=self.stop, quiet=self.quiet, drain=self.drain):
             try:
                 await equipment.start()
                 for queue in self.queues:
@@ -165,7 +172,7 @@ class Worker:
 
     async def _parents_came_free(self) -> bool:
         """Children ended that have parents, and one of the queues, empty before, has jobs again."""
-        if self._stopped or not any(feed.state.relatives for feed in self._feeds):
+        if self._stopped or self._drained or not any(feed.state.relatives for feed in self._feeds):
             return False
         counts = [await queue.counts() for queue in self.queues]
         return any(count["waiting"] or count["prioritized"] for count in counts)
@@ -179,15 +186,38 @@ class Worker:
             self._hurry.set()
         self._stop.set()
 
+    def quiet(self) -> None:
+        """Take no new job, stay until `stop`. What runs goes on."""
+        if not self._quiet:
+            log.info("worker_quiet", worker=self.name, running=sum(f.running for f in self._feeds))
+        self._quiet = True
+        for feed in self._feeds:
+            feed.quiet()
+
+    def drain(self) -> None:
+        """Take no new job, and let `run` return when what runs has ended, however long that takes."""
+        self._drained = True
+        if self._drain is not None:
+            self._drain.set()
+
     async def _serve(self, tasks: list[asyncio.Task[None]], grace_seconds: float) -> None:
         assert self._stop is not None  # noqa: S101  # for the type checker; run() sets both
         assert self._hurry is not None  # noqa: S101  # as above
+        assert self._drain is not None  # noqa: S101  # as above
+        if self._drained:
+            self._drain.set()
         everything: asyncio.Future[Any] = asyncio.gather(*tasks)
         # Looked at below, or cut off: then nobody else would, and asyncio would say so in the log.
         everything.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         stop: asyncio.Future[Any] = asyncio.create_task(self._stop.wait())
+        drain: asyncio.Future[Any] = asyncio.create_task(self._drain.wait())
         try:
-            await asyncio.wait([everything, stop], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([everything, stop, drain], return_when=asyncio.FIRST_COMPLETED)
+            if drain.done() and not stop.done() and not everything.done():
+                log.info("worker_draining", worker=self.name, running=sum(f.running for f in self._feeds))
+                for feed in self._feeds:
+                    feed.stop()
+                await asyncio.wait([everything, stop], return_when=asyncio.FIRST_COMPLETED)
             if everything.done():
                 everything.result()
                 return
@@ -205,21 +235,7 @@ class Worker:
                 await asyncio.wait([everything], timeout=PUT_BACK_SECONDS)
         finally:
             stop.cancel()
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        installed = []
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # Only the main thread's loop may handle signals; elsewhere `stop` is called by the owner.
-            with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
-                loop.add_signal_handler(number, self.stop)
-                installed.append(number)
-        try:
-            yield
-        finally:
-            for number in installed:
-                loop.remove_signal_handler(number)
+            drain.cancel()
 
     def _make_keepers(self, settings: Settings) -> list[LockKeeper]:
         addresses = dict.fromkeys(queue.address() for queue in self.queues)
@@ -269,6 +285,8 @@ class Worker:
         for keeper in self._keepers:
             if keeper.address == queue.address():
                 keeper.add(feed.locks)
+        if self._quiet:
+            feed.quiet()
         return feed
 
     def _children_of(self, queue: Queue) -> tuple[int, ...]:
@@ -285,7 +303,7 @@ class Worker:
                 await check_access(client, block, queue.keys())
                 return
             except (RedisError, OSError) as error:
-                if self._stopped:
+                if self._stopped or self._drained:
                     return
                 if is_refusal(error):
                     raise ConfigurationError(explain_refusal(error, f"queue {queue.name!r}")) from error
@@ -308,7 +326,11 @@ class Worker:
         return {
             "ok": bool(feeds) and locks_kept and all(f["ok"] for f in feeds.values()),
             "worker": self.name,
+            "pid": os.getpid(),
             "stopping": self._stop is not None and self._stop.is_set(),
+            "quiet": self._quiet,
+            "draining": self._drained,
+            "jobs": sum(feed.state.settled for feed in self._feeds),
             "locks_kept": locks_kept,
             "queues": feeds,
             "breakers": self._boards.health() if self._boards else {},
@@ -325,10 +347,11 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 def _feed_health(feed: Feed, now: float) -> dict[str, Any]:
     away = feed.outage.away_since
     # A feed whose slots are all busy asks for nothing; the lock keeper talks to Redis for it.
-    full = feed.running >= feed.limit
+    full = feed.running >= feed.limit or feed.is_quiet
     return {
         "ok": away is None and (full or now - feed.outage.last_answer < SILENT_SECONDS),
         "running": feed.running,
         "slots": feed.limit,
+        "jobs": feed.state.settled,
         "redis_away_seconds": None if away is None else round(now - away, 1),
     }
