@@ -15,7 +15,7 @@ from corral.cli import api, breakers, demo, jobs_manage, mail, queues, up, webho
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
-from corral.worker.supervise import EXIT_CONFIGURATION
+from corral.worker.restarts import EXIT_CONFIGURATION
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 

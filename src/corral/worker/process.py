@@ -25,7 +25,8 @@ import uvloop
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError, CorralError, InvalidInput
 from corral.observe.logs import configure_logs
-from corral.worker.supervise import EXIT_CONFIGURATION, until_orphaned
+from corral.worker.restarts import EXIT_CONFIGURATION
+from corral.worker.supervise import until_orphaned
 from corral.worker.target import load_worker
 from corral.worker.worker import Worker
 
