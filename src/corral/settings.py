@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     scale_down_seconds: float = Field(120, alias="CORRAL_SCALE_DOWN_SECONDS", ge=0)
     drain_seconds: float = Field(3_600, alias="CORRAL_DRAIN_SECONDS", gt=0)
 
+    # Statistics
+    release: str = Field("", alias="CORRAL_RELEASE", pattern=r"^[\x21-\x7e]{0,64}$")
+
     # Breakers
     breaker_hold_seconds: float = Field(86_400, alias="CORRAL_BREAKER_HOLD_SECONDS", gt=0)
     breaker_probe_seconds: float = Field(10, alias="CORRAL_BREAKER_PROBE_SECONDS", gt=0)
