@@ -12,7 +12,9 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.service import Management, actor_of, asks_for
+from corral.manage.worker_control import quiet_workers, stop_workers
 
 PATH = "/api/v1"
 
@@ -27,6 +29,10 @@ async def describe() -> dict[str, Any]:
 HANDLERS = [
     describe,
     read_audit,
+    read_decisions,
+    read_scaling,
+    quiet_workers,
+    stop_workers,
 ]
 
 

@@ -19,8 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from importlib import metadata
 from typing import Any
 
 import structlog
@@ -32,6 +30,7 @@ from corral.bullmq.access import check_access
 from corral.bullmq.connection import Address, blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.failures import code, explain_refusal, is_outage, is_refusal
+from corral.bullmq.ordering import Wish
 from corral.connected import check_layout
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.groups import wire_limits
@@ -156,7 +155,9 @@ class Worker:
                 log.info("worker_started", worker=self.name, queues=[q.name for q in self.queues])
                 while True:
                     tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
-                    controls += [asyncio.create_task(control.run()) for control in self._make_controls()]
+                    controls += [
+                        asyncio.create_task(control.run()) for control in self._make_controls(reporters)
+                    ]
                     await self._serve(tasks, settings.grace_seconds)
                     if not until_empty or not await self._parents_came_free():
                         break
@@ -256,11 +257,18 @@ class Worker:
         addresses = dict.fromkeys(queue.address() for queue in self.queues)
         return [LockKeeper(address, settings.lock_seconds) for address in addresses]
 
-    def _make_controls(self) -> list[Control]:
+    def _make_controls(self, reporters: list[Reporter]) -> list[Control]:
         by_server: dict[Address, list[Feed]] = {}
         for feed in self._feeds:
             by_server.setdefault(feed.queue.address(), []).append(feed)
-        return [Control(address, feeds, self.name) for address, feeds in by_server.items()]
+        orders = [reporter.orders(self._obey) for reporter in reporters]
+        return [Control(address, feeds, self.name, orders) for address, feeds in by_server.items()]
+
+    def _obey(self, wish: Wish) -> None:
+        if wish == "quiet":
+            self.quiet()
+        elif not self._stopped:  # a second stop would cut the grace time short
+            self.stop()
 
     def _start_reporters(self, settings: Settings) -> list[Reporter]:
         version = settings.release or metadata.version("corral")
