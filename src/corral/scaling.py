@@ -1,6 +1,6 @@
 """How worker processes were scaled, and what each queue asks for now: for operators and outside autoscalers.
 
-Decisions are made by supervisors (`worker/scaling.py`) by the rules of `worker/autoscale.py`, and kept in Redis.
+Supervisors decide (`worker/scaling.py`), by the rules of `worker/autoscale.py`; decisions are kept in Redis.
 """
 
 from __future__ import annotations

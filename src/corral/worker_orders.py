@@ -1,8 +1,8 @@
 """Tell running workers to go quiet or to stop, from anywhere: through Redis, to those in the registry.
 
 `quiet`: the worker takes no new job, ends those it has, and stays until it is stopped. `stop`: as SIGTERM.
-One that runs under a supervisor is then replaced by a fresh one, as after any end: to take a host out of work,
-make it quiet and stop its supervisor.
+One that runs under a supervisor is then replaced by a fresh one, as after any end: to take a host out of
+work, make it quiet and stop its supervisor.
 
 A worker obeys within a second; one whose Redis is away, when it is back. An order is for the process that
 lives now: its successor does not inherit it. Every order is in the audit log.

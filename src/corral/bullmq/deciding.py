@@ -1,4 +1,4 @@
-"""The wire of scaling decisions: a stream of JSON texts for each prefix, the newest MOST_DECISIONS of them."""
+"""The wire of scaling decisions: a stream of JSON texts for each prefix, of the newest MOST_DECISIONS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET /api/v1/scaling/decisions: how processes were scaled; GET /api/v1/scaling/{queue}: what a queue asks for.
+"""GET /api/v1/scaling/decisions: how processes were scaled; /scaling/{queue}: what a queue asks for.
 
 The second is flat JSON numbers, for an autoscaler outside: KEDA's metrics-api scaler reads one of them by its
 `valueLocation`, as `wantedProcesses`.
@@ -33,7 +33,7 @@ class QueueScaling(msgspec.Struct, frozen=True, rename="camel"):
     """What a queue asks for, all numbers. Jobs that a breaker holds are in `held` alone.
 
     oldestSeconds: 0 if nothing waits. drainSeconds: a year if nothing ends, so that nobody can tell.
-    wantedProcesses: of all hosts together; never more than what helps. reason: why not more, where a limit binds.
+    wantedProcesses: of all hosts together, never more than helps. reason: what it misses, and what binds.
     """
 
     queue: str

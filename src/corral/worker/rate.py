@@ -1,4 +1,4 @@
-"""How fast this host's processes get through each queue, measured over the last seconds from what they report.
+"""How fast this host's processes get through each queue, from what they reported in the last seconds.
 
 Only the time in which a process had jobs of the queue counts: that is what it can do, and what the drain time
 needs. The statistics of the last minutes would call a process slow that was idle until a moment ago.

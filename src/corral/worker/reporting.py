@@ -129,6 +129,7 @@ class Reporter:
             started_at=self._started_at,
             beat_at=now,
             quiet=all(feed.stopping for feed in feeds),
+            places={feed.queue.name: (feed.limit, feed.running) for feed in feeds},
         )
         await registry.write_beat(
             self._client, self._prefix, self.name, _encode(standing), seconds=GONE_SECONDS

@@ -1,8 +1,8 @@
 """The scaler of a supervisor: look, decide, change the number of processes, and keep why.
 
-Every CORRAL_SCALE_INTERVAL_SECONDS it reads how its queues stand and decides by the pure rules of `autoscale`.
-What changes the number is logged and kept in Redis, and once what would change it but may not. With Redis away
-nothing changes.
+Every CORRAL_SCALE_INTERVAL_SECONDS it reads how its queues stand and decides by the pure rules of
+`autoscale`. What changes the number is logged and kept in Redis, and once what would change it but may not.
+With Redis away nothing changes.
 
 Costs about eight round trips a look, whatever the queues hold. Emits: workers_scaled (before, after, queue,
 reason), workers_not_scaled (processes, queue, obstacle, reason), scaling_lost (error), scaling_back.

@@ -99,6 +99,8 @@ class Supervisor:
         self._at_start = frozenset(self._seats)
         self._tending: set[asyncio.Task[None]] = set()
         self._wishes = Wishes()
+        #: Of all processes there ever were.
+        self.restarts = 0
         self._exit_code = 0
         self._interrupts = 0
         self._running = self._emptied = False
@@ -285,6 +287,7 @@ class Supervisor:
                 )
                 await seat.rest(delay, self._wishes)
                 seat.restarts += 1
+                self.restarts += 1
         except BaseException:
             self._stop("failed")  # the others must not go on under a supervisor that is about to end
             raise

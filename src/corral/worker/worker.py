@@ -19,6 +19,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import metadata
 from typing import Any
 
 import structlog
@@ -34,6 +36,7 @@ from corral.bullmq.ordering import Wish
 from corral.connected import check_layout
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.groups import wire_limits
+from corral.observe.loop_lag import LoopLag
 from corral.queue import Queue
 from corral.resources import declare_resource
 from corral.settings import Settings
@@ -106,6 +109,8 @@ class Worker:
         self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
         #: What was seen since `run` began, by queue.
         self.tallies: dict[str, Tally] = {}
+        #: How long its event loop stood still.
+        self.loop_lag = LoopLag()
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -137,6 +142,7 @@ class Worker:
         parts = []
         controls: list[asyncio.Task[None]] = []
         reporters: list[Reporter] = []
+        watching = [asyncio.create_task(self.loop_lag.watch())]
         with answering_signals(stop=self.stop, quiet=self.quiet, drain=self.drain):
             try:
                 await equipment.start()
@@ -166,6 +172,7 @@ class Worker:
             finally:
                 await _cancel(tasks)
                 await _cancel(controls)
+                await _cancel(watching)
                 await self._let_go(reporters, blocking, threads)
                 if self._boards is not None:
                     await self._boards.leave()
