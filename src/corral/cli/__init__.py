@@ -11,7 +11,19 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
-from corral.cli import api, breakers, demo, jobs_manage, mail, queues, scaling, up, webhooks, worker
+from corral.cli import (
+    api,
+    breakers,
+    demo,
+    jobs_manage,
+    mail,
+    queues,
+    scaling,
+    up,
+    webhooks,
+    worker,
+    worker_control,
+)
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
@@ -30,6 +42,7 @@ app = App(
 app.command(up.up)
 app.command(demo.demo)
 app.command(worker.worker)
+app.command(worker_control.app)
 app.command(api.api)
 app.command(jobs_manage.app)
 app.command(queues.app)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cyclopts import App
+
 from corral.audit import local_actor
 from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.ordering import Wish
@@ -10,7 +12,10 @@ from corral.cli.output import console, print_json
 from corral.settings import Settings
 from corral.worker_orders import tell_workers
 
+app = App(name="workers", help="Tell running workers to take no new jobs, or to stop.")
 
+
+@app.command
 def quiet(worker: str, *, json: bool = False) -> None:
     """Let workers take no new jobs; they end those they have and stay until they are stopped.
 
@@ -22,6 +27,7 @@ def quiet(worker: str, *, json: bool = False) -> None:
     give_order(worker, "quiet", json=json)
 
 
+@app.command
 def stop(worker: str, *, json: bool = False) -> None:
     """Stop workers as SIGTERM does. A supervisor then starts a fresh one in its place.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
@@ -59,7 +59,7 @@ async def read_decisions(
 
 
 @get("/scaling/{queue:str}", guards=[asks_for(Permission.WATCH)], tags=["scaling"])
-async def read_scaling(management: NamedDependency[Management], queue: str) -> QueueScaling:
+async def read_scaling(management: NamedDependency[Management], queue: FromPath[str]) -> QueueScaling:
     """What a queue asks for, for KEDA's metrics-api scaler. Six round trips, most of them at once."""
     known = management.queue(queue)
     async with answering():

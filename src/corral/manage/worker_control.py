@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from litestar import post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from corral.api.auth import Permission
@@ -28,7 +29,7 @@ class WorkersTold(msgspec.Struct, frozen=True, rename="camel"):
     tags=["workers"],
 )
 async def quiet_workers(
-    management: NamedDependency[Management], actor: NamedDependency[Actor], name: str
+    management: NamedDependency[Management], actor: NamedDependency[Actor], name: FromPath[str]
 ) -> WorkersTold:
     """Let a worker, all of a host, or `all` take no new jobs. They stay until they are stopped."""
     return await _tell(management, actor, name, "quiet")
@@ -41,7 +42,7 @@ async def quiet_workers(
     tags=["workers"],
 )
 async def stop_workers(
-    management: NamedDependency[Management], actor: NamedDependency[Actor], name: str
+    management: NamedDependency[Management], actor: NamedDependency[Actor], name: FromPath[str]
 ) -> WorkersTold:
     """Stop a worker, all of a host, or `all`, as SIGTERM does. A supervisor then starts fresh ones."""
     return await _tell(management, actor, name, "stop")
