@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
-from prometheus_client.registry import CollectorRegistry
 
 from corral.api.scraping import other_families
 from corral.api.traffic import Traffic
@@ -36,8 +34,26 @@ STANDING = Standing(
         )
     },
     workers=(
-        WorkerStanding(name="w-1", host="w", pid=1, version="1", queues=("email",), slots=5, busy=2),
-        WorkerStanding(name="w-2", host="w", pid=2, version="1", queues=("email", "kyc"), slots=5, busy=5),
+        WorkerStanding(
+            name="w-1",
+            host="w",
+            pid=1,
+            version="1",
+            queues=("email",),
+            slots=5,
+            busy=2,
+            places={"email": (5, 2)},
+        ),
+        WorkerStanding(
+            name="w-2",
+            host="w",
+            pid=2,
+            version="1",
+            queues=("email", "kyc"),
+            slots=5,
+            busy=5,
+            places={"email": (3, 2), "kyc": (2, 3)},
+        ),
     ),
     breakers=(BreakerStanding(name="sendgrid", state="half-open", held=2),),
     server=ServerStanding(memory_bytes=100, memory_limit_bytes=1_000, connected_clients=7),
@@ -57,13 +73,6 @@ def families() -> Iterator[Metric]:
     yield from job_families(COUNTED)
     yield from present_families(PRESENT)
     yield from process_families(COUNTED, processes=2, restarts=1, memory_bytes=1_000)
-
-
-def process_metrics() -> Iterator[Metric]:
-    """What prometheus_client tells of the API's process."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    yield from registry.collect()
 
 
 def labels_by_sample(given: Iterable[Metric]) -> dict[str, set[str]]:

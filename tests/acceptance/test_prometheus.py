@@ -123,6 +123,9 @@ class Stack:
         keys = [("corral_jobs_total", "ship", outcome, "orders") for outcome in ("completed", "failed")]
         return sum(seen.get(key, 0) for key in keys)
 
+    def restarts(self) -> float:
+        return self.metrics(self.worker)["corral_worker_restarts_total",]
+
     def processes(self) -> float:
         return self.metrics(self.worker)["corral_worker_processes",]
 
@@ -237,9 +240,7 @@ def test_prometheus_answers_what_the_board_and_the_rules_ask(stack: Stack, ask: 
 
 
 def test_counters_survive_a_killed_and_a_recycled_process(stack: Stack) -> None:
-    before = stack.ended()
-    restarts = stack.metrics(stack.worker)["corral_worker_restarts_total",]
-    stack.add(30)
+    before, restarts = stack.ended(), stack.restarts()
     seen = [before]
 
     def grown() -> float:
@@ -247,14 +248,18 @@ def test_counters_survive_a_killed_and_a_recycled_process(stack: Stack) -> None:
         assert seen[-1] >= seen[-2], "the sum fell"
         return seen[-1]
 
-    until(grown, lambda ended: ended == before + 30)
+    def restarted(times: int) -> None:
+        """Watch the sum until so many processes were started anew and all turn."""
+        wanted = (restarts + times, 2)
+        until(lambda: (grown(), (stack.restarts(), stack.processes()))[1], lambda have: have == wanted)
 
-    old = stack.children()
-    os.kill(old[0], signal.SIGKILL)
-    until(lambda: (grown(), stack.processes()), lambda both: both[1] < 2)
-    until(lambda: (grown(), stack.processes()), lambda both: both[1] == 2)
+    stack.add(30)
+    until(grown, lambda ended: ended == before + 30)
+    (killed, _) = stack.children()
+    os.kill(killed, signal.SIGKILL)
+    restarted(1)
     assert stack.ended() == before + 30
-    assert old[0] not in stack.children()
+    assert killed not in stack.children()
 
     # Ended in order, at once after the last job: not even that second is lost.
     stack.add(30)
@@ -262,9 +267,8 @@ def test_counters_survive_a_killed_and_a_recycled_process(stack: Stack) -> None:
     for child in stack.children():
         os.kill(child, signal.SIGTERM)
     until(grown, lambda ended: ended == before + 60)
-    until(lambda: (grown(), stack.processes()), lambda both: both[1] == 2)
-    assert stack.metrics(stack.worker)["corral_worker_restarts_total",] == restarts + 3
+    restarted(3)
+    assert stack.ended() == before + 60
     until(
-        lambda: httpx2.get(f"{stack.worker}/readyz", timeout=PATIENCE).status_code,
-        lambda status: status == 200,
+        lambda: httpx2.get(f"{stack.worker}/readyz", timeout=PATIENCE).status_code, lambda code: code == 200
     )

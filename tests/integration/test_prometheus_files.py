@@ -66,6 +66,19 @@ def test_what_an_expression_names_exists(where: str) -> None:
     assert labels - OF_ALL - set().union(*(names[metric] for metric in metrics)) == set()
 
 
+def test_a_misspelt_name_is_found() -> None:
+    """What the test above is worth."""
+    names = known()
+    for where, metric in (
+        ("CorralQueueDeep", "corral:queue_waiting"),
+        ("CorralDeadLetters", "corral_dead_letters"),
+    ):
+        right = EXPRESSIONS[where]
+        assert metrics_of(right.replace(metric, metric + "s")) - names.keys() == {metric + "s"}
+    wrong = 'sum by (queu) (corral_jobs_total{outcom="failed"})'
+    assert labels_of(wrong) - names["corral_jobs_total"] == {"queu", "outcom"}
+
+
 def test_the_variable_of_the_board_asks_for_a_label_that_exists() -> None:
     (queue,) = (v for v in BOARD["templating"]["list"] if v["name"] == "queue")
     metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", queue["definition"]).groups()
@@ -105,18 +118,16 @@ def test_the_board_is_whole() -> None:
             assert len(set(refs)) == len(refs) > 0
 
 
-def test_promtool_reads_every_expression_of_the_board(tmp_path: Path) -> None:
+def test_promtool_reads_every_expression_of_board_and_adapter(tmp_path: Path) -> None:
     """As rules, since promtool checks those; the board's variables get values first."""
     values = {"$queue": ".*", "$__rate_interval": "5m"}
     rules = []
-    for number, target in enumerate(t for panel in PANELS for t in panel.get("targets", ())):
-        expression = target["expr"]
-        for variable, value in values.items():
-            expression = expression.replace(variable, value)
+    for number, written in enumerate(EXPRESSIONS.values()):
+        expression = re.sub("|".join(map(re.escape, values)), lambda found: values[found.group()], written)
         assert "$" not in expression
-        rules.append({"record": f"panel:{number}", "expr": expression})
-    file = tmp_path / "board.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": rules}]}))
+        rules.append({"record": f"expression:{number}", "expr": expression})
+    file = tmp_path / "expressions.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
     assert f"{len(rules)} rules found" in promtool("check", "rules", file)
 
 

@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corral.observe import process_folder
 from corral.observe.counted import BOUNDS, Counted, Histogram, OfName, OfQueue, Present, ProcessNumbers
 from corral.observe.process_folder import NumbersFile, ProcessFolder, is_alive
+from eventually import eventually
 
 NOW = 1_000.0
 
@@ -122,6 +125,18 @@ def test_the_sum_never_falls(steps: list[tuple[str, int, int]]) -> None:
                 seen = total
         assert host.completed() == total
         assert len(host.files()) <= sum(lives.values()) + 3
+
+
+async def test_files_of_ended_processes_go_though_nobody_scrapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_folder, "TIDY_SECONDS", 0.001)
+    host = Host(tmp_path)
+    host.write("a", numbers(11, 3))
+    host.alive.discard(11)
+    async with host.folder.tidied():
+        await eventually(lambda: not host.files())
+    assert host.completed() == 3
 
 
 def test_a_process_writes_its_own_file_in_one_step(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -27,30 +27,34 @@ class Scraper:
         self._lookup = lookup
         self._discovery = discovery
 
-    async def families(self) -> list[Metric]:
-        """The metrics of this moment; with Redis away, of all of them only that."""
+    async def families(self, sees: Callable[[str], bool] = lambda _: True) -> list[Metric]:
+        """The metrics of this moment; with Redis away, of all of them only that.
+
+        sees: whether a queue is the caller's business.
+        """
         try:
             async with answering():
-                queues = await self._read()
+                queues = await self._read(sees)
         except RedisUnavailable:
             return list(other_families(is_up=False, left_out=self._discovery.left_out))
         return [*queues, *other_families(is_up=True, left_out=self._discovery.left_out)]
 
-    async def _read(self) -> Iterator[Metric]:
+    async def _read(self, sees: Callable[[str], bool]) -> Iterator[Metric]:
         declared = self._known.declared
         found = [queue for queue in await self._discovery.queues() if queue.name not in declared]
-        parts = await asyncio.gather(*map(_read_server, self._by_server([*declared.values(), *found])))
+        shown = [queue for queue in (*declared.values(), *found) if sees(queue.name)]
+        parts = await asyncio.gather(*map(_read_server, self._by_server(shown)))
         if not parts:
             await self._lookup.ping([])
         added = {name: count for _, counts in parts for name, count in counts.items()}
         return standing_families([standing for standing, _ in parts], added)
 
     def _by_server(self, queues: Sequence[Queue]) -> list[list[Queue]]:
-        """Queues of one server and prefix together."""
-        groups: dict[tuple[Address, str], list[Queue]] = {}
+        """Queues of one server and prefix together, the service's own first."""
+        groups: dict[tuple[Address, str], list[Queue]] = {self._discovery.place: []}
         for queue in queues:
             groups.setdefault((self._lookup.address(queue), queue.keys().prefix), []).append(queue)
-        return list(groups.values())
+        return [group for group in groups.values() if group]
 
     async def close(self) -> None:
         await self._discovery.close()
@@ -69,6 +73,6 @@ def other_families(*, is_up: bool, left_out: int) -> Iterator[Metric]:
     yield GaugeMetricFamily("corral_redis_up", "1 if Redis answered this scrape.", value=int(is_up))
     yield GaugeMetricFamily(
         "corral_queues_left_out",
-        "Queues that Redis holds, nobody declared, and that are too many to be shown.",
+        "Queues that Redis holds, nobody declared and that are not shown: too many, or not readable.",
         value=left_out,
     )

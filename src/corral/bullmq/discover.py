@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import redis.asyncio as aioredis
+
+from corral.bullmq.keys import QueueKeys
 
 #: Keys that one SCAN looks at.
 SCAN_COUNT = 5_000
@@ -19,3 +24,32 @@ async def queue_names(client: aioredis.Redis, prefix: str) -> list[str]:
         if name and b":" not in name:
             names.add(name.decode(errors="replace"))
     return sorted(names)
+
+
+async def with_right_types(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[QueueKeys]:
+    """Those whose keys have the types that a queue's have. One round trip.
+
+    Others belong to some other program, and would break whoever reads many queues in one go.
+    """
+    pipe = client.pipeline(transaction=False)
+    for keys in queues:
+        for key in _types(keys):
+            pipe.type(key)
+    answers = iter(await pipe.execute())
+    right = []
+    for keys in queues:
+        wanted = _types(keys).values()
+        found = list(itertools.islice(answers, len(wanted)))
+        if all(kind in (b"none", want) for kind, want in zip(found, wanted, strict=True)):
+            right.append(keys)
+    return right
+
+
+def _types(keys: QueueKeys) -> dict[str, bytes]:
+    lists = (keys.wait, keys.paused, keys.active)
+    zsets = (keys.delayed, keys.prioritized, keys.completed, keys.failed, keys.waiting_children, keys.repeat)
+    return (
+        {keys.meta: b"hash", keys.id: b"string"}
+        | dict.fromkeys(lists, b"list")
+        | dict.fromkeys(zsets, b"zset")
+    )

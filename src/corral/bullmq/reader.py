@@ -111,4 +111,5 @@ async def numbers_given(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> 
     pipe = client.pipeline(transaction=False)
     for keys in queues:
         pipe.get(keys.id)
-    return [int(number or 0) for number in await pipe.execute()]
+    numbers: list[bytes | None] = await pipe.execute()
+    return [int(number) if number and number.isdigit() else 0 for number in numbers]

@@ -19,6 +19,7 @@ from corral.cli import (
     mail,
     queues,
     scaling,
+    stats,
     up,
     webhooks,
     worker,
@@ -42,10 +43,11 @@ app = App(
 app.command(up.up)
 app.command(demo.demo)
 app.command(worker.worker)
-app.command(worker_control.app)
 app.command(api.api)
 app.command(jobs_manage.app)
 app.command(queues.app)
+app.command(stats.stats)
+app.command(worker_control.app)
 app.command(breakers.app)
 app.command(scaling.scaling)
 app.command(webhooks.app)

@@ -66,18 +66,17 @@ def worker(
                 options=["--json-logs"] if json else [],
             )
             supervisor = host.supervisor(settings)
+            numbers = ProcessFolder(Path(folder))
             try:
-                if health_port is None:
-                    return await supervisor.run()
-                page = metrics_page(
-                    ProcessFolder(Path(folder)),
-                    lambda: supervisor.restarts,
-                    settings.api_keys.get_secret_value(),
-                )
-                async with serve_health(
-                    health_port, Path(folder), lambda: supervisor.wanted, pages={"/metrics": page}
-                ):
-                    return await supervisor.run()
+                async with numbers.tidied():
+                    if health_port is None:
+                        return await supervisor.run()
+                    keys = settings.api_keys.get_secret_value()
+                    pages = {"/metrics": metrics_page(numbers, lambda: supervisor.restarts, keys)}
+                    async with serve_health(
+                        health_port, Path(folder), lambda: supervisor.wanted, pages=pages
+                    ):
+                        return await supervisor.run()
             finally:
                 await close_shared_clients()
 

@@ -1,4 +1,4 @@
-"""`corral workers quiet | stop`, and `corral worker --quiet`: what running workers are told."""
+"""`corral workers [list] | quiet | stop`, and `corral worker --quiet`: what running workers are told."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.ordering import Wish
 from corral.cli.jobs import run_command
 from corral.cli.output import console, print_json
+from corral.cli.stats import workers
 from corral.settings import Settings
 from corral.worker_orders import tell_workers
 
-app = App(name="workers", help="Tell running workers to take no new jobs, or to stop.")
+app = App(name="workers", help="See the workers that run; let them take no new jobs, or stop them.")
+app.default(workers)
+app.command(workers, name="list")
 
 
 @app.command

@@ -12,9 +12,11 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.service import Management, actor_of, asks_for
 from corral.manage.worker_control import quiet_workers, stop_workers
+from corral.manage.workers import list_workers, read_surroundings
 
 PATH = "/api/v1"
 
@@ -33,6 +35,11 @@ HANDLERS = [
     read_scaling,
     quiet_workers,
     stop_workers,
+    list_queues,
+    read_queue,
+    read_stats,
+    list_workers,
+    read_surroundings,
 ]
 
 

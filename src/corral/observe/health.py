@@ -74,7 +74,8 @@ def judge_ready(reports: list[dict[str, Any]], processes: int, now: float) -> di
     """The same for readiness: do they take jobs? Pure."""
     fresh = _fresh(reports, now)
     ready = [r for r in fresh if r.get("ok") and not any(r.get(reason) for reason in _TAKES_NO_JOBS)]
-    return {"ok": len(ready) >= processes, "processes": processes, "ready": len(ready), "workers": fresh}
+    ok = 0 < processes <= len(ready)  # none is wanted in a stop
+    return {"ok": ok, "processes": processes, "ready": len(ready), "workers": fresh}
 
 
 def _fresh(reports: list[dict[str, Any]], now: float) -> list[dict[str, Any]]:

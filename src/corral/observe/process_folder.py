@@ -10,9 +10,11 @@ Limit: what a process counted in the second before a kill -9 is lost with it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,9 @@ import msgspec
 
 from corral.observe.counted import Counted, Present, ProcessNumbers
 from corral.observe.health import STALE_SECONDS
+
+#: How often files of ended processes are taken in where nobody scrapes.
+TIDY_SECONDS = 30.0
 
 _SUFFIX = ".numbers"
 
@@ -82,6 +87,22 @@ class ProcessFolder:
                 present += numbers.present
                 processes += 1
         return Together(self._ended + counted, present, processes)
+
+    @contextlib.asynccontextmanager
+    async def tidied(self) -> AsyncIterator[None]:
+        """Take in what ended processes left, now and then, while the block runs: nobody may ever scrape."""
+
+        async def tidy() -> None:
+            while True:
+                await asyncio.sleep(TIDY_SECONDS)
+                self.together(time.time())
+
+        tidying = asyncio.create_task(tidy())
+        try:
+            yield
+        finally:
+            tidying.cancel()
+            await asyncio.gather(tidying, return_exceptions=True)
 
     def _read(self) -> Iterator[tuple[Path, bool, ProcessNumbers]]:
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):

@@ -1,7 +1,7 @@
 """One worker process, as the supervisor starts it: `python -m corral.worker.process …`.
 
-It runs its queues until SIGTERM and, once a second, writes its health and its numbers to files that the
-supervisor reads.
+It runs its queues until SIGTERM and, once a second, writes its health and what it has counted to files that
+the supervisor reads.
 Exit codes: 0 stopped or drained, 78 a configuration error (the supervisor does not try again), else 1.
 """
 
@@ -28,6 +28,7 @@ from corral.errors import ConfigurationError, CorralError, InvalidInput
 from corral.observe.counting import numbers_of
 from corral.observe.logs import configure_logs
 from corral.observe.process_folder import NumbersFile
+from corral.observe.traces import configure_traces, flush_traces
 from corral.worker.restarts import EXIT_CONFIGURATION
 from corral.worker.supervise import until_orphaned
 from corral.worker.target import load_worker
@@ -43,7 +44,8 @@ LEFT_SECONDS = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else logging.INFO)
+    configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else None)
+    configure_traces("corral-worker")
     try:
         worker = load_worker(options.target, options.queues, options.concurrency)
         # What is loaded by now stays: the collector need not look through it again and again. With thousands
@@ -126,6 +128,7 @@ async def _report(worker: Worker, folder: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
+        with contextlib.suppress(OSError):
             numbers.write(numbers_of(worker))  # stays, for the supervisor to add to what ended processes did
 
 
@@ -142,6 +145,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _exit_now(code: int) -> NoReturn:
+    flush_traces()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
