@@ -246,7 +246,7 @@ async def test_a_worker_may_be_started_before_its_server(
         ran.set()
 
     running = start_worker(queue)
-    await eventually(lambda: running.worker._stop is not None)
+    await eventually(lambda: running.worker._stopping.begun)
     assert running.worker.health()["ok"] is False
     await asyncio.to_thread(server.start)
     await eventually(lambda: running.worker.health()["ok"], within=BACK_SECONDS)

@@ -53,6 +53,7 @@ from corral.worker.processes.handlers import check_found, only_processes
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.reporting import Reporter
 from corral.worker.signals import answering_signals
+from corral.worker.stopping import Stopping
 from corral.worker.tally import Tally
 
 log = structlog.get_logger(__name__)
@@ -62,9 +63,6 @@ DEFAULT_CONCURRENCY = 20
 
 #: Threads for `def` handlers, for all queues of the process together.
 MAX_THREADS = 32
-
-#: What Redis gets, after the grace time, to take jobs back; without it their locks run out by themselves.
-PUT_BACK_SECONDS = 5.0
 
 #: A feed whose Redis has not answered for so long is not well. Above one poll plus its answer.
 SILENT_SECONDS = 15.0
@@ -114,11 +112,7 @@ class Worker:
         self.loop_lag = LoopLag()
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
-        self._stop: asyncio.Event | None = None
-        self._hurry: asyncio.Event | None = None
-        self._stopped = False
-        self._drain: asyncio.Event | None = None
-        self._drained = False
+        self._stopping = Stopping(self.name)
         self._quiet = False
 
     async def run(self, *, until_empty: bool = False) -> None:
@@ -132,9 +126,7 @@ class Worker:
         for queue in self.queues:
             check_found(queue)
         equipment = Equipment(self.queues, self._resources, self._middleware, settings)
-        self._stop, self._hurry, self._drain = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        if self._stopped:
-            self._stop.set()
+        self._stopping.begin()
         blocking = []
         threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
         self._keepers = self._make_keepers(settings)
@@ -165,7 +157,7 @@ class Worker:
                     controls += [
                         asyncio.create_task(control.run()) for control in self._make_controls(reporters)
                     ]
-                    await self._serve(tasks, settings.grace_seconds)
+                    await self._stopping.serve(self._feeds, tasks, settings.grace_seconds)
                     if not until_empty or not await self._parents_came_free():
                         break
                     await _cancel(controls)
@@ -196,19 +188,14 @@ class Worker:
 
     async def _parents_came_free(self) -> bool:
         """Children ended that have parents, and one of the queues, empty before, has jobs again."""
-        if self._stopped or self._drained or not any(feed.state.relatives for feed in self._feeds):
+        if self._stopping.wanted or not any(feed.state.relatives for feed in self._feeds):
             return False
         counts = [await queue.counts() for queue in self.queues]
         return any(count["waiting"] or count["prioritized"] for count in counts)
 
     def stop(self) -> None:
         """Stop gracefully; called again, end the grace time."""
-        self._stopped = True
-        if self._stop is None or self._hurry is None:
-            return
-        if self._stop.is_set():
-            self._hurry.set()
-        self._stop.set()
+        self._stopping.stop()
 
     def quiet(self) -> None:
         """Take no new job, stay until `stop`. What runs goes on."""
@@ -220,46 +207,7 @@ class Worker:
 
     def drain(self) -> None:
         """Take no new job, and let `run` return when what runs has ended, however long that takes."""
-        self._drained = True
-        if self._drain is not None:
-            self._drain.set()
-
-    async def _serve(self, tasks: list[asyncio.Task[None]], grace_seconds: float) -> None:
-        assert self._stop is not None  # noqa: S101  # for the type checker; run() sets both
-        assert self._hurry is not None  # noqa: S101  # as above
-        assert self._drain is not None  # noqa: S101  # as above
-        if self._drained:
-            self._drain.set()
-        everything: asyncio.Future[Any] = asyncio.gather(*tasks)
-        # Looked at below, or cut off: then nobody else would, and asyncio would say so in the log.
-        everything.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        stop: asyncio.Future[Any] = asyncio.create_task(self._stop.wait())
-        drain: asyncio.Future[Any] = asyncio.create_task(self._drain.wait())
-        try:
-            await asyncio.wait([everything, stop, drain], return_when=asyncio.FIRST_COMPLETED)
-            if drain.done() and not stop.done() and not everything.done():
-                log.info("worker_draining", worker=self.name, running=sum(f.running for f in self._feeds))
-                for feed in self._feeds:
-                    feed.stop()
-                await asyncio.wait([everything, stop], return_when=asyncio.FIRST_COMPLETED)
-            if everything.done():
-                everything.result()
-                return
-            log.info("worker_stopping", worker=self.name, running=sum(f.running for f in self._feeds))
-            for feed in self._feeds:
-                feed.stop()
-            hurry: asyncio.Future[Any] = asyncio.create_task(self._hurry.wait())
-            await asyncio.wait(
-                [everything, hurry], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            hurry.cancel()
-            if not everything.done():
-                put_back = sum(feed.put_back_running() for feed in self._feeds)
-                log.warning("grace_time_over", worker=self.name, put_back=put_back)
-                await asyncio.wait([everything], timeout=PUT_BACK_SECONDS)
-        finally:
-            stop.cancel()
-            drain.cancel()
+        self._stopping.drain()
 
     def _make_keepers(self, settings: Settings) -> list[LockKeeper]:
         addresses = dict.fromkeys(queue.address() for queue in self.queues)
@@ -275,7 +223,7 @@ class Worker:
     def _obey(self, wish: Wish) -> None:
         if wish == "quiet":
             self.quiet()
-        elif not self._stopped:  # a second stop would cut the grace time short
+        elif not self._stopping.stopped:  # a second stop would cut the grace time short
             self.stop()
 
     def _start_reporters(self, settings: Settings) -> list[Reporter]:
@@ -356,7 +304,7 @@ class Worker:
                 await check_access(client, block, queue.keys())
                 return
             except (RedisError, OSError) as error:
-                if self._stopped or self._drained:
+                if self._stopping.wanted:
                     return
                 if is_refusal(error):
                     raise ConfigurationError(explain_refusal(error, f"queue {queue.name!r}")) from error
@@ -380,9 +328,9 @@ class Worker:
             "ok": bool(feeds) and locks_kept and all(f["ok"] for f in feeds.values()),
             "worker": self.name,
             "pid": os.getpid(),
-            "stopping": self._stop is not None and self._stop.is_set(),
+            "stopping": self._stopping.stopped,
             "quiet": self._quiet,
-            "draining": self._drained,
+            "draining": self._stopping.drained,
             "jobs": sum(feed.state.settled for feed in self._feeds),
             "locks_kept": locks_kept,
             "queues": feeds,
