@@ -122,6 +122,12 @@ def test_free_slots_do_not_matter_where_the_processor_is_full() -> None:
     assert once(situation(demand(900, 2, active=4), cpu_share=0.95)).after == 6
 
 
+def test_the_slots_of_a_process_that_was_just_added_may_be_free() -> None:
+    beside = demand(900, 2, active=4)
+    assert once(situation(beside), Past(grown_at=970)).obstacle == ""
+    assert once(situation(beside), Past(grown_at=930)).obstacle == "slots free"
+
+
 def test_a_limit_caps_what_is_asked_for() -> None:
     assert once(situation(demand(9_000, 20, concurrency=70))).after == 4
     assert once(situation(demand(9_000, 20, rate_limit=RateLimit(24)))).after == 4

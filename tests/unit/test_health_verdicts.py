@@ -23,10 +23,10 @@ def report(**more: Any) -> dict[str, Any]:
         ([report(draining=True)], 1, False, False),
         ([report(ok=False), report(draining=True)], 1, False, False),
         ([report(quiet=True)], 1, True, False),
-        ([report(stopping=True)], 0, True, True),
+        ([report(stopping=True)], 0, True, False),
         ([report(written_at=NOW - STALE_SECONDS)], 1, False, False),
         ([report()], 2, False, False),
-        ([], 0, True, True),
+        ([], 0, True, False),
     ],
 )
 def test_what_is_drained_counts_neither_way(

@@ -27,12 +27,16 @@ MAX_PROCESSES = 64
 
 #: Above this share of busy slots, or of a core, a process has no more to give: another one helps.
 FULL = 0.8
+#: The obstacle of a queue that waits beside slots which it could have.
+SLOTS_FREE = "slots free"
 #: After shrinking the share must stay below this; the gap to FULL is the hysteresis.
 COMFORTABLE = 0.7
 #: After shrinking the objective must be met by this factor.
 EASY = 0.5
 #: A rate limit that is used to this share is what holds the jobs back.
 LIMIT_USED = 0.9
+#: A process that was added takes jobs after so many seconds: its free slots mean nothing until then.
+STARTING_SECONDS = 15.0
 #: In one step up, at most so many times the processes.
 STEP_UP = 2
 #: In one step down, the inverse of the largest share that goes.
@@ -189,7 +193,8 @@ def decide(now: Situation, bounds: Bounds, pace: Pace, past: Past) -> tuple[Deci
     if wanting:
         return _grow(now, bounds, pace, past, max(wanting, key=lambda need: need.grow))
     shrunk = _shrink(now, bounds, pace, past, needs)
-    blocked = next((need for need in needs if need.obstacle), None)
+    starting = now.at - past.grown_at < max(pace.up, STARTING_SECONDS)
+    blocked = next((n for n in needs if n.obstacle and not (starting and n.obstacle == SLOTS_FREE)), None)
     if blocked and not shrunk[0].news:
         words = f"{blocked.queue} {blocked.why}; more processes would not help: {blocked.because}"
         return _refused(now, shrunk[1], blocked.obstacle, words, blocked.queue)
@@ -283,7 +288,7 @@ def _obstacle(demand: Demand, cpu_share: float) -> tuple[str, str]:
         return "concurrency", f"its global concurrency of {demand.concurrency:,} jobs binds"
     if max(demand.busy, cpu_share) < FULL:
         active = standing.counts.get("active", 0)
-        return "slots free", f"{active:,} of {capacity:,} slots are busy, so something else keeps the jobs"
+        return SLOTS_FREE, f"{active:,} of {capacity:,} slots are busy, so something else keeps the jobs"
     return "", ""
 
 
