@@ -10,6 +10,7 @@ from corral.cli.output import errors, print_json
 from corral.cli.stack import Stack
 from corral.observe.logs import configure_logs
 from corral.observe.traces import configure_traces
+from corral.worker.autoscale import Bounds
 
 
 def up(
@@ -18,7 +19,7 @@ def up(
     dashboard_port: int | None = None,
     host: str = "127.0.0.1",
     data_dir: Path = Path(".corral"),
-    processes: int = 1,
+    processes: str = "1",
     sandbox: bool = True,
     json: bool = False,
 ) -> int:
@@ -30,7 +31,7 @@ def up(
     dashboard_port: kept for the dashboard, which this version does not have yet
     host: address the HTTP API listens on
     data_dir: where the embedded server, images and keys are kept
-    processes: worker processes
+    processes: worker processes; MIN..MAX lets their number follow the load
     sandbox: providers without a key talk to the local sandbox instead
     json: print where the service listens as JSON, and log lines as JSON
     """
@@ -39,8 +40,10 @@ def up(
     if dashboard_port is not None:
         errors.print("This version has no dashboard yet; --dashboard-port has no effect.")
 
+    bounds = Bounds.parse(processes)
+
     async def run() -> int:
-        stack = Stack(data_dir=data_dir, host=host, api_port=api_port, processes=processes, sandbox=sandbox)
+        stack = Stack(data_dir=data_dir, host=host, api_port=api_port, processes=bounds, sandbox=sandbox)
         async with stack:
             _announce(stack, json=json)
             return await stack.workers.run()
