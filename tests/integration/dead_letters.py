@@ -74,5 +74,3 @@ async def check_index(queue: Queue, redis: Redis) -> None:
             grouped[job_id] = score
     assert grouped == failed
     assert of.keys() == failed.keys()
-
-

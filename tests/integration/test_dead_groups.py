@@ -113,7 +113,13 @@ async def _plant(redis: Redis, queue: Queue, count: int, *, at: float | None = N
     keys, now = queue.keys(), round((at or time.time() - 1) * 1000)
     pipe = redis.pipeline(transaction=False)
     for number in range(count):
-        fields = {"name": "ship", "data": "{}", "timestamp": now, "finishedOn": now, "failedReason": f"no {number}"}
+        fields = {
+            "name": "ship",
+            "data": "{}",
+            "timestamp": now,
+            "finishedOn": now,
+            "failedReason": f"no {number}",
+        }
         pipe.hset(keys.job(f"p{number}"), mapping=fields)
         pipe.zadd(keys.failed, {f"p{number}": now + number // 300})
     await pipe.execute()
@@ -189,7 +195,10 @@ async def test_notes_and_their_author(queue: Queue) -> None:
     group = (await queue.dead.groups()).groups[0].id
     await queue.dead.note(group, " the shelf is empty ", actor="user:mia")
     notes = await queue.dead.note(group, "ordered", actor="user:leo")
-    assert [(note.by, note.text) for note in notes] == [("user:mia", "the shelf is empty"), ("user:leo", "ordered")]
+    assert [(note.by, note.text) for note in notes] == [
+        ("user:mia", "the shelf is empty"),
+        ("user:leo", "ordered"),
+    ]
     assert (await queue.dead.group(group)).notes == 2
     with pytest.raises(InvalidInput, match="characters"):
         await queue.dead.note(group, "  ")
@@ -209,7 +218,11 @@ async def test_what_is_said_of_groups_is_in_the_audit_log_without_data(queue: Qu
 
 
 async def test_a_group_that_is_not_there(queue: Queue) -> None:
-    for call in (queue.dead.group("nonsense"), queue.dead.resolve("nonsense"), queue.dead.note("nonsense", "x")):
+    for call in (
+        queue.dead.group("nonsense"),
+        queue.dead.resolve("nonsense"),
+        queue.dead.note("nonsense", "x"),
+    ):
         with pytest.raises(DeadLetterNotFound, match="corral dead groups"):
             await call
     with pytest.raises(InvalidInput, match="a group, ids of jobs, or a filter"):

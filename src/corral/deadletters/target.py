@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     added_before: float | None = None
     finished_after: float | None = None
     finished_before: float | None = None
-    where: Mapping[str, Any] = field(default_factory=dict)
+    where: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
     def asked(self) -> dict[str, Any]:
         """What it asks for, as arguments of a search."""

@@ -31,11 +31,12 @@ local function claim()
   elseif fields[2] and fields[2] ~= carrier and (tonumber(fields[3]) or 0) > now then
     return "theirs"
   end
-  call("HSET", op, "carrier", carrier, "lease_until", string.format("%.0f", now + lease_ms))
   if fields[4] ~= "" and call("HGET", "corral:" .. prefix .. "::breaker:" .. fields[4], "state") == "open" then
     call("HSET", op, "state", "waiting")
+    call("HDEL", op, "carrier", "lease_until") -- whoever looks first when it closes
     return "waiting"
   end
+  call("HSET", op, "carrier", carrier, "lease_until", string.format("%.0f", now + lease_ms))
   if state ~= "running" then
     call("HSET", op, "state", "running", "credit", 1, "credit_at", string.format("%.0f", now))
   end
