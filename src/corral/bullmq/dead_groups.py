@@ -9,7 +9,7 @@ import msgspec
 import redis.asyncio as aioredis
 from redis.exceptions import NoScriptError
 
-from corral.bullmq.keys import DeadKeys, QueueKeys
+from corral.bullmq.keys import DeadKeys, QueueKeys, dead_queues
 from corral.bullmq.scripts import ours
 
 #: Notes that a group keeps; the oldest go.
@@ -71,6 +71,12 @@ def _row(group: bytes, size: int, sample: bytes, reason: bytes, notes: int, flat
     facts = {_text(name): _text(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
     # Cut at a byte, which may be in the middle of a character.
     return GroupRow(_text(group), size, _text(sample), reason.decode(errors="ignore"), notes, facts)
+
+
+async def queues_with_groups(client: aioredis.Redis, prefix: str) -> list[str]:
+    """The queues that ever had dead letters, some of them perhaps gone. One round trip."""
+    names: Any = await client.smembers(dead_queues(prefix))
+    return sorted(_text(name) for name in names)
 
 
 async def members(

@@ -14,7 +14,7 @@ import msgspec
 import redis.asyncio as aioredis
 
 from corral.bullmq.codec import decode_stacktrace
-from corral.bullmq.keys import DeadKeys, QueueKeys
+from corral.bullmq.keys import DeadKeys, QueueKeys, dead_queues
 from corral.bullmq.scripts import ours
 
 #: Jobs that one call looks at, and whose traces it reads.
@@ -106,8 +106,8 @@ async def write(
     client: aioredis.Redis, keys: QueueKeys, entries: Sequence[Entry], position_ms: float, version: str
 ) -> tuple[int, list[str]]:
     """Put failures into their groups. Returns how many were new, and the groups that it opened again."""
-    arguments = _pack([keys.dead(), entries, position_ms, version, MOST_GROUPS])
-    new, reopened = await ours("dead_index")(client, [keys.failed], arguments)
+    arguments = _pack([keys.dead(), keys.name, entries, position_ms, version, MOST_GROUPS])
+    new, reopened = await ours("dead_index")(client, [keys.failed, dead_queues(keys.prefix)], arguments)
     return int(new), [_text(group) for group in reopened]
 
 

@@ -242,6 +242,11 @@ def breakers_live(prefix: str) -> str:
     return f"corral:{prefix}::breakers:live"
 
 
+def dead_queues(prefix: str) -> str:
+    """Set of the queues that ever had a group of dead letters."""
+    return f"corral:{prefix}::dead:queues"
+
+
 def audit_key(prefix: str) -> str:
     """Stream of what operators changed. The empty part is no queue's name."""
     return f"corral:{prefix}::audit"

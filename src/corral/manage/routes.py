@@ -12,6 +12,33 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.dead import (
+    all_dead_groups,
+    dead_group,
+    dead_groups,
+    dead_job,
+    dead_jobs,
+    dead_policy,
+    export_dead_jobs,
+    ignore_dead_group,
+    note_dead_group,
+    reopen_dead_group,
+    resolve_dead_group,
+    search_dead_jobs,
+)
+from corral.manage.dead_operations import (
+    dead_operation,
+    dead_operations,
+    discard_dead_job,
+    discard_dead_jobs,
+    edit_dead_job,
+    preview_dead_operation,
+    purge_dead_jobs,
+    retry_dead_job,
+    retry_dead_jobs,
+    stop_dead_operation,
+    undo_dead_operation,
+)
 from corral.manage.service import Management, actor_of, asks_for
 
 PATH = "/api/v1"
@@ -27,7 +54,13 @@ async def describe() -> dict[str, Any]:
 HANDLERS = [
     describe,
     read_audit,
-]
+    # Dead letters
+    all_dead_groups, dead_groups, dead_policy, dead_group, resolve_dead_group, reopen_dead_group,
+    ignore_dead_group, note_dead_group, dead_jobs, search_dead_jobs, dead_job, export_dead_jobs,
+    retry_dead_job, edit_dead_job, discard_dead_job, preview_dead_operation, retry_dead_jobs,
+    discard_dead_jobs, purge_dead_jobs, dead_operations, dead_operation, stop_dead_operation,
+    undo_dead_operation,
+]  # fmt: skip
 
 
 def management_router(management: Management) -> Router:

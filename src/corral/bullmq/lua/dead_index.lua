@@ -4,8 +4,8 @@
   A resolved group opens again with a failure after it was resolved; an ignored one when its time or its number
   of failures is over.
 
-  KEYS  1 failed
-  ARGV  1 msgpack [own, entries, position, version, most_groups]
+  KEYS  1 failed  2 queues with dead letters
+  ARGV  1 msgpack [own, queue, entries, position, version, most_groups]
           entries   list of [id, score, group, facts]; facts: flat list that describes a new group
           position  the index stands at least there (epoch ms)
           version   of the fingerprints
@@ -16,7 +16,7 @@
 ]]
 local call = redis.call
 local failed = KEYS[1]
-local own, entries, position, version, most_groups = unpack(cmsgpack.unpack(ARGV[1]))
+local own, queue, entries, position, version, most_groups = unpack(cmsgpack.unpack(ARGV[1]))
 --@include dead_members
 
 local groups, state = own .. "groups", own .. "state"
@@ -70,4 +70,5 @@ if position > (tonumber(call("HGET", state, "position")) or 0) then
   call("HSET", state, "position", number(position))
 end
 call("HSET", state, "version", version)
+call("SADD", KEYS[2], queue)
 return { new, reopened }
