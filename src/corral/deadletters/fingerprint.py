@@ -18,8 +18,9 @@ from corral.deadletters.stacks import Frame, Stack, read_stack
 #: Of what is below; a change of it has all failed jobs grouped anew.
 VERSION = "1"
 
-#: Characters of a reason that count, where it does.
-REASON_CHARS = 160
+#: Characters of a reason that count, where it does; and that are looked at, since others write what they
+#: like.
+REASON_CHARS, READ_CHARS = 160, 1_000
 
 #: Parts of a path that count: the same code lies under other roots on other machines.
 PATH_PARTS = 2
@@ -46,12 +47,15 @@ _FOREIGN = re.compile(
 _CORRAL = re.compile(r"(?:^|/)corral/(?!queues/)[\w/]+\.py$")
 _CORRAL_QUEUES = re.compile(r"(?:^|/)corral/queues/\w+\.py$")
 
+#: `chunk-4F2A91BC.js` has another name after each build.
+_BUILD = re.compile(r"([-.])\w{0,40}\d\w{0,40}(?=\.[cm]?js$)")
+
 _VARYING = (
     (re.compile(r"https?://\S+"), "<url>"),
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "<id>"),
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "<mail>"),
+    (re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}"), "<mail>"),
     (re.compile(r"'[^'\n]{1,200}'|\"[^\"\n]{1,200}\""), "<text>"),
-    (re.compile(r"\b(?=[\w-]*\d)[A-Za-z0-9_-]{10,}\b"), "<id>"),
+    (re.compile(r"\b(?=[\w-]{0,80}\d)[A-Za-z0-9_-]{10,}\b"), "<id>"),
     (re.compile(r"0x[0-9a-fA-F]+|\d+(?:[.,:]\d+)*"), "<n>"),
 )
 
@@ -116,24 +120,16 @@ def is_own(frame: Frame) -> bool:
 def shown(frame: Frame) -> str:
     """`shop/orders.py in ship`: the same on every machine."""
     parts = [part for part in _slashes(frame.path).split("/") if part]
-    place = "/".join(without_ids(part) if _is_build(part) else part for part in parts[-PATH_PARTS:])
+    place = "/".join(_BUILD.sub(r"\1<id>", part) for part in parts[-PATH_PARTS:])
     return f"{place} in {frame.function}" if frame.function else place
 
 
 def without_ids(text: str) -> str:
     """Text with its ids, numbers, addresses and quoted parts replaced, in one line."""
-    line = " ".join(text.split())
+    line = " ".join(text[:READ_CHARS].split())
     for pattern, stands_for in _VARYING:
         line = pattern.sub(stands_for, line)
     return line
-
-
-def _is_build(part: str) -> bool:
-    """`chunk-4F2A91BC.js` has another name after each build."""
-    return (
-        part.endswith(("js", ".cjs", ".mjs"))
-        and re.search(r"[-.][0-9A-Za-z]*\d[0-9A-Za-z]*\.", part) is not None
-    )
 
 
 def _slashes(path: str) -> str:

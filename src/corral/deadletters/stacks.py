@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 #: `  File "/app/shop/orders.py", line 12, in ship`, also behind the bars of an exception group.
-_PYTHON_FRAME = re.compile(r'^[ |+-]*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+_PYTHON_FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
 
 #: `    at async Order.ship (file:///app/orders.js:12:5)` and `    at /app/orders.js:12:5`.
 _NODE_FRAME = re.compile(
@@ -23,6 +23,14 @@ _ERROR = re.compile(
 )
 
 _PYTHON_START = "Traceback (most recent call last):"
+
+#: How Python draws an exception group; its members begin with a line of dashes.
+_GROUP_START = "Exception Group Traceback"
+_BARS = re.compile(r"^ {2}[|+] ")
+_MEMBERS = re.compile(r"^ *\+-\+-")
+
+#: Of each line and of each trace so much is looked at: others write what they like.
+LINE_CHARS, LINES = 1_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,9 @@ class Stack:
 
 def read_stack(trace: str) -> Stack:
     """The error that ended the attempt, and its frames. Of several errors the one that was raised last."""
-    lines = trace.splitlines()
+    lines = [line[:LINE_CHARS] for line in trace.splitlines()]
+    if len(lines) > LINES:
+        lines = lines[: LINES // 2] + lines[-LINES // 2 :]
     if any(_NODE_FRAME.match(line) for line in lines) and _PYTHON_START not in trace:
         return _node(lines)
     return _python(lines)
@@ -64,7 +74,11 @@ def _node(lines: list[str]) -> Stack:
 
 def _python(lines: list[str]) -> Stack:
     """Python prints the oldest error first and the innermost frame last."""
-    starts = [n for n, line in enumerate(lines) if line.endswith(_PYTHON_START) and line[:1] not in " |"]
+    if any(_GROUP_START in line for line in lines):
+        lines = [_BARS.sub("", line) for line in lines]
+        members = next((n for n, line in enumerate(lines) if _MEMBERS.match(line)), len(lines))
+        lines = lines[:members]
+    starts = [n for n, line in enumerate(lines) if line.endswith(_PYTHON_START) and line[:1] != " "]
     block = lines[starts[-1] if starts else 0 :]
     frames: list[Frame] = []
     last = -1
@@ -75,7 +89,7 @@ def _python(lines: list[str]) -> Stack:
             last = number
     error = ""
     for line in block[last + 1 :]:
-        if line[:1] not in (" ", "") and (error := _error(line.lstrip("|+- "))):
+        if line[:1] not in (" ", "") and (error := _error(line)):
             break
     return Stack(error, tuple(reversed(frames)))
 
