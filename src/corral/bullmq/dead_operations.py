@@ -24,7 +24,7 @@ BATCH = 250
 SELECTED = 2_000
 
 #: A carrier that says nothing for so long has lost the operation to the next one.
-LEASE_MS = 10_000
+LEASE_MS = 5_000
 
 #: Operations that are remembered of a queue.
 MOST_KEPT = 200

@@ -1,7 +1,7 @@
 """Carrying operations on: whoever is there does it, a worker, the HTTP service, or the command that waits.
 
 Each step is one script that moves a batch, notes how far the operation has come and keeps its rate by the
-server's clock, so it does not matter who makes the next one. A lease of ten seconds keeps others from making
+server's clock, so it does not matter who makes the next one. A lease of five seconds keeps others from making
 steps in vain; they take over when its holder says nothing.
 
 Emits: dead_operation_ended (queue, operation, kind, state, moved, gone), dead_operation_broke (error).
