@@ -1,4 +1,4 @@
-"""Failures, retries, cleans, removals, discards and undos in any order: index and failed set agree after all."""
+"""Failures, retries, cleans, removals, discards and undos in any order: index and failed set agree."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Jobs that a stock Node worker failed are dead letters like our own, and Node sees what the desk does to them."""
+"""Jobs that a stock Node worker failed are dead letters like our own, and Node sees what becomes of them."""
 
 from __future__ import annotations
 
-from node_process import BOTH_VERSIONS, Node
+import pytest
+from node_process import BOTH_VERSIONS, Node, NodeFailed
 
 from corral import Queue, Retry
 from corral.dead import Target
@@ -29,7 +30,8 @@ async def test_nodes_failures_are_grouped_retried_and_discarded(redis_url: str, 
     assert (letter.reason, len(letter.attempts), letter.attempts[0].error) == ("run 1 fails", 1, "Error")
 
     discarded = await queue.dead.discard(jobs[0].id)
-    assert await client.call("state", jobs[0].id) == "unknown"
+    with pytest.raises(NodeFailed, match="no job"):
+        await client.call("state", jobs[0].id)
     await queue.dead.undo(discarded.id)
     await queue.dead.carry_on()
     assert await client.call("state", jobs[0].id) == "failed"
