@@ -117,6 +117,10 @@ class BelongsToSchedule(CorralError):
     """The job is the next run of a schedule and goes with it. Remove or change the schedule."""
 
 
+class DeadLetterNotFound(InvalidInput):
+    """The dead letter desk knows no such group or operation. List them to see what there is."""
+
+
 # Waiting for a job
 
 

@@ -34,6 +34,7 @@ from corral.bullmq.signals import send_signal
 from corral.cancelling import Cancelled, cancel_job
 from corral.connected import Bound, Connected
 from corral.data import decode_json, encode
+from corral.dead import DeadLetters
 from corral.definition import JobDefinition, define
 from corral.errors import (
     ConfigurationError,
@@ -362,6 +363,11 @@ class Queue(Connected, Relations, Surroundings):
     def admin(self) -> Admin:
         """Pause, clean, retry, change: see Admin."""
         return Admin(self)
+
+    @property
+    def dead(self) -> DeadLetters:
+        """The dead letter desk: groups of failed jobs, retry, discard, undo: see DeadLetters."""
+        return DeadLetters(self)
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"

@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs | queues | doctor | …`; `--json` on each.
+"""The command line: `corral up | demo | worker | api | jobs | queues | dead | doctor | …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -14,6 +14,7 @@ from corral import __version__
 from corral.cli import (
     api,
     breakers,
+    dead_operations,
     demo,
     doctor,
     jobs_manage,
@@ -52,6 +53,7 @@ app.command(worker_control.app)
 app.command(breakers.app)
 app.command(doctor.app)
 app.command(scaling.scaling)
+app.command(dead_operations.app)
 app.command(webhooks.app)
 app.command(mail.app)
 

@@ -13,6 +13,8 @@ from litestar.openapi import OpenAPIConfig
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
+from corral.manage.dead import DEAD_HANDLERS
+from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.scaling import read_decisions, read_scaling
@@ -44,6 +46,8 @@ HANDLERS = [
     read_surroundings,
     read_doctor,
     *BREAKER_HANDLERS,
+    *DEAD_HANDLERS,
+    *DEAD_OPERATION_HANDLERS,
 ]
 
 
