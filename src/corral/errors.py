@@ -82,6 +82,10 @@ class UnknownQueue(InvalidInput):
     """No queue of this name is known here."""
 
 
+class UnknownWorker(InvalidInput):
+    """No living worker has this name. `corral workers` lists them."""
+
+
 class UnknownJobName(InvalidInput):
     """The queue declares no job of this name."""
 
@@ -111,6 +115,10 @@ class WrongState(CorralError):
 
 class BelongsToSchedule(CorralError):
     """The job is the next run of a schedule and goes with it. Remove or change the schedule."""
+
+
+class DeadLetterNotFound(InvalidInput):
+    """The dead letter desk knows no such group or operation. List them to see what there is."""
 
 
 # Waiting for a job

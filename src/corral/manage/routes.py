@@ -13,10 +13,14 @@ from litestar.openapi import OpenAPIConfig
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
+from corral.manage.dead import DEAD_HANDLERS
+from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.overview import read_overview
 from corral.manage.queues import list_queues, read_queue, read_stats
+from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.service import Management, actor_of, asks_for
+from corral.manage.worker_control import quiet_workers, stop_workers
 from corral.manage.workers import list_workers, read_surroundings
 
 PATH = "/api/v1"
@@ -33,6 +37,10 @@ HANDLERS = [
     describe,
     read_audit,
     read_overview,
+    read_decisions,
+    read_scaling,
+    quiet_workers,
+    stop_workers,
     list_queues,
     read_queue,
     read_stats,
@@ -40,6 +48,8 @@ HANDLERS = [
     read_surroundings,
     read_doctor,
     *BREAKER_HANDLERS,
+    *DEAD_HANDLERS,
+    *DEAD_OPERATION_HANDLERS,
 ]
 
 
