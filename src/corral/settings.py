@@ -1,6 +1,6 @@
 """Settings from the environment and `.env`; every name is listed in `.env.example`.
 
-A name that starts with CORRAL_ and is not known is an error that names the near one: a misspelt
+Each secret NAME may also be given as NAME_FILE, the path of a file that holds it: see `secret_files`. A name that starts with CORRAL_ and is not known is an error that names the near one: a misspelt
 setting must never fall back to a default in silence.
 """
 
@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from corral.errors import ConfigurationError
+from corral.secret_files import SUFFIX, secrets_from_files
 
 #: A provider whose key is missing outside sandbox mode holds its jobs; see DESIGN "Sandbox mode".
 _SECRET_NONE = SecretStr("")
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     api_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_API_KEYS")
     dashboard_users: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_USERS")
     encryption_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ENCRYPTION_KEYS")
+    encrypt: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_ENCRYPT")
     fetch_allow: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_FETCH_ALLOW")
 
     # Sandbox
@@ -174,7 +176,7 @@ class Settings(BaseSettings):
     cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
     cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
 
-    @field_validator("fetch_allow", "mail_fallback", "analytics_sink", mode="before")
+    @field_validator("fetch_allow", "mail_fallback", "analytics_sink", "encrypt", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -207,11 +209,14 @@ class Settings(BaseSettings):
     def load(cls) -> Settings:
         """Read the environment. Raises ConfigurationError for a misspelt or malformed setting."""
         check_names(os.environ)
+        given: dict[str, str | None] = {}
         env_file = cls.model_config.get("env_file")
         if isinstance(env_file, str):
-            check_names(dotenv_values(env_file, interpolate=False), where=f" in {env_file}")
+            given = dotenv_values(env_file, interpolate=False)
+            check_names(given, where=f" in {env_file}")
+        from_files = secrets_from_files({**given, **os.environ}, secret_names())
         try:
-            return cls()  # type: ignore[call-arg]  # pydantic fills the fields from the environment
+            return cls(**from_files)  # type: ignore[arg-type]  # pydantic reads the rest from the environment
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             raise ConfigurationError(f"{first['loc'][0]}: {first['msg']}. See .env.example.") from None
@@ -222,12 +227,18 @@ def known_names() -> frozenset[str]:
     return frozenset(str(field.alias) for field in Settings.model_fields.values())
 
 
+def secret_names() -> frozenset[str]:
+    """Those of them that hold secrets, and so may be given as NAME_FILE."""
+    fields = Settings.model_fields.values()
+    return frozenset(str(field.alias) for field in fields if field.annotation is SecretStr)
+
+
 def check_names(environ: Mapping[str, str | None], *, where: str = "") -> None:
     """Raise ConfigurationError if a CORRAL_ name is not one of ours; name the nearest.
 
     `where` follows the name in the message: " in .env". Case does not matter, as in reading.
     """
-    known = known_names()
+    known = known_names() | {name + SUFFIX for name in secret_names()}
     for name in sorted(environ):
         if name.upper().startswith("CORRAL_") and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1)
