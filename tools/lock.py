@@ -35,7 +35,13 @@ HEADER = "# Made by tools/lock.py from pyproject.toml. Do not edit; run the tool
 LOCKS: dict[str, list[str]] = {
     "requirements.lock": ["pyproject.toml", "--extra", "dev"],
     "requirements-build.lock": ["--group", "build", "--constraints", "requirements.lock"],
-    "requirements-runtime.lock": ["pyproject.toml", "--extra", "postgres", "--constraints", "requirements.lock"],
+    "requirements-runtime.lock": [
+        "pyproject.toml",
+        "--extra",
+        "postgres",
+        "--constraints",
+        "requirements.lock",
+    ],
     "requirements-node.lock": ["--group", "node"],
 }
 
