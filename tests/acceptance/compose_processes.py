@@ -1,7 +1,7 @@
-"""What deploy/compose.yaml says, started as plain processes: its commands, its variables, its secrets in files.
+"""What deploy/compose.yaml says, started as plain processes: its commands, variables and secrets in files.
 
-Paths that a container gives (/run/secrets, /tmp, /data, /var/lib/corral) are replaced by paths of this machine,
-names of its network by ports on loopback.
+Paths that a container gives (/run/secrets, /tmp, /data, /var/lib/corral) are replaced by paths of this
+machine, names of its network by ports on loopback.
 """
 
 from __future__ import annotations
