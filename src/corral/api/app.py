@@ -19,6 +19,7 @@ from corral.api import problems
 from corral.api.asgi import App
 from corral.api.auth import Keyring, Permission
 from corral.api.cancelling import cancel
+from corral.api.discovery import Discovery
 from corral.api.edge import Edge, write_down_crash
 from corral.api.enqueue import EnqueueLayer
 from corral.api.health import healthz, readyz
@@ -31,6 +32,7 @@ from corral.api.openapi import openapi
 from corral.api.pictures import picture
 from corral.api.problems import FieldError, Problem
 from corral.api.reading import MAX_BODY_BYTES
+from corral.api.scraping import Scraper
 from corral.api.service import Service, key_of
 from corral.api.sms_webhooks import SMS_QUEUE, twilio
 from corral.api.streams import job_events, queue_events
@@ -68,12 +70,15 @@ def create_app(
     queues: by name; their jobs are checked against the declared types.
     allow_any_queue: take jobs for queues of any other name too, unchecked, as stock BullMQ producers do.
     """
+    address = Address.resolve(settings.redis_url, settings)
+    known, lookup = KnownQueues(settings, queues, allow_any=allow_any_queue), Lookup(address)
     return HttpService(
         Service(
-            known=KnownQueues(settings, queues, allow_any=allow_any_queue),
+            known=known,
             keyring=Keyring.parse(settings.api_keys.get_secret_value()),
-            lookup=Lookup(Address.resolve(settings.redis_url, settings)),
+            lookup=lookup,
             traffic=Traffic(),
+            scraper=Scraper(known, lookup, Discovery(address, settings.prefix)),
             mail=MailWebhooks(settings),
             pictures=image_folder(settings) if settings.image_target == "folder" else None,
         ),
@@ -92,7 +97,7 @@ def _litestar(service: Service, settings: Settings) -> Litestar:
         ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
-        on_shutdown=[service.known.close],
+        on_shutdown=[service.known.close, service.scraper.close],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
         logging_config=None,

@@ -80,7 +80,7 @@ class Lookup:
 
     async def ping(self, queues: Iterable[Queue]) -> None:
         """Return when every server answered. Raises RedisUnavailable."""
-        addresses = {self._address(q) for q in queues} or {self._fallback}
+        addresses = {self.address(q) for q in queues} or {self._fallback}
         async with answering():
             await asyncio.gather(*(_ping(shared_client(a)) for a in addresses))
 
@@ -89,10 +89,11 @@ class Lookup:
     ) -> list[_T]:
         groups: dict[Address, list[Queue]] = {}
         for queue in queues:
-            groups.setdefault(self._address(queue), []).append(queue)
+            groups.setdefault(self.address(queue), []).append(queue)
         return await asyncio.gather(*(read(shared_client(a), group) for a, group in groups.items()))
 
-    def _address(self, queue: Queue) -> Address:
+    def address(self, queue: Queue) -> Address:
+        """Where the queue is. No round trip."""
         address = self._addresses.get(queue)
         if address is None:
             address = self._addresses[queue] = queue.address()

@@ -13,6 +13,7 @@ from litestar.types import Guard
 from corral.api.auth import ApiKey, Keyring, Permission
 from corral.api.known import KnownQueues
 from corral.api.lookup import Lookup
+from corral.api.scraping import Scraper
 from corral.api.traffic import Traffic
 from corral.providers.folder import FolderTarget
 from corral.queues.mail_webhooks import MailWebhooks
@@ -29,6 +30,7 @@ class Service:
     keyring: Keyring
     lookup: Lookup
     traffic: Traffic
+    scraper: Scraper
     mail: MailWebhooks
     pictures: FolderTarget | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -7,9 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from corral.api.worker_metrics import metrics_page
 from corral.errors import ConfigurationError
 from corral.observe.health import serve_health
 from corral.observe.logs import configure_logs
+from corral.observe.process_folder import ProcessFolder
 from corral.settings import Settings
 from corral.worker.supervise import Supervisor
 
@@ -36,7 +38,7 @@ def worker(
     processes: worker processes
     concurrency: slots for each queue in each process; a queue that declares fewer keeps to its own number
     until_empty: end when no job waits or runs
-    health_port: answer GET /healthz here, on all addresses; red while a process or Redis is away
+    health_port: answer GET /healthz and /readyz here, on all addresses, and /metrics to who has a key
     json: log lines as JSON (default: unless standard error is a terminal)
     """
     configure_logs(json=json)
@@ -54,7 +56,12 @@ def worker(
             supervisor = Supervisor(command, processes, settings.grace_seconds, until_empty=until_empty)
             if health_port is None:
                 return await supervisor.run()
-            async with serve_health(health_port, Path(folder), processes):
+            page = metrics_page(
+                ProcessFolder(Path(folder)),
+                lambda: supervisor.restarts,
+                settings.api_keys.get_secret_value(),
+            )
+            async with serve_health(health_port, Path(folder), processes, pages={"/metrics": page}):
                 return await supervisor.run()
 
     return asyncio.run(run())

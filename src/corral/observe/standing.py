@@ -110,6 +110,8 @@ class WorkerStanding:
     beat_at: float = 0.0
     #: It takes no new jobs.
     quiet: bool = False
+    #: By queue: (slots, busy).
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

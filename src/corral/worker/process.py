@@ -1,6 +1,7 @@
 """One worker process, as the supervisor starts it: `python -m corral.worker.process …`.
 
-It runs its queues until SIGTERM and, once a second, writes its health to a file that the supervisor reads.
+It runs its queues until SIGTERM and, once a second, writes its health and its numbers to files that the
+supervisor reads.
 Exit codes: 0 stopped or drained, 78 a configuration error (the supervisor does not try again), else 1.
 """
 
@@ -24,7 +25,9 @@ import uvloop
 
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError, CorralError, InvalidInput
+from corral.observe.counting import numbers_of
 from corral.observe.logs import configure_logs
+from corral.observe.process_folder import NumbersFile
 from corral.worker.supervise import EXIT_CONFIGURATION, until_orphaned
 from corral.worker.target import load_worker
 from corral.worker.worker import Worker
@@ -111,15 +114,18 @@ async def _report(worker: Worker, folder: Path) -> None:
     """Written by the event loop itself: a loop that stands still stops writing, and that is the alarm."""
     path = folder / f"{worker.name}.json"
     draft = path.with_suffix(".tmp")
+    numbers = NumbersFile(folder)
     try:
         while True:
             report = worker.health() | {"written_at": time.time()}
             draft.write_text(json.dumps(report))
             draft.replace(path)
+            numbers.write(numbers_of(worker))
             await asyncio.sleep(HEALTH_SECONDS)
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
+            numbers.write(numbers_of(worker))  # stays, for the supervisor to add to what ended processes did
 
 
 def _leave(code: int) -> NoReturn:

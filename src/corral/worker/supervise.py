@@ -136,6 +136,8 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._exit_code = 0
         self._interrupts = 0
+        #: Processes started in place of one that ended; only grows.
+        self.restarts = 0
 
     async def run(self) -> int:
         """Run until stopped, empty or misconfigured. Returns the exit code for this process.
@@ -205,6 +207,7 @@ class Supervisor:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), delay)
                 child.restarts += 1
+                self.restarts += 1
         except BaseException:
             self._stop("failed")  # the others must not go on under a supervisor that is about to end
             raise
