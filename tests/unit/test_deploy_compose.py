@@ -158,6 +158,19 @@ def test_what_is_mounted_from_here_is_here(services: dict[str, Any]) -> None:
                 assert source in read()["volumes"]
 
 
+def test_prometheus_finds_the_services_and_its_key(services: dict[str, Any]) -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    (static,) = jobs["corral-api"]["static_configs"]
+    assert static["targets"] == ["api:3000"]
+    (dns,) = jobs["corral-worker"]["dns_sd_configs"]
+    assert dns["names"] == ["job-worker"]
+    assert str(dns["port"]) in services["job-worker"]["command"]
+    (secret,) = services["prometheus"]["secrets"]
+    for job in jobs.values():
+        assert f"/etc/prometheus/{job['authorization']['credentials_file']}" == secret["target"]
+
+
 def test_volumes_and_networks_are_declared(compose: dict[str, Any]) -> None:
     for said in compose["services"].values():
         assert set(said["networks"]) <= set(compose["networks"])

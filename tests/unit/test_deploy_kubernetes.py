@@ -135,6 +135,12 @@ def test_selectors_find_the_pods_they_are_meant_for(manifests: list[Manifest]) -
 
 def test_monitors_find_a_port_of_what_they_select() -> None:
     manifests = overlay("hpa")
+    scraped = yaml.safe_load((KUBERNETES.parent / "prometheus" / "prometheus.yml").read_text())[
+        "scrape_configs"
+    ]
+    # The rules know the jobs by these names.
+    renamed = references(of_kind(manifests, "ServiceMonitor", "PodMonitor"), "relabelings")
+    assert {r["replacement"] for (r,) in renamed} == {job["job_name"] for job in scraped}
     for monitor in of_kind(manifests, "ServiceMonitor"):
         (service,) = [
             s
