@@ -1,7 +1,7 @@
 """The image's HEALTHCHECK: exit 0 if HEALTH_URL answers 2xx within three seconds, else 1 with the reason.
 
-The API answers at :3000/healthz, the default; a worker at the /healthz of its --health-port. Needs nothing but
-Python, so that it starts in a few hundredths of a second.
+The API answers at :3000/healthz, the default; a worker at the /healthz of its --health-port. Needs nothing
+but Python, so that it starts in a few hundredths of a second.
 """
 
 from __future__ import annotations

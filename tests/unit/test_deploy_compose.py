@@ -123,6 +123,14 @@ def test_ours_wait_for_redis(services: dict[str, Any]) -> None:
         assert services[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
 
 
+def test_redis_has_room_to_rewrite_its_file(services: dict[str, Any]) -> None:
+    (script,) = services["redis"]["command"]
+    memory = re.search(r"--maxmemory (\d+)mb", script)
+    limit = services["redis"]["deploy"]["resources"]["limits"]["memory"]
+    assert memory is not None
+    assert int(limit.removesuffix("g")) * 1024 >= 2 * int(memory[1])
+
+
 def test_redis_keeps_what_it_was_given(services: dict[str, Any]) -> None:
     (script,) = services["redis"]["command"]
     for option in ("--appendonly yes", "--maxmemory-policy noeviction", "--dir /data"):
@@ -153,7 +161,7 @@ def test_what_is_mounted_from_here_is_here(services: dict[str, Any]) -> None:
         for mount in said.get("volumes", []):
             source = mount.split(":")[0]
             if source.startswith("./"):
-                assert (DEPLOY / source).is_file(), f"{name}: {source}"
+                assert (DEPLOY / source).exists(), f"{name}: {source}"
             else:
                 assert source in read()["volumes"]
 
@@ -171,10 +179,19 @@ def test_prometheus_finds_the_services_and_its_key(services: dict[str, Any]) -> 
         assert f"/etc/prometheus/{job['authorization']['credentials_file']}" == secret["target"]
 
 
-def test_volumes_and_networks_are_declared(compose: dict[str, Any]) -> None:
+def test_networks_are_declared(compose: dict[str, Any]) -> None:
     for said in compose["services"].values():
         assert set(said["networks"]) <= set(compose["networks"])
-        assert {c["source"] for c in said.get("configs", [])} <= set(compose["configs"])
+
+
+def test_grafana_finds_prometheus_and_the_board(services: dict[str, Any]) -> None:
+    folder = DEPLOY / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    assert services["prometheus"]["ports"][0].endswith(":9090")
+    (provider,) = yaml.safe_load((folder / "dashboards" / "corral.yaml").read_text())["providers"]
+    board = f"./grafana/corral.json:{provider['options']['path']}/corral.json:ro"
+    assert board in services["grafana"]["volumes"]
 
 
 def test_the_script_makes_the_secrets_once(tmp_path: Path) -> None:

@@ -6,8 +6,14 @@ import fnmatch
 import json
 import re
 import shlex
+import subprocess
+import sys
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +73,30 @@ def test_the_health_check_is_in_exec_form_and_ends_before_its_time() -> None:
     assert timeout is not None
     assert own is not None
     assert int(own[1]) < int(timeout[1])
+
+
+@pytest.mark.parametrize(("status", "well"), [(200, True), (503, False), (None, False)])
+def test_the_health_check_says_what_the_role_answers(status: int | None, well: bool) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/healthz"
+            self.send_response(status or 500)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        # Nobody listens at port 1.
+        url = f"http://127.0.0.1:{server.server_port if status else 1}/healthz"
+        check = [sys.executable, str(ROOT / "deploy/healthcheck.py")]
+        done = subprocess.run(check, env={"HEALTH_URL": url}, capture_output=True, text=True, check=False)
+        server.shutdown()
+        thread.join()
+    assert done.returncode == (0 if well else 1)
+    assert url in done.stderr or well
 
 
 def test_what_is_copied_is_there_and_reaches_the_build() -> None:
