@@ -1,0 +1,43 @@
+"""How everything stands, read for the evaluator: all queues of REDIS_URL and CORRAL_PREFIX.
+
+Queues are found by a walk over the key space, which the leader makes every FIND_SECONDS; the queues that
+workers say they serve are known at once.
+"""
+
+from __future__ import annotations
+
+import time
+
+from corral.bullmq.connection import Address, shared_client
+from corral.bullmq.discover import queue_names
+from corral.observe.stand import read_standing, read_workers
+from corral.observe.standing import Standing
+from corral.queue import Queue
+from corral.settings import Settings
+
+#: Seconds between walks over the key space.
+FIND_SECONDS = 300.0
+
+
+class Watched:
+    """`await watched()` reads. Raises what `read_standing` does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client_address = Address.resolve(settings.redis_url, settings)
+        self._queues: dict[str, Queue] = {}
+        self._find_at = 0.0
+
+    async def __call__(self) -> Standing:
+        """Some round trips; see `read_standing`."""
+        client, prefix = shared_client(self._client_address), self._settings.prefix
+        served = {name for worker in await read_workers(client, prefix) for name in worker.queues}
+        if time.monotonic() >= self._find_at:
+            found = await queue_names(client, prefix)
+            self._find_at = time.monotonic() + FIND_SECONDS
+            self._queues = {name: self._queues.get(name) or self._queue(name) for name in found}
+        self._queues |= {name: self._queue(name) for name in served - self._queues.keys()}
+        return await read_standing(list(self._queues.values()))
+
+    def _queue(self, name: str) -> Queue:
+        return Queue(name, redis_url=self._settings.redis_url, prefix=self._settings.prefix)
