@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corral.errors import InvalidInput
@@ -83,7 +83,7 @@ queue_standings = st.builds(
 @st.composite
 def histories(draw: st.DrawFn) -> list[Standing]:
     at, made = T0, []
-    for _ in range(draw(st.integers(1, 25))):
+    for _ in range(draw(st.integers(1, 15))):
         at += draw(st.sampled_from([1.0, 15.0, 15.0, 61.0, 400.0]))
         queues = {q.queue: q for q in draw(st.lists(queue_standings, max_size=2))}
         state = draw(st.sampled_from(["closed", "open", "half-open"]))
@@ -98,6 +98,7 @@ def by_group(notices: Iterable[Notice]) -> dict[str, list[Notice]]:
     return grouped
 
 
+@settings(max_examples=60)
 @given(histories(), st.sampled_from([BOOK, QUICK]))
 def test_a_group_fires_once_until_it_is_resolved(history: list[Standing], book: RuleBook) -> None:
     series = Series(book)
@@ -111,6 +112,7 @@ def test_a_group_fires_once_until_it_is_resolved(history: list[Standing], book: 
     assert open_ == {alert.group for alert in series.alerts if alert.state == "firing"}
 
 
+@settings(max_examples=60)
 @given(histories(), st.sampled_from([BOOK, QUICK]))
 def test_it_never_flaps_within_the_durations(history: list[Standing], book: RuleBook) -> None:
     series = Series(book)
@@ -123,6 +125,7 @@ def test_it_never_flaps_within_the_durations(history: list[Standing], book: Rule
             assert next_.at - one.at >= least
 
 
+@settings(max_examples=40)
 @given(histories(), st.randoms())
 def test_the_order_of_what_is_measured_changes_nothing(history: list[Standing], random: Any) -> None:
     straight, mixed = Series(), Series()
@@ -139,6 +142,7 @@ def test_the_order_of_what_is_measured_changes_nothing(history: list[Standing], 
         assert two == one
 
 
+@settings(max_examples=40)
 @given(histories())
 def test_what_is_remembered_survives_its_way_through_redis(history: list[Standing]) -> None:
     series, stored = Series(), Series()

@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs | queues | breakers | mail …`; `--json` on each.
+"""The command line: `corral up | demo | worker | api | jobs | queues | breakers | alerts …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -11,7 +11,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
-from corral.cli import api, breakers, demo, jobs_manage, mail, queues, up, webhooks, worker
+from corral.cli import alerts, api, breakers, demo, jobs_manage, mail, queues, up, webhooks, worker
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
@@ -34,6 +34,7 @@ app.command(api.api)
 app.command(jobs_manage.app)
 app.command(queues.app)
 app.command(breakers.app)
+app.command(alerts.app)
 app.command(webhooks.app)
 app.command(mail.app)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
 
+from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError
+from corral.observe.alerts.watching import watching
 from corral.observe.health import serve_health
 from corral.observe.logs import configure_logs
 from corral.settings import Settings
@@ -45,13 +48,17 @@ def worker(
     settings = Settings.load()
 
     async def run() -> int:
-        with tempfile.TemporaryDirectory(prefix="corral-health-") as folder:
+        async with contextlib.AsyncExitStack() as around:
+            around.push_async_callback(close_shared_clients)
+            folder = around.enter_context(tempfile.TemporaryDirectory(prefix="corral-health-"))
             command = [sys.executable, "-m", "corral.worker.process"]
             command += [target] if target else []
             command += ["--queues", queues, "--concurrency", str(concurrency), "--health-dir", folder]
             command += ["--until-empty"] if until_empty else []
             command += ["--json-logs"] if json else []
             supervisor = Supervisor(command, processes, settings.grace_seconds, until_empty=until_empty)
+            if not until_empty:
+                await around.enter_async_context(watching(settings))
             if health_port is None:
                 return await supervisor.run()
             async with serve_health(health_port, Path(folder), processes):

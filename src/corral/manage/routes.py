@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
+from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.service import Management, actor_of, asks_for
 
@@ -27,6 +28,7 @@ async def describe() -> dict[str, Any]:
 HANDLERS = [
     describe,
     read_audit,
+    *ALERT_HANDLERS,
 ]
 
 

@@ -21,27 +21,62 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.failures import as_corral_error
 from corral.errors import InvalidInput
 from corral.observe.alerts.channels.chosen import chosen_channels
-from corral.observe.alerts.ledger import Ledger
-from corral.observe.alerts.machine import Event
-from corral.observe.alerts.notice import trial_notice
+from corral.observe.alerts.ledger import ChannelHealth, Ledger
+from corral.observe.alerts.machine import Alert, Event
+from corral.observe.alerts.notice import one_line, trial_notice
 from corral.observe.alerts.rule import Limits, Rule
-from corral.observe.alerts.rulebook import load_rules
+from corral.observe.alerts.rulebook import RuleBook, load_rules
 from corral.observe.alerts.rules import RULES
 from corral.observe.alerts.sending import attempt
-from corral.observe.alerts.silence import Silence, silence
+from corral.observe.alerts.silence import ANY, Silence, is_silenced, silence
 from corral.observe.alerts.storing import encoded, read_events, read_ledger, read_silences
 from corral.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class AlertState:
-    """How the alerts stand. `leader`: host, pid and a mark of the process that evaluates, "" if none does."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
+    """An alert that is pending or fires. Times are epoch seconds; `told_at` None: nobody was told."""
 
+    rule: str
+    subject: str
+    state: str
+    severity: str
+    title: str
+    summary: str
+    advice: str
+    value: float
+    fire: float
+    since: float
+    fired_at: float | None
+    told_at: float | None
+    silenced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelView:
+    """How sending to a channel went. `waiting`: notices that are still to be sent."""
+
+    name: str
+    sent: int
+    given_up: int
+    waiting: int
+    sent_at: float | None
+    failed_at: float | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertState:
+    """How the alerts stand. `leader`: host, pid and a mark of the process that evaluates, "" if none does.
+
+    evaluated_at: the last look, epoch seconds by the server's clock; None: there was none.
+    """
+
+    evaluated_at: float | None
     leader: str
-    ledger: Ledger
+    alerts: tuple[AlertView, ...]
+    channels: tuple[ChannelView, ...]
     silences: tuple[Silence, ...]
-    #: Epoch seconds by the server's clock.
-    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +98,28 @@ class Tried:
 
 
 class Alerts:
-    """The alerts on one server under one prefix; default REDIS_URL and CORRAL_PREFIX.
+    """The alerts of a server and prefix, by these settings; default the environment's.
 
     Every method that asks Redis raises RedisUnavailable.
     """
 
-    def __init__(self, redis_url: str | None = None, prefix: str | None = None) -> None:
-        self._redis_url = redis_url
-        self._prefix = prefix
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings.load()
 
     async def state(self) -> AlertState:
-        """What is pending or fires, channels, silences. Two round trips."""
+        """What is pending or fires, channels, silences. Two round trips. Raises ConfigurationError."""
+        book = load_rules(self._settings.alert_rules)
         with self._redis_errors():
             stored = await alerting.read(self._client, self.prefix)
             now, rows = await alerting.silences(self._client, self.prefix)
-        return AlertState(stored.leader, read_ledger(stored.state), tuple(read_silences(rows)), now)
+        ledger, silences = read_ledger(stored.state), tuple(read_silences(rows))
+        return AlertState(
+            evaluated_at=ledger.at,
+            leader=stored.leader,
+            alerts=tuple(_alert(alert, book, silences, now) for alert in ledger.alerts),
+            channels=tuple(_channel(name, ledger) for name in sorted(_channel_names(ledger))),
+            silences=silences,
+        )
 
     async def history(self, count: int = 100) -> list[Event]:
         """What fired and was resolved, newest first. One round trip. Raises InvalidInput."""
@@ -88,7 +130,7 @@ class Alerts:
 
     def rules(self) -> list[RuleInUse]:
         """All rules. Raises ConfigurationError. No round trip."""
-        book = load_rules(Settings.load().alert_rules)
+        book = load_rules(self._settings.alert_rules)
         return [
             RuleInUse(
                 rule,
@@ -99,7 +141,7 @@ class Alerts:
         ]
 
     async def silence(
-        self, rule: str, subject: str = "*", *, seconds: float, reason: str, actor: str
+        self, rule: str, subject: str = ANY, *, seconds: float, reason: str, actor: str
     ) -> Silence:
         """Tell nothing of a rule and subject ("*": of all) for so long. Three round trips.
 
@@ -113,7 +155,7 @@ class Alerts:
             await audit.record(self._client, self.prefix, actor, "alert.silence", made.id, facts)
         return made
 
-    async def unsilence(self, rule: str, subject: str = "*", *, actor: str) -> None:
+    async def unsilence(self, rule: str, subject: str = ANY, *, actor: str) -> None:
         """End a silence. Two round trips. Raises InvalidInput if there is none."""
         silence_id = f"{rule}:{subject}"
         with self._redis_errors():
@@ -127,8 +169,7 @@ class Alerts:
         Channels are asked at once, each once, within its time limit. It is recorded, if Redis answers: the
         channels can be tested without it.
         """
-        settings = Settings.load()
-        channels = chosen_channels(settings)
+        channels = chosen_channels(self._settings)
         notice = trial_notice(time.time(), socket.gethostname())
 
         async def tried(number: int) -> Tried:
@@ -149,11 +190,11 @@ class Alerts:
 
     @property
     def prefix(self) -> str:
-        return self._prefix or Settings.load().prefix
+        return self._settings.prefix
 
     @property
     def _client(self) -> aioredis.Redis:
-        return shared_client(Address.resolve(self._redis_url, prefix=self.prefix))
+        return shared_client(Address.resolve(settings=self._settings))
 
     @contextlib.contextmanager
     def _redis_errors(self) -> Iterator[None]:
@@ -161,3 +202,40 @@ class Alerts:
             yield
         except (RedisError, OSError) as error:
             raise as_corral_error(error, "the alerts") from error
+
+
+def _alert(alert: Alert, book: RuleBook, silences: tuple[Silence, ...], now: float) -> AlertView:
+    rule = RULES.get(alert.rule)  # None: of another version of Corral
+    limits = book.limits(rule, alert.subject) if rule else Limits(0, 0)
+    return AlertView(
+        rule=alert.rule,
+        subject=alert.subject,
+        state=alert.state,
+        severity=limits.severity,
+        title=rule.title if rule else alert.rule,
+        summary=one_line(rule.says(alert.subject, alert.value, limits.fire, alert.detail)) if rule else "",
+        advice=one_line(rule.advice.format(subject=alert.subject)) if rule else "",
+        value=alert.value,
+        fire=limits.fire,
+        since=alert.since,
+        fired_at=alert.fired_at,
+        told_at=alert.told_at,
+        silenced=is_silenced(silences, alert.rule, alert.subject, now),
+    )
+
+
+def _channel_names(ledger: Ledger) -> set[str]:
+    return {*ledger.channels, *(parcel.channel for parcel in ledger.parcels)}
+
+
+def _channel(name: str, ledger: Ledger) -> ChannelView:
+    health = ledger.channels.get(name, ChannelHealth())
+    return ChannelView(
+        name=name,
+        sent=health.sent,
+        given_up=health.given_up,
+        waiting=sum(parcel.channel == name for parcel in ledger.parcels),
+        sent_at=health.sent_at,
+        failed_at=health.failed_at,
+        error=health.error,
+    )
