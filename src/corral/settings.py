@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     stalled_seconds: float = Field(30, alias="CORRAL_STALLED_SECONDS", gt=0)
     grace_seconds: float = Field(30, alias="CORRAL_GRACE_SECONDS", ge=0)
 
+    # Statistics
+    release: str = Field("", alias="CORRAL_RELEASE", pattern=r"^[\x21-\x7e]{0,64}$")
+
     # Breakers
     breaker_hold_seconds: float = Field(86_400, alias="CORRAL_BREAKER_HOLD_SECONDS", gt=0)
     breaker_probe_seconds: float = Field(10, alias="CORRAL_BREAKER_PROBE_SECONDS", gt=0)

@@ -182,11 +182,11 @@ async def test_one_settlement_that_a_script_cannot_take_blocks_no_other(
     await eventually(lambda: len(feed.locks.held) == 4)
     finish = feed._executor._finish
 
-    def spoil(settlement: Any) -> None:
+    def spoil(settlement: Any, row: Any) -> None:
         if settlement and settlement[0] == jobs[1].id and settlement[3] == "2":
             settlement[place] = value
             feed._executor._finish = finish  # once
-        finish(settlement)
+        finish(settlement, row)
 
     feed._executor._finish = spoil
     with capture_logs() as logs:

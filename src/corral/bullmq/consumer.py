@@ -233,6 +233,13 @@ class Consumer:
         )
         return [job_id.decode() for job_id in ids]
 
+    async def names(self, job_ids: list[str]) -> list[bytes]:
+        """Names of these jobs, as far as they exist. One round trip."""
+        pipe = self._client.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipe.hget(self.keys.job(job_id), "name")
+        return [name for name in await pipe.execute() if name is not None]
+
     async def heal_groups(self, interval_seconds: float) -> None:
         """Free places in groups whose jobs no longer run. One round trip; more if groups are many."""
         await heal(self._client, self.keys, round(interval_seconds * 1000))

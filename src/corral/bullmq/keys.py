@@ -115,6 +115,10 @@ class QueueKeys:
         """Up to when (epoch milliseconds) the data of failed jobs was forgotten."""
         return self.own() + "forgotten"
 
+    def unknown_names(self) -> str:
+        """Hash of job names that no worker knew lately, and when one was looked at (epoch milliseconds)."""
+        return self.own() + "stats:unknown"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"
@@ -199,6 +203,16 @@ def breakers_known(prefix: str) -> str:
 def breakers_live(prefix: str) -> str:
     """Set of the breakers that are open or still hold jobs: what workers look after."""
     return f"corral:{prefix}::breakers:live"
+
+
+def worker_key(prefix: str, name: str) -> str:
+    """What a worker process says of itself."""
+    return f"corral:{prefix}::worker:{name}"
+
+
+def workers_known(prefix: str) -> str:
+    """Set of the names of worker processes."""
+    return f"corral:{prefix}::workers"
 
 
 def audit_key(prefix: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -45,6 +46,7 @@ from corral.worker.parents import leave_for_children
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
+from corral.worker.tally import Row, Tally
 from corral.worker.unwrapping import held_in, suspended_in
 
 log = structlog.get_logger(__name__)
@@ -59,17 +61,18 @@ PLAN_CACHE = 1_000
 
 
 class Executor:
-    """Runs the jobs of one queue. `finish(settlement)` receives exactly one entry for each job run."""
+    """Runs the jobs of one queue. `finish(settlement, row)` receives exactly one entry for each job run."""
 
     def __init__(
         self,
         queue: Queue,
         consumer: Consumer,
         held: dict[str, str],
-        finish: Callable[[Settlement], None],
+        finish: Callable[[Settlement, Row | None], None],
         threads: ThreadPoolExecutor,
         processes: ProcessPool,
         around: Around,
+        tally: Tally,
         forget: Forget | None = None,
         board: Board | None = None,
     ) -> None:
@@ -82,6 +85,8 @@ class Executor:
         self.batches = Batches(queue, threads)
         self._around = around
         self._board = board
+        self._tally = tally
+        self._rows = tally.by_name
         self._hooks = rules_of(queue)
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
@@ -95,8 +100,16 @@ class Executor:
         job_id = job.id.decode()
         token = self._held.get(job_id)
         if token is None:  # lost between fetch and start: another worker has it
-            self._finish([])
+            self._finish([], None)
             return
+        name = job.name
+        row = self._rows.get(name) or self._tally.row(name)
+        row.started += 1
+        if len(values) == wire.STAMPED_VALUES or not whole(job.attempts_started):
+            row.first_started += 1
+        weight = self._time_start(row, job) if row.started >= row.next_timed else 0
+        began = perf_counter() if weight else 0.0
+        slot.name, slot.since_ms = name, self.fetched_ms
         slot.job_id = job_id
         settlement: Settlement | None = None
         try:
@@ -124,7 +137,16 @@ class Executor:
             targets = (self._plans.get(job.options) or self._plan(job.options)).targets
             if targets is not None:
                 wire.tell(settlement, job, targets)
-        self._finish(settlement)
+        if weight:
+            row.time_end(perf_counter() - began, weight)
+        self._finish(settlement, row)
+
+    def _time_start(self, row: Row, job: Fetched) -> int:
+        if whole(job.attempts_started):
+            return row.time_start(None)
+        plan = self._plans.get(job.options) or self._plan(job.options)
+        added_ms = whole(job.timestamp) or self.fetched_ms
+        return row.time_start((self.fetched_ms - added_ms) / 1000 - plan.delay)
 
     def _ending(self, job: Fetched, job_id: str, token: str) -> Ending:
         plan = self._plans.get(job.options) or self._plan(job.options)
@@ -143,6 +165,7 @@ class Executor:
             if plan.ttl is not None and not whole(job.attempts_started):
                 refuse_expired(plan, float(job.timestamp or self.fetched_ms), self.fetched_ms)
             if definition is None:
+                self._tally.look_at_unknown(job.name.decode(errors="replace"))
                 return self._ending(job, job_id, token).hold(self.fetched_ms / 1000)
             try:
                 data = job.data if job.data is not None else b"null"
@@ -197,7 +220,7 @@ class Executor:
                 )
                 return self._ending(job, job_id, token).error(reason)
             if isinstance(reason, LockLost):
-                log.warning("lock_lost", queue=self._queue.name, job=job_id)
+                self._lost(job_id)
                 return None
             if isinstance(reason, JobCancelled):
                 return self._ending(job, job_id, token).cancelled(reason)
@@ -205,7 +228,7 @@ class Executor:
                 return wire.put_back(job_id, token)
             return self._ending(job, job_id, token).error(reason)
         except LockLost:
-            log.warning("lock_lost", queue=self._queue.name, job=job_id)
+            self._lost(job_id)
             return None
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -216,6 +239,10 @@ class Executor:
             if inner is not None:
                 return self._ending(job, job_id, token).suspended(inner, self._consumer.keys.prefix)
             return await self._raised(slot, job, job_id, token, error)
+
+    def _lost(self, job_id: str) -> None:
+        log.warning("lock_lost", queue=self._queue.name, job=job_id)
+        self._tally.lost_locks += 1
 
     def _left_of(self, job: Fetched, context: JobContext) -> list[str]:
         """What is written over a completed job whose queue forgets."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -39,6 +39,7 @@ from corral.worker.recurring import watch_schedules
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.settling import Settling
 from corral.worker.slots import Slots
+from corral.worker.tally import Row, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -66,11 +67,13 @@ class Feed:
         processes: ProcessPool,
         stalled_seconds: float,
         around: Around,
+        tally: Tally,
         forget: Forget | None = None,
         board: Board | None = None,
     ) -> None:
         self.queue = queue
         self.limit = slots
+        self.tally = tally
         self.outage = Outage(queue.name)
         self._consumer = consumer
         self._worker = worker
@@ -79,12 +82,17 @@ class Feed:
         self.locks = LockTable(consumer.keys, self._locks_lost_in_thread)
         consumer.on_locked = self.locks.note_written
         self.settling = Settling(
-            consumer, self.locks, self.outage, failed=queue.retention.failed, look_again=self._look_again
+            consumer,
+            self.locks,
+            self.outage,
+            tally=tally,
+            failed=queue.retention.failed,
+            look_again=self._look_again,
         )
         self.state = self.settling.state
         self._forget = forget
         self._executor = Executor(
-            queue, consumer, self.locks.held, self._finish, threads, processes, around, forget, board
+            queue, consumer, self.locks.held, self._finish, threads, processes, around, tally, forget, board
         )
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
@@ -111,7 +119,7 @@ class Feed:
         parts: tuple[Callable[[], Awaitable[None]], ...] = (
             self._idle.watch,
             lambda: watch_deadlines(self._slots),
-            lambda: sweep_for_ever(self._consumer, self._stalled_seconds),
+            lambda: sweep_for_ever(self._consumer, self._stalled_seconds, tally=self.tally),
             lambda: watch_parents(self.queue),
             lambda: keep_house(self.queue, forget=self._forget),
         )
@@ -176,6 +184,17 @@ class Feed:
         return self._occupied
 
     @property
+    def stopping(self) -> bool:
+        """It takes no new jobs."""
+        return self._stopping
+
+    def running_jobs(self) -> Iterator[tuple[str, bytes, int]]:
+        """Id, name and start (the server's epoch milliseconds) of each job in a slot."""
+        for slot in self._slots.all:
+            if slot.job_id is not None:
+                yield slot.job_id, slot.name, slot.since_ms
+
+    @property
     def drained(self) -> bool:
         """Nothing runs and nothing is left to settle."""
         return not self._occupied and not self.settling.waiting and not self._calls
@@ -206,10 +225,10 @@ class Feed:
         return self._stopping or (self._draining and not self._more and not self._limited)
 
     async def _call(self, want: int) -> None:
-        settled = self.settling.take(MOST_JOBS)
+        ended = self.settling.take(MOST_JOBS)
         self._sequence += 1
         token = f"{self._worker}:{self._sequence}"
-        sent = self.locks.with_marks(settled)
+        sent = self.locks.with_marks(ended.entries)
         record = self._consumer.next_record() if want else ""
         hints = self._hints
         self._reserved += want
@@ -222,25 +241,29 @@ class Feed:
             if record:
                 self._lost_calls.append((record, token))
             if not is_outage(error):  # Redis is there: one of the settlements is at fault
-                self.outage.answered()
-                self.settling.set_aside(settled)
+                self._answered()
+                self.settling.set_aside(ended)
                 raise
-            self.settling.again(settled)
+            self.settling.again(ended)
             await self.outage.wait(error)
             return
         except Exception:
-            self.settling.set_aside(settled)
+            self.settling.set_aside(ended)
             raise
         finally:
             self._reserved -= want
             self._calls -= 1
-        if self.outage.answered():
-            self._more = True
+        self._answered()
         self._take(step, token, want, hinted=hints != self._hints)
-        if settled:
-            await self.settling.answered(settled, sent, step)
+        if ended.entries:
+            await self.settling.answered(ended, sent, step)
         if self._calls == 0 or self._more:
             self._wake.set()
+
+    def _answered(self) -> None:
+        if self.outage.answered():
+            self._more = True
+            self.tally.reconnects += 1
 
     def _take(self, step: Step, token: str, want: int, *, hinted: bool) -> None:
         jobs = step.jobs
@@ -252,6 +275,7 @@ class Feed:
             self._idle.note(step, found_all=len(jobs) == want)
         if not jobs:
             return
+        self.tally.pace()
         held, stamp = self.locks.held, step.stamp
         first = wire.STAMPED_VALUES if self._consumer.defers_locks else 0
         for values in jobs:
@@ -265,14 +289,14 @@ class Feed:
         else:
             self._slots.submit(jobs)
 
-    def _finish(self, settlement: Settlement) -> None:
+    def _finish(self, settlement: Settlement, row: Row | None) -> None:
         self._occupied -= 1
         if settlement:
-            self.settling.waiting.append(settlement)
+            self.settling.add(settlement, row)
         self._wake.set()
 
     def _give_back(self, job_id: str) -> None:
-        self._finish(wire.put_back(job_id, self.locks.held[job_id]))
+        self._finish(wire.put_back(job_id, self.locks.held[job_id]), None)
 
     # Waiting for work
 

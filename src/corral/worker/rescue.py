@@ -18,18 +18,23 @@ from redis.exceptions import RedisError
 from corral.bullmq.consumer import Consumer
 from corral.worker.ending import MAX_KILLS
 from corral.worker.old_clients import mind_old_clients
+from corral.worker.tally import Tally
 
 log = structlog.get_logger(__name__)
 
 
-async def sweep_for_ever(consumer: Consumer, interval_seconds: float) -> None:
-    """Sweep at once and then every interval, until cancelled."""
+async def sweep_for_ever(consumer: Consumer, interval_seconds: float, *, tally: Tally) -> None:
+    """Sweep at once and then every interval, until cancelled. What is rescued counts in the tally."""
     queue = consumer.keys.name
     while True:
         try:
             now_ms = round(time.time() * 1000)
-            for job_id in await consumer.sweep_stalled(MAX_KILLS, interval_seconds, now_ms):
+            rescued = await consumer.sweep_stalled(MAX_KILLS, interval_seconds, now_ms)
+            for job_id in rescued:
                 log.warning("job_rescued", queue=queue, job=job_id)
+            if rescued:
+                for name in await consumer.names(rescued):
+                    tally.row(name).stalled += 1
             await consumer.heal_groups(interval_seconds)
             await mind_old_clients(consumer.client, consumer.keys)
         except (RedisError, OSError, TimeoutError) as error:

@@ -30,11 +30,14 @@ CLOSE_SECONDS = 1.0
 class Slot:
     """One running job: what the watchdog and a stop need to reach it."""
 
-    __slots__ = ("cell", "deadline", "job_id", "stopped_by", "task")
+    __slots__ = ("cell", "deadline", "job_id", "name", "since_ms", "stopped_by", "task")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.job_id: str | None = None
+        #: The running job's name, and the server's clock when it was fetched.
+        self.name = b""
+        self.since_ms = 0
         #: What `current_job()` reads.
         self.cell = Cell()
         #: When the attempt times out, in loop time; None: never.

@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import metadata
 from typing import Any
 
 import structlog
@@ -43,6 +45,8 @@ from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
 from corral.worker.processes.handlers import check_found, only_processes
 from corral.worker.processes.pool import ProcessPool
+from corral.worker.reporting import Reporter
+from corral.worker.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +101,8 @@ class Worker:
         self._middleware = [declare_middleware(function, local_names) for function in middleware]
         self._boards: Boards | None = None
         self._pool = ProcessPool(processes, max_jobs=max_jobs_per_child, max_memory_mb=max_child_memory_mb)
+        #: What was seen since `run` began, by queue.
+        self.tallies: dict[str, Tally] = {}
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stop: asyncio.Event | None = None
@@ -120,9 +126,11 @@ class Worker:
         blocking = []
         threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
         self._keepers = self._make_keepers(settings)
+        self.tallies = {queue.name: Tally(queue.jobs) for queue in self.queues}
         tasks: list[asyncio.Task[None]] = []
         parts = []
         controls: list[asyncio.Task[None]] = []
+        reporters: list[Reporter] = []
         with self._signals():
             try:
                 await equipment.start()
@@ -137,6 +145,7 @@ class Worker:
                 self._feeds = [self._make_feed(*of_queue) for of_queue in parts]
                 for keeper in self._keepers:
                     keeper.start()
+                reporters += self._start_reporters(settings)
                 log.info("worker_started", worker=self.name, queues=[q.name for q in self.queues])
                 while True:
                     tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
@@ -149,19 +158,25 @@ class Worker:
             finally:
                 await _cancel(tasks)
                 await _cancel(controls)
-                for keeper in self._keepers:
-                    await asyncio.to_thread(keeper.stop)
-                for client in blocking:
-                    with contextlib.suppress(RedisError, OSError):
-                        await client.aclose()
-                threads.shutdown(wait=False, cancel_futures=True)
-                await self._pool.close()
+                await self._let_go(reporters, blocking, threads)
                 if self._boards is not None:
                     await self._boards.leave()
                     self._boards = None
                 self._feeds = []
                 await equipment.end()
                 log.info("worker_stopped", worker=self.name)
+
+    async def _let_go(
+        self, reporters: list[Reporter], blocking: list[Any], threads: ThreadPoolExecutor
+    ) -> None:
+        await asyncio.gather(*(reporter.leave() for reporter in reporters))
+        for keeper in self._keepers:
+            await asyncio.to_thread(keeper.stop)
+        for client in blocking:
+            with contextlib.suppress(RedisError, OSError):
+                await client.aclose()
+        threads.shutdown(wait=False, cancel_futures=True)
+        await self._pool.close()
 
     async def _parents_came_free(self) -> bool:
         """Children ended that have parents, and one of the queues, empty before, has jobs again."""
@@ -231,6 +246,23 @@ class Worker:
             by_server.setdefault(feed.queue.address(), []).append(feed)
         return [Control(address, feeds, self.name) for address, feeds in by_server.items()]
 
+    def _start_reporters(self, settings: Settings) -> list[Reporter]:
+        version = settings.release or metadata.version("corral")
+        places = {(queue.address(), queue.keys().prefix): queue.client() for queue in self.queues}
+        reporters = [
+            Reporter(self.name, version, client, place[1], partial(self._feeds_at, *place))
+            for place, client in places.items()
+        ]
+        for reporter in reporters:
+            reporter.start()
+        return reporters
+
+    def _feeds_at(self, address: Address, prefix: str) -> list[Feed]:
+        return [
+            feed for feed in self._feeds
+            if feed.queue.address() == address and feed.queue.keys().prefix == prefix
+        ]  # fmt: skip
+
     def _make_feed(
         self,
         queue: Queue,
@@ -263,6 +295,7 @@ class Worker:
             processes=self._pool,
             stalled_seconds=settings.stalled_seconds,
             around=around,
+            tally=self.tallies[queue.name],
             forget=queue.forgets(settings),
             board=self._boards.of(queue) if self._boards else None,
         )

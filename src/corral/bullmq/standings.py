@@ -1,0 +1,101 @@
+"""Reading how queues stand beside their counts, and the server: see lua/standing.lua.
+
+No call looks at more than a few jobs of a queue. All raise what redis-py raises.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import redis.asyncio as aioredis
+from redis.exceptions import NoScriptError, ResponseError
+
+from corral.bullmq.keys import QueueKeys, breaker_keys
+from corral.bullmq.scripts import ours
+
+#: Queues that one call of the script looks at: about a millisecond of Redis.
+CHUNK = 50
+
+#: A run that is overdue by less is about to be taken.
+LATE_MS = 1_000
+
+#: Held jobs that are read of a breaker to tell their queues.
+MOST_HELD = 5_000
+
+
+class Side(NamedTuple):
+    """One queue. Milliseconds; `since` 0: no job waits."""
+
+    since: int
+    paused: bool
+    late: dict[str, int]
+    unknown: dict[str, int]
+
+
+async def read_sides(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> tuple[int, list[Side]]:
+    """The server's time in epoch milliseconds, and each queue. One round trip."""
+    script = ours("standing")
+    while True:
+        pipe = client.pipeline(transaction=False)
+        pipe.time()
+        for start in range(0, len(queues), CHUNK):
+            part = queues[start : start + CHUNK]
+            arguments = [text for keys in part for text in (keys.base, keys.unknown_names())]
+            pipe.evalsha(script.sha, len(part), *[keys.meta for keys in part], LATE_MS, *arguments)
+        time, *replies = await pipe.execute(raise_on_error=False)
+        errors = [reply for reply in (time, *replies) if isinstance(reply, Exception)]
+        if not errors:
+            break
+        if not any(isinstance(error, NoScriptError) for error in errors):
+            raise errors[0]
+        await client.script_load(script.source)
+    now = time[0] * 1000 + time[1] // 1000
+    return now, [_side(*row) for reply in replies for row in reply]
+
+
+def _side(since: bytes, paused: int, late: list[bytes], unknown: list[bytes]) -> Side:
+    return Side(int(since), bool(paused), _pairs(late), _pairs(unknown))
+
+
+def _pairs(flat: list[bytes]) -> dict[str, int]:
+    return {k.decode(errors="replace"): int(v) for k, v in zip(flat[::2], flat[1::2], strict=True)}
+
+
+async def held_by_queue(
+    client: aioredis.Redis, prefix: str, breakers: dict[str, int]
+) -> dict[str, dict[str, int]]:
+    """How many jobs of each queue a breaker holds. `breakers`: how many each holds in all. One round trip.
+
+    Exact up to MOST_HELD jobs of a breaker. Beyond, the ones whose hold ends first stand for the rest.
+    """
+    if not breakers:
+        return {}
+    pipe = client.pipeline(transaction=False)
+    for name in breakers:
+        pipe.zrange(breaker_keys(prefix, name).held, 0, MOST_HELD - 1)
+    replies = await pipe.execute()
+    return {
+        name: _shares(members, held) for (name, held), members in zip(breakers.items(), replies, strict=True)
+    }
+
+
+def _shares(members: list[bytes], held: int) -> dict[str, int]:
+    counts = Counter(member.decode(errors="replace").partition(":")[0] for member in members)
+    part = max(1.0, held / max(1, len(members)))
+    return {queue: round(number * part) for queue, number in counts.items()}
+
+
+async def read_server(client: aioredis.Redis) -> tuple[dict[str, Any], str | None] | None:
+    """INFO, and the setting `save` (None: it may not be read). None if INFO is denied. One round trip."""
+    pipe = client.pipeline(transaction=False)
+    pipe.info()
+    pipe.config_get("save")
+    info, config = await pipe.execute(raise_on_error=False)
+    for reply in (info, config):
+        if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
+            raise reply
+    if isinstance(info, Exception):
+        return None
+    return info, None if isinstance(config, Exception) else str(config.get("save", ""))

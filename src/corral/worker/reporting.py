@@ -1,0 +1,154 @@
+"""Reporting: what a worker process says of itself, for those who look on. See `observe.stand`.
+
+Every BEAT_SECONDS its beat goes to the registry, which forgets a worker that has not been heard for
+GONE_SECONDS: one that was killed, whose Redis is away, or whose event loop stands still. At its end a worker
+takes itself out.
+
+Costs one round trip a beat and server. Emits: report_failed (warning; worker, error).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from heapq import nsmallest
+from itertools import count
+
+import msgspec
+import redis.asyncio as aioredis
+import structlog
+from redis.exceptions import RedisError
+
+from corral.bullmq import registry
+from corral.bullmq.clock import server_seconds
+from corral.bullmq.failures import code
+from corral.observe.process_use import ProcessUse
+from corral.observe.standing import RunningJob, WorkerStanding
+from corral.worker.feed import Feed
+
+log = structlog.get_logger(__name__)
+
+BEAT_SECONDS = 5.0
+
+#: Three beats may get lost. Below the 30 s within which a killed worker has to be gone.
+GONE_SECONDS = 20.0
+
+#: Running jobs that a beat tells, those that run longest.
+MOST_JOBS = 20
+
+#: A stop of the event loop is seen to this exactness.
+LAG_SECONDS = 0.1
+
+_encode = msgspec.json.Encoder().encode
+_names: set[str] = set()
+
+
+class Reporter:
+    """Reports one worker to one server and prefix. `feeds`: those of its queues there, as they are now."""
+
+    def __init__(
+        self,
+        worker: str,
+        version: str,
+        client: aioredis.Redis,
+        prefix: str,
+        feeds: Callable[[], Sequence[Feed]],
+    ) -> None:
+        self.name = _own_name(worker)
+        self._version = version
+        self._client = client
+        self._prefix = prefix
+        self._feeds = feeds
+        self._loop = asyncio.get_running_loop()
+        self._use: ProcessUse | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._started_at = 0.0
+        self._lag = 0.0
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        """Until cancelled. Redis may go away and come back."""
+        watching = asyncio.create_task(self._watch_loop())
+        failing = False
+        try:
+            while True:
+                try:
+                    await self._beat()
+                    failing = False
+                except (RedisError, OSError, TimeoutError) as error:
+                    if not failing:
+                        log.warning("report_failed", worker=self.name, error=code(error))
+                    failing = True
+                except Exception:  # a fault of ours must not end the reports: the worker would look dead
+                    log.exception("report_broke", worker=self.name)
+                await asyncio.sleep(BEAT_SECONDS)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def leave(self) -> None:
+        """The worker has ended."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        _names.discard(self.name)
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await registry.remove_worker(self._client, self._prefix, self.name)
+
+    async def _beat(self) -> None:
+        if self._use is None:
+            self._use = await asyncio.to_thread(ProcessUse)
+        memory, processor = await asyncio.to_thread(self._use.measure)
+        now = await server_seconds(self._client)
+        self._started_at = self._started_at or now
+        lag, self._lag = self._lag, 0.0
+        feeds = self._feeds()
+        standing = WorkerStanding(
+            name=self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=self._version,
+            queues=tuple(feed.queue.name for feed in feeds),
+            slots=sum(feed.limit for feed in feeds),
+            busy=sum(feed.running for feed in feeds),
+            jobs=tuple(nsmallest(MOST_JOBS, _running(feeds), key=lambda job: job.started_at)),
+            memory_bytes=memory,
+            cpu_percent=round(processor, 1),
+            loop_lag_seconds=round(lag, 3),
+            started_at=self._started_at,
+            beat_at=now,
+            quiet=all(feed.stopping for feed in feeds),
+        )
+        await registry.write_beat(
+            self._client, self._prefix, self.name, _encode(standing), seconds=GONE_SECONDS
+        )
+
+    async def _watch_loop(self) -> None:
+        while True:
+            due = self._loop.time() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            self._lag = max(self._lag, self._loop.time() - due)
+
+
+def _running(feeds: Sequence[Feed]) -> list[RunningJob]:
+    return [
+        RunningJob(
+            queue=feed.queue.name, id=job_id, name=name.decode(errors="replace"), started_at=since_ms / 1000
+        )
+        for feed in feeds
+        for job_id, name, since_ms in feed.running_jobs()
+    ]
+
+
+def _own_name(worker: str) -> str:
+    """A name that no other worker has: several processes may run one that was given a name in code."""
+    host, pid = socket.gethostname(), os.getpid()
+    base = worker if worker == f"{host}-{pid}" else f"{worker}@{host}-{pid}"
+    name = next(name for n in count(1) if (name := base if n == 1 else f"{base}-{n}") not in _names)
+    _names.add(name)
+    return name
