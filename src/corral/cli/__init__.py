@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs | queues | breakers | alerts …`; `--json` on each.
+"""The command line: `corral up | demo | worker | api | jobs | queues | alerts | mail …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from corral import hooks
 from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.discover import queue_names
 from corral.observe.stand import read_standing, read_workers
@@ -37,7 +38,8 @@ class Watched:
             self._find_at = time.monotonic() + FIND_SECONDS
             self._queues = {name: self._queues.get(name) or self._queue(name) for name in found}
         self._queues |= {name: self._queue(name) for name in served - self._queues.keys()}
-        return await read_standing(list(self._queues.values()))
+        # A server without a queue yet has breakers, memory and a clock, too: any queue leads to them.
+        return await read_standing(list(self._queues.values()) or [self._queue(hooks.QUEUE)])
 
     def _queue(self, name: str) -> Queue:
         return Queue(name, redis_url=self._settings.redis_url, prefix=self._settings.prefix)
