@@ -1,4 +1,4 @@
-"""The evaluator on a real Redis: one of many sends, each thing once, whatever happens to it or its channels."""
+"""The evaluator on a real Redis: one of many sends, each thing once, whatever happens to it or a channel."""
 
 from __future__ import annotations
 

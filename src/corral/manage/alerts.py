@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
@@ -167,7 +167,7 @@ async def read_alert_history(
 
 @post("/alerts/silences", guards=[asks_for(Permission.OPERATE)], tags=["alerts"])
 async def add_silence(
-    management: NamedDependency[Management], actor: NamedDependency[Actor], data: SilenceRequest
+    management: NamedDependency[Management], actor: NamedDependency[Actor], data: JSONBody[SilenceRequest]
 ) -> SilenceRow:
     """Tell nothing of a rule and subject for so long. Replaces a silence of the same. Three round trips."""
     async with answering():
