@@ -79,3 +79,6 @@ _MAKERS: dict[str, Callable[[Settings], Channel]] = {
     "alertmanager": _alertmanager,
     "mail": mail.from_settings,
 }
+
+#: As CORRAL_ALERT_TO takes them.
+CHANNEL_NAMES = tuple(_MAKERS)
