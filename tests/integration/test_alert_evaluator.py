@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import pytest
 import redis.asyncio as aioredis
@@ -18,6 +18,7 @@ from corral.bullmq import alerting
 from corral.bullmq.connection import Address, close_shared_clients, shared_client
 from corral.bullmq.keys import alert_keys
 from corral.errors import InvalidInput
+from corral.observe.alerts import evaluator, telling
 from corral.observe.alerts import ledger as ledgers
 from corral.observe.alerts.desk import Alerts
 from corral.observe.alerts.evaluator import Evaluator
@@ -26,6 +27,7 @@ from corral.observe.alerts.ledger import Parcel
 from corral.observe.alerts.notice import Notice, trial_notice
 from corral.observe.alerts.rulebook import load_rules
 from corral.observe.alerts.sending import Sending
+from corral.observe.alerts.telling import Telling
 from corral.observe.standing import BreakerStanding, Standing
 from corral.providers.errors import ProviderPermanent, ProviderRetryable
 from corral.settings import Settings
@@ -116,7 +118,8 @@ class Running:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerting, "LEASE_SECONDS", 2.0)
-    monkeypatch.setattr(ledgers, "TRY_WAITS", (0.05, 0.05))
+    for module in (ledgers, telling):
+        monkeypatch.setattr(module, "TRY_WAITS", (0.05, 0.05))
 
 
 @pytest.fixture
@@ -132,8 +135,8 @@ async def start(redis_url: str, client: aioredis.Redis) -> AsyncIterator[Start]:
 
     def make(world: World, *channels: Any, book: Any = BOOK, url: str = redis_url) -> Running:
         address = Address.resolve(url)
-        evaluator = Evaluator(lambda: shared_client(address), PREFIX, world, channels, book, seconds=0.02)
-        running.append(Running(evaluator, asyncio.create_task(evaluator.run())))
+        made = Evaluator(lambda: shared_client(address), PREFIX, world, channels, book, seconds=0.02)
+        running.append(Running(made, asyncio.create_task(made.run())))
         return running[-1]
 
     yield make
@@ -380,6 +383,39 @@ async def test_without_redis_each_process_tells_once_and_once_of_its_return(star
         await second.stop()
         await close_shared_clients()
         server.stop()
+
+
+async def test_without_redis_the_end_waits_for_the_beginning_in_each_channel() -> None:
+    trouble: list[Exception] = [ProviderRetryable("pager", "later"), ProviderRetryable("pager", "later")]
+    slow, well = Pager("slow", trouble=trouble), Pager("well")
+    both = Telling([slow, well])
+    both.tell(trial_notice(1.0, "here"))
+    both.tell(replace(trial_notice(2.0, "here"), kind="resolved"))
+    await eventually(lambda: len(slow.got) == len(well.got) == 2)
+    assert slow.kinds() == well.kinds() == ["test", "resolved"]
+    assert slow.tries == 4
+    await both.end()
+
+
+async def test_channels_that_forget_are_reminded_of_what_was_told(
+    start: Start, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluator, "REMIND_SECONDS", 0.0)
+
+    class Forgetful(Pager):
+        reminded: ClassVar[list[list[Notice]]] = []
+
+        async def remind(self, firing: Sequence[Notice]) -> None:
+            self.reminded.append(list(firing))
+            raise ProviderRetryable("forgetful", "no")  # holds up nobody
+
+    world, pager = World(open=True), Forgetful("forgetful")
+    start(world, pager)
+    await eventually(lambda: pager.kinds() == ["fired"])
+    await eventually(lambda: [n.group for n in pager.reminded[-1]] == ["breaker-open:onfido"])
+    world.open = False
+    await eventually(lambda: pager.kinds() == ["fired", "resolved"])
+    await eventually(lambda: pager.reminded[-1] == [])
 
 
 async def test_nobody_leads_nothing_was_looked_at(redis_url: str, client: aioredis.Redis) -> None:

@@ -337,6 +337,21 @@ def test_a_short_outage_and_one_whose_rule_is_off_are_not_told() -> None:
     assert [off.failed(T0), off.failed(T0 + 1_000)] == [None] * 2
 
 
+def test_a_silence_that_was_seen_holds_for_an_outage_until_it_is_over() -> None:
+    outage, silences = Outage(BOOK, "web-1"), [quiet("redis-down", ANY, 100)]
+    assert [outage.failed(T0 + at, silences) for at in (0, 60, 99)] == [None] * 3
+    fired = outage.failed(T0 + 100, silences)
+    assert fired is not None
+    assert fired.kind == "fired"
+
+
+def test_where_no_redis_may_be_meant_an_outage_begins_after_its_first_answer() -> None:
+    outage = Outage(BOOK, "web-1", expected=False)
+    assert [outage.failed(T0), outage.failed(T0 + 1_000), outage.answered(T0 + 2_000)] == [None] * 3
+    assert outage.failed(T0 + 3_000) is None
+    assert outage.failed(T0 + 3_060) is not None
+
+
 def test_a_key_is_the_same_from_beginning_to_end_and_never_too_long() -> None:
     series = Series(QUICK)
     name = "s" * 400

@@ -25,21 +25,25 @@ _MOST_AT_ONCE = 500
 
 
 class Lease(NamedTuple):
-    """Whether the lease is ours, and since this call; Redis's clock in epoch seconds; the state if needed."""
+    """Whether the lease is ours, and since this call; Redis's clock in epoch seconds; the state if needed.
+
+    silences: all that are written, also those that are over.
+    """
 
     held: bool
     is_new: bool
     now: float
     state: bytes
+    silences: list[bytes]
 
 
 async def take_lease(client: aioredis.Redis, prefix: str, token: str, *, need_state: bool) -> Lease:
     """Take or renew the lease. One round trip. The state comes along if it is new, or needed anyway."""
     keys = alert_keys(prefix)
-    held, now_ms, state = await ours("alert_lease")(
-        client, [keys.lease, keys.state], token, round(LEASE_SECONDS * 1000), int(need_state)
+    held, now_ms, state, written = await ours("alert_lease")(
+        client, [keys.lease, keys.state, keys.silences], token, round(LEASE_SECONDS * 1000), int(need_state)
     )
-    return Lease(held > 0, held == 2, now_ms / 1000, state)
+    return Lease(held > 0, held == 2, now_ms / 1000, state, written)
 
 
 async def commit(

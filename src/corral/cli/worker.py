@@ -58,7 +58,7 @@ def worker(
             command += ["--json-logs"] if json else []
             supervisor = Supervisor(command, processes, settings.grace_seconds, until_empty=until_empty)
             if not until_empty:
-                await around.enter_async_context(watching(settings))
+                await around.enter_async_context(watching(settings, expects_redis=target is None))
             if health_port is None:
                 return await supervisor.run()
             async with serve_health(health_port, Path(folder), processes):

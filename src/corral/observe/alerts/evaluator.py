@@ -5,7 +5,7 @@ Nothing ends it but its stop: what fails is logged, and tried again at the next 
 
 Options: CORRAL_ALERT_SECONDS between looks, CORRAL_ALERT_RULES, CORRAL_ALERT_TO and the channels' own.
 Emits: alerts_not_evaluated (error; error, when it begins), alerts_evaluated_again (info), and what
-`leadership` and `sending` do.
+`leadership`, `sending` and `telling` do.
 """
 
 from __future__ import annotations
@@ -14,28 +14,24 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 import redis.asyncio as aioredis
 import structlog
 from redis.exceptions import RedisError
 
-from corral.bullmq import alerting
-from corral.bullmq.failures import code
+from corral.bullmq.failures import code, is_outage, is_refusal
 from corral.errors import CorralError
-from corral.observe.alerts.channels.channel import SEND_SECONDS, Channel, Reminded
+from corral.observe.alerts.channels.channel import Channel
 from corral.observe.alerts.leadership import Leadership
 from corral.observe.alerts.ledger import Ledger, looked, without_strangers
 from corral.observe.alerts.machine import read_all, step, still_firing
 from corral.observe.alerts.notice import Notice
 from corral.observe.alerts.outage import Outage
 from corral.observe.alerts.rulebook import RuleBook
-from corral.observe.alerts.sending import Sending, insist
-from corral.observe.alerts.silence import Silence
-from corral.observe.alerts.storing import read_silences
+from corral.observe.alerts.sending import Sending
+from corral.observe.alerts.telling import Telling
 from corral.observe.standing import Standing
-from corral.providers.errors import ProviderError
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +54,7 @@ class Evaluator:
     """`await Evaluator(…).run()` until it is cancelled. It closes the channels at its end.
 
     client: of the server and prefix that are watched. read: how everything stands; raises when it cannot.
-    seconds: between looks.
+    seconds: between looks. expects_redis: False tells of no outage before Redis answered once.
     """
 
     def __init__(
@@ -70,9 +66,8 @@ class Evaluator:
         book: RuleBook,
         *,
         seconds: float = 15.0,
+        expects_redis: bool = True,
     ) -> None:
-        self._client = client
-        self._prefix = prefix
         self._read = read
         self._channels = {channel.name: channel for channel in channels}
         self._book = book
@@ -80,9 +75,8 @@ class Evaluator:
         self._leadership = Leadership(client, prefix)
         self._wake = asyncio.Event()
         self._sending = Sending(self._leadership, self._channels, self._wake.set)
-        self._outage = Outage(book, socket.gethostname())
-        #: What is told without Redis; kept, since a loop forgets tasks that nobody holds.
-        self._locally: set[asyncio.Task[None]] = set()
+        self._outage = Outage(book, socket.gethostname(), expected=expects_redis)
+        self._telling = Telling(channels)
         self._failing = False
         self._look_at = 0.0
         self._remind_at = 0.0
@@ -104,27 +98,28 @@ class Evaluator:
     async def _turn(self) -> None:
         try:
             leads = await self._leadership.hold()
-        except (RedisError, OSError):
-            self._tell_locally(self._outage.failed(time.time()))
-            await self._remind()
+        except (RedisError, OSError) as error:
+            if is_outage(error) and not is_refusal(error):
+                self._tell(self._outage.failed(time.time(), self._leadership.silences))
+                self._remind()
             raise
-        self._tell_locally(self._outage.answered(time.time()))
+        self._tell(self._outage.answered(time.time()))
         if not leads:
             self._look_at = 0.0  # if it comes to lead, it looks at once
+            self._failing = False
             return
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + self._seconds
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._look()
         await self._sending.send_due()
-        await self._remind()
+        self._remind()
         if self._failing:
             self._failing = False
             log.info("alerts_evaluated_again")
 
     async def _look(self) -> None:
         standing = await self._read()
-        silences = await self._silences()
         ledger = self._leadership.ledger
         if ledger is None:
             return
@@ -132,7 +127,7 @@ class Evaluator:
             ledger.alerts,
             read_all(standing, self._book),
             self._book,
-            silences,
+            self._leadership.silences,
             now=standing.at,
             last=ledger.at,
         )
@@ -143,32 +138,19 @@ class Evaluator:
 
         await self._leadership.change(after, result.events)
 
-    async def _silences(self) -> list[Silence]:
-        _, rows = await alerting.silences(self._client(), self._prefix)
-        return read_silences(rows)
-
-    async def _remind(self) -> None:
-        """Tell the channels that forget what still fires; in tasks, because they may hang."""
-        reminded = [channel for channel in self._channels.values() if isinstance(channel, Reminded)]
-        if not reminded or time.monotonic() < self._remind_at:
+    def _remind(self) -> None:
+        """Tell the channels that forget what still fires."""
+        if not self._telling.has_forgetful or time.monotonic() < self._remind_at:
             return
         self._remind_at = time.monotonic() + REMIND_SECONDS
         ledger = self._leadership.ledger
         firing = [] if ledger is None else still_firing(ledger.alerts, self._book, self._leadership.now())
         away = self._outage.still(time.time())
-        firing += [away] if away else []
-        for channel in reminded:
-            self._start(_remind_one(channel, firing))
+        self._telling.remind([*firing, away] if away else firing)
 
-    def _tell_locally(self, notice: Notice | None) -> None:
+    def _tell(self, notice: Notice | None) -> None:
         if notice is not None:
-            for channel in self._channels.values():
-                self._start(insist(channel, notice))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._locally.add(task)
-        task.add_done_callback(self._locally.discard)
+            self._telling.tell(notice)
 
     def _not_evaluated(self, error: Exception) -> None:
         """Say it once for each row of failures: a turn comes every few seconds."""
@@ -186,18 +168,7 @@ class Evaluator:
 
     async def _end(self) -> None:
         await self._sending.finish()
-        for task in list(self._locally):
-            task.cancel()
-        await asyncio.gather(*self._locally, return_exceptions=True)
+        await self._telling.end()
         await self._leadership.release()
         for channel in self._channels.values():
             await channel.close()
-
-
-async def _remind_one(channel: Reminded, firing: Sequence[Notice]) -> None:
-    try:
-        async with asyncio.timeout(2 * SEND_SECONDS):
-            await channel.remind(firing)
-    except (ProviderError, TimeoutError) as error:
-        reason = error.reason if isinstance(error, ProviderError) else "no answer"
-        log.warning("alert_reminder_not_sent", reason=reason)

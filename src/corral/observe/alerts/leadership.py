@@ -24,7 +24,8 @@ from redis.exceptions import RedisError
 from corral.bullmq import alerting
 from corral.observe.alerts.ledger import Ledger
 from corral.observe.alerts.machine import Event
-from corral.observe.alerts.storing import encoded, read_ledger
+from corral.observe.alerts.silence import Silence
+from corral.observe.alerts.storing import encoded, read_ledger, read_silences
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,8 @@ class Leadership:
         self._turn = asyncio.Lock()
         self._leads = False
         self._ledger: Ledger | None = None
+        #: As of the last `hold`, whoever leads; also those that are over.
+        self.silences: list[Silence] = []
         #: The pid alone is not unique: a container's is 1 on every host.
         self.token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(6)}"
 
@@ -68,6 +71,7 @@ class Leadership:
                 self._client(), self._prefix, self.token, need_state=self._ledger is None
             )
             self._ahead = lease.now - self._clock()
+            self.silences = read_silences(lease.silences)
             if not lease.held:
                 self._lost()
             elif lease.is_new or self._ledger is None:

@@ -24,7 +24,10 @@ LONGEST_WAIT = 300.0
 TAKEN_SECONDS = 30.0
 
 #: Parcels kept: a channel that is away for long costs memory no further. The oldest go first.
-MOST_PARCELS = 500
+MOST_PARCELS = 1_000
+
+
+TOO_MANY = "too many messages wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,13 @@ class Ledger:
 
 def looked(ledger: Ledger, result: Step, channels: Iterable[str], now: float) -> Ledger:
     """After a look: its alerts, and a parcel for each channel and notice."""
-    parcels = [Parcel(channel=name, notice=notice) for notice in result.notices for name in channels]
-    return replace(ledger, at=now, alerts=result.alerts, parcels=(*ledger.parcels, *parcels)[-MOST_PARCELS:])
+    new = (Parcel(channel=name, notice=notice) for notice in result.notices for name in channels)
+    parcels = (*ledger.parcels, *new)
+    health = dict(ledger.channels)
+    for dropped in parcels[:-MOST_PARCELS]:
+        was = health.get(dropped.channel, ChannelHealth())
+        health[dropped.channel] = replace(was, given_up=was.given_up + 1, failed_at=now, error=TOO_MANY)
+    return replace(ledger, at=now, alerts=result.alerts, parcels=parcels[-MOST_PARCELS:], channels=health)
 
 
 def due(ledger: Ledger, channels: Collection[str], now: float) -> list[Parcel]:

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from corral.bullmq.failures import code
 from corral.observe.alerts.channels.channel import SEND_SECONDS, Channel
 from corral.observe.alerts.leadership import Leadership
-from corral.observe.alerts.ledger import TRY_WAITS, Ledger, Outcome, Parcel, due, settled, taken
+from corral.observe.alerts.ledger import Ledger, Outcome, Parcel, due, settled, taken
 from corral.observe.alerts.notice import Notice
 from corral.providers.errors import ProviderError, ProviderPermanent, ProviderRetryable
 
@@ -114,36 +114,21 @@ class Sending:
         except (RedisError, OSError) as error:
             log.warning("alert_state_not_written", error=code(error))
         if outcome.error:
-            say = log.error if gave_up else log.warning
-            say(
-                "alert_given_up" if gave_up else "alert_not_sent",
-                channel=parcel.channel,
-                rule=parcel.notice.rule,
-                subject=parcel.notice.subject,
-                reason=outcome.error,
-                tries=parcel.tries + 1,
-            )
+            report(parcel.channel, parcel.notice, outcome, tries=parcel.tries + 1, gave_up=gave_up)
 
     def _ended(self, parcel_id: str, _: asyncio.Task[None]) -> None:
         del self._under_way[parcel_id]
         self._wake()
 
 
-async def insist(channel: Channel, notice: Notice) -> None:
-    """Try until it is taken or all tries are spent: for what cannot be remembered, because Redis is away."""
-    for wait in (*TRY_WAITS, None):
-        outcome = await attempt(channel, notice)
-        if not outcome.error:
-            return
-        last = wait is None or not outcome.again
-        say = log.error if last else log.warning
-        say(
-            "alert_given_up" if last else "alert_not_sent",
-            channel=channel.name,
-            rule=notice.rule,
-            subject=notice.subject,
-            reason=outcome.error,
-        )
-        if wait is None or not outcome.again:
-            return
-        await asyncio.sleep(max(wait, min(outcome.after, TRY_WAITS[-1])))
+def report(channel: str, notice: Notice, outcome: Outcome, *, tries: int, gave_up: bool) -> None:
+    """Log a try that failed."""
+    say = log.error if gave_up else log.warning
+    say(
+        "alert_given_up" if gave_up else "alert_not_sent",
+        channel=channel,
+        rule=notice.rule,
+        subject=notice.subject,
+        reason=outcome.error,
+        tries=tries,
+    )

@@ -6,11 +6,13 @@ workers say they serve are known at once.
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from corral import hooks
 from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.discover import queue_names
+from corral.errors import InvalidOptions
 from corral.observe.stand import read_standing, read_workers
 from corral.observe.standing import Standing
 from corral.queue import Queue
@@ -34,10 +36,12 @@ class Watched:
         client, prefix = shared_client(self._client_address), self._settings.prefix
         served = {name for worker in await read_workers(client, prefix) for name in worker.queues}
         if time.monotonic() >= self._find_at:
-            found = await queue_names(client, prefix)
+            served |= set(await queue_names(client, prefix))
             self._find_at = time.monotonic() + FIND_SECONDS
-            self._queues = {name: self._queues.get(name) or self._queue(name) for name in found}
-        self._queues |= {name: self._queue(name) for name in served - self._queues.keys()}
+            self._queues = {name: queue for name, queue in self._queues.items() if name in served}
+        for name in served - self._queues.keys():
+            with contextlib.suppress(InvalidOptions):  # another program's key that looks like a queue's
+                self._queues[name] = self._queue(name)
         # A server without a queue yet has breakers, memory and a clock, too: any queue leads to them.
         return await read_standing(list(self._queues.values()) or [self._queue(hooks.QUEUE)])
 

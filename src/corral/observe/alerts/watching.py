@@ -19,8 +19,12 @@ from corral.observe.alerts.watched import Watched
 from corral.settings import Settings
 
 
-def evaluator_of(settings: Settings) -> Evaluator:
-    """The evaluator that the settings describe. Raises ConfigurationError."""
+def evaluator_of(settings: Settings, *, expects_redis: bool = True) -> Evaluator:
+    """The evaluator that the settings describe. Raises ConfigurationError.
+
+    expects_redis: False where the queues may have an address of their own, so that a REDIS_URL which leads
+    nowhere is no alert.
+    """
     address = Address.resolve(settings.redis_url, settings)
     return Evaluator(
         lambda: shared_client(address),
@@ -29,13 +33,17 @@ def evaluator_of(settings: Settings) -> Evaluator:
         chosen_channels(settings),
         load_rules(settings.alert_rules),
         seconds=settings.alert_seconds,
+        expects_redis=expects_redis,
     )
 
 
 @contextlib.asynccontextmanager
-async def watching(settings: Settings) -> AsyncIterator[None]:
-    """Evaluate while the block runs. Raises ConfigurationError before it. Leaving takes some seconds."""
-    task = asyncio.create_task(evaluator_of(settings).run())
+async def watching(settings: Settings, *, expects_redis: bool = True) -> AsyncIterator[None]:
+    """Evaluate while the block runs. Raises ConfigurationError before it. Leaving takes some seconds at most.
+
+    expects_redis: as for `evaluator_of`.
+    """
+    task = asyncio.create_task(evaluator_of(settings, expects_redis=expects_redis).run())
     try:
         yield
     finally:

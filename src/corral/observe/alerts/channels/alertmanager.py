@@ -10,6 +10,7 @@ Options: CORRAL_ALERT_ALERTMANAGER_URL, with a path if it is served under one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,14 +32,19 @@ class AlertmanagerChannel:
         self._poster = poster
         self._prefix = prefix
         self._source_url = source_url
+        #: A reminder that overtakes, or is overtaken by, the end of an alert would open it again.
+        self._turn = asyncio.Lock()
 
     async def send(self, notice: Notice) -> str:
         """One POST."""
-        return await self._poster.post([alert(notice, self._prefix, self._source_url)])
+        async with self._turn:
+            return await self._poster.post([alert(notice, self._prefix, self._source_url)])
 
     async def remind(self, firing: Sequence[Notice]) -> None:
         """One POST for all."""
-        if firing:
+        if not firing:
+            return
+        async with self._turn:
             await self._poster.post([alert(notice, self._prefix, self._source_url) for notice in firing])
 
     async def close(self) -> None:

@@ -37,6 +37,8 @@ class Channel(Protocol):
 class Reminded(Protocol):
     """A channel that forgets what is not said again (Alertmanager)."""
 
+    name: str
+
     async def remind(self, firing: Sequence[Notice]) -> None:
         """Say what still fires. Raises ProviderError."""
         ...
