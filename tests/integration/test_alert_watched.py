@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 from running_worker import MakeQueue, StartWorker
+from structlog.testing import capture_logs
 
 from corral import JobContext, Retry
 from corral.breakers import Breakers
@@ -63,6 +64,31 @@ async def test_queues_are_found_and_what_goes_wrong_with_them(
 
     await eventually(dead)
     assert "no-workers:orders" not in await measured(reader)
+
+
+async def test_without_the_right_to_scan_what_workers_serve_is_watched(
+    make_queue: MakeQueue, start_worker: StartWorker, redis: Any, redis_url: str
+) -> None:
+    queue = make_queue("orders", prefix="bull")
+
+    @queue.job("nothing")
+    async def nothing(job: JobContext) -> None: ...
+
+    start_worker(queue)
+    await redis.acl_setuser("watcher", enabled=True, nopass=True, keys=["*"], channels=["*"],
+                            categories=["+@all"], commands=["-scan"])  # fmt: skip
+    try:
+        url = redis_url.replace("redis://", "redis://watcher:any@")
+        reader = Watched(Settings(_env_file=None, redis_url=url, prefix="bull"))
+
+        async def watched_queues() -> Any:
+            return list((await reader()).queues) == ["orders"]
+
+        with capture_logs() as logs:
+            await eventually(watched_queues)
+        assert [line["error"] for line in logs if line["event"] == "alert_queues_not_found"] == ["NOPERM"]
+    finally:
+        await redis.acl_deluser("watcher")
 
 
 async def test_a_redis_that_is_away_is_an_error_not_a_good_standing(make_queue: MakeQueue) -> None:

@@ -12,7 +12,10 @@
 local call = redis.call
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local silences = call("HVALS", KEYS[3])
+local silences, rows = {}, call("HGETALL", KEYS[3])
+for i = 2, #rows, 2 do
+  silences[i / 2] = rows[i]
+end
 local holder = call("GET", KEYS[1])
 if holder and holder ~= ARGV[1] then
   return { 0, now, "", silences }
