@@ -192,6 +192,17 @@ async def test_one_that_stops_lets_another_lead_at_once(start: Start, redis: Red
     assert not await redis.exists(KEYS.lease)
 
 
+async def test_a_stop_in_the_moment_of_a_turn_stops_it(start: Start) -> None:
+    running = start(World())
+    await eventually(lambda: running.leads)
+    for _ in range(3):
+        running.evaluator._wake.set()
+        await asyncio.sleep(0)
+    running.task.cancel()
+    done, _ = await asyncio.wait([running.task], timeout=30)
+    assert done
+
+
 async def test_what_a_dead_leader_was_sending_is_sent_by_the_next(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,8 +90,10 @@ class Evaluator:
                     await self._turn()
                 except Exception as error:  # whoever is to tell of faults must outlive them
                     self._not_evaluated(error)
+                # Not wait_for: before Python 3.12 it may swallow the cancellation that ends this.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._pause())
+                    async with asyncio.timeout(self._pause()):
+                        await self._wake.wait()
         finally:
             await self._end()
 
