@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import redis.asyncio as aioredis
 
 from corral.bullmq.clock import server_seconds
-from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options
+from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options, with_trace
 from corral.bullmq.grouping import LOCK
 from corral.bullmq.keys import QueueKeys, check_job_id
 from corral.bullmq.producer import NewJobs
@@ -22,6 +22,7 @@ from corral.groups import group_of
 from corral.hook_settings import HookSettings
 from corral.hooks import Webhook
 from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
+from corral.tracing import to_carry
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -102,6 +103,14 @@ class Templates:
         self._known: dict[Any, NewJobs] = {}
         self._plain: dict[str, NewJobs] = {}
         self._hook_settings: HookSettings | None = None
+
+    def traced(self, name: str, options: AddOptions) -> NewJobs:
+        """`make`, with the trace that the caller is in. Raises InvalidOptions."""
+        made = self.make(name, options)
+        carried = to_carry(self._queue.name, name)
+        if not carried:
+            return made
+        return made._replace(options=with_trace(made.options, carried))
 
     def make(self, name: str, options: AddOptions) -> NewJobs:
         """Raises InvalidOptions."""

@@ -52,6 +52,7 @@ from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
 from corral.settings import Settings
 from corral.special_adds import NewJob, add_batch, add_officially, existing_job
+from corral.stats import Stats
 from corral.surroundings import Surroundings
 from corral.sync import SyncQueue
 
@@ -182,7 +183,7 @@ class Queue(Connected, Relations, Surroundings):
         if not options:
             return await self._add_plain(name, raw, text)
         bound = self._bind()
-        jobs = bound.templates.make(name, await self.timed(options))
+        jobs = bound.templates.traced(name, await self.timed(options))
         added = await self._send(bound, jobs.holding([text]))
         if added.existing_data is None:
             return Job(self, added.ids[0], name, raw)
@@ -191,7 +192,7 @@ class Queue(Connected, Relations, Surroundings):
     async def _add_plain(self, name: str, raw: bytes, text: str) -> Job:
         """The commonest add: no options. Every call and every object here is paid by each job."""
         bound = self._bind()
-        jobs = bound.templates.make(name, {})
+        jobs = bound.templates.traced(name, {})
         try:
             if not bound.layout_checked:
                 await self.ready()
@@ -221,7 +222,7 @@ class Queue(Connected, Relations, Surroundings):
         if not texts:
             return []
         bound = self._bind()
-        jobs = bound.templates.make(name, await self.timed(cast("AddOptions", options)))
+        jobs = bound.templates.traced(name, await self.timed(cast("AddOptions", options)))
         added = await self._send(bound, jobs._replace(data=texts))
         return [Job(self, job_id, name, raw) for job_id, raw in zip(added.ids, raws, strict=True)]
 
@@ -260,7 +261,7 @@ class Queue(Connected, Relations, Surroundings):
         text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
         with self.redis_errors():
             bound = await self.ready()
-        return bound.templates.make(name, await self.timed(options))._replace(data=[text])
+        return bound.templates.traced(name, await self.timed(options))._replace(data=[text])
 
     async def timed(self, options: AddOptions) -> AddOptions:
         """The options with a `delay` where they have an `at`: a wrong clock here shifts no job."""
@@ -347,6 +348,11 @@ class Queue(Connected, Relations, Surroundings):
     def browse(self) -> Browse:
         """Lists, search, log pages: see Browse."""
         return Browse(self)
+
+    @property
+    def stats(self) -> Stats:
+        """What the queue did, by minute and by hour: see Stats."""
+        return Stats(self)
 
     @property
     def admin(self) -> Admin:

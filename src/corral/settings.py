@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     # Statistics
     release: str = Field("", alias="CORRAL_RELEASE", pattern=r"^[\x21-\x7e]{0,64}$")
 
+    # Logs
+    log_format: str = Field("auto", alias="CORRAL_LOG_FORMAT", pattern="^(auto|json|text)$")
+    log_level: str = Field("info", alias="CORRAL_LOG_LEVEL", pattern="^(debug|info|warning|error)$")
+
     # Breakers
     breaker_hold_seconds: float = Field(86_400, alias="CORRAL_BREAKER_HOLD_SECONDS", gt=0)
     breaker_probe_seconds: float = Field(10, alias="CORRAL_BREAKER_PROBE_SECONDS", gt=0)

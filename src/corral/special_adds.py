@@ -46,7 +46,7 @@ async def add_batch(queue: Queue, jobs: Sequence[NewJob]) -> list[Job]:
             raw = encode(job.data)
             text = check_data(queue, raw, queue.decoder(job.name), job.options.get("max_data_bytes"))
             options = await queue.timed(job.options)
-            made.append(templates.make(job.name, options)._replace(data=[text]))
+            made.append(templates.traced(job.name, options)._replace(data=[text]))
             raws.append(raw)
     plain = [index for index, job in enumerate(jobs) if not job.options.get("dedup")]
     added: dict[int, Job] = {}
@@ -77,7 +77,7 @@ async def add_officially(queue: Queue, name: str, raws: Sequence[bytes], options
     """Add jobs with a deduplication id, all with the same options, in order."""
     decode, limit = queue.decoder(name), options.get("max_data_bytes")
     texts = [check_data(queue, raw, decode, limit) for raw in raws]
-    template = queue.templates().make(name, await queue.timed(options))
+    template = queue.templates().traced(name, await queue.timed(options))
     dedup_id = _dedup_id(options)
     with queue.redis_errors():
         bound = await queue.ready()

@@ -16,6 +16,7 @@ import msgspec
 
 from corral import Queue, RetryAfter, Snooze, Unrecoverable
 from corral.providers.errors import ProviderMisconfigured
+from corral.tracing import trace_ids
 from corral.worker.processes.context import AsyncProcessJobContext, ProcessJobContext
 
 
@@ -188,3 +189,8 @@ def declare(queue: Queue, *handlers: Any) -> None:
 
 def needs_acme(job: ProcessJobContext) -> None:
     raise ProviderMisconfigured("acme", "the key is wrong")
+
+
+def trace_of(job: ProcessJobContext) -> str | None:
+    found = trace_ids()
+    return found[0] if found else None

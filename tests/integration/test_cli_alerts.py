@@ -15,6 +15,7 @@ from corral.bullmq import alerting
 from corral.bullmq.connection import Address, close_shared_clients, shared_client
 from corral.cli import main
 from corral.cli.alerts import read_duration
+from corral.cli.output import console, errors
 from corral.errors import InvalidInput
 from corral.observe.alerts.ledger import ChannelHealth, Ledger
 from corral.observe.alerts.machine import Alert, Event
@@ -59,7 +60,8 @@ def corral(
     """`corral("rules")` is `corral alerts rules`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("COLUMNS", "200")
+    for said in (console, errors):  # made with the width of whatever terminal imported it first
+        monkeypatch.setattr(said, "_width", 200)
 
     def run(*arguments: str) -> Done:
         capsys.readouterr()

@@ -538,7 +538,8 @@ async def test_the_description_is_valid_and_complete(api: Service) -> None:
         (method, route.path_format)
         for route in litestar.routes
         for method in route.methods
-        if method != "OPTIONS"
+        # What operators' tools use has a description of its own.
+        if method != "OPTIONS" and not route.path.startswith("/api/v1/")
     }
     raw = {("POST", p) for p in api.server._app.paths()}
     assert described == served | raw

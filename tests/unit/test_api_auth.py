@@ -26,7 +26,15 @@ def bearer(secret: str) -> bytes:
     ("secret", "may"),
     [
         (ALICE, {Permission.ENQUEUE, Permission.CANCEL, Permission.READ_JOBS, Permission.READ_DESCRIPTION}),
-        (BOB, {Permission.READ_JOBS, Permission.READ_METRICS, Permission.READ_DESCRIPTION}),
+        (
+            BOB,
+            {
+                Permission.READ_JOBS,
+                Permission.READ_METRICS,
+                Permission.READ_DESCRIPTION,
+                Permission.WATCH,
+            },
+        ),
         (CAROL, set(Permission)),
     ],
 )

@@ -41,6 +41,7 @@ from corral.api.problems import Problem, Refused
 from corral.api.reading import BodyReader, CallerLeft, check_media_type
 from corral.api.service import Service
 from corral.errors import RedisUnavailable
+from corral.tracing import continued
 
 ONE = "/v1/queues/{queue}/jobs"
 BULK = "/v1/queues/{queue}/jobs/bulk"
@@ -183,7 +184,11 @@ class EnqueueLayer:
         if body is None:
             assert receive is not None  # noqa: S101  # one of the two is there
             body = await self._read(headers, receive)
+        trace = headers.get(b"traceparent")
         try:
+            if trace is not None:
+                with continued({"traceparent": trace.decode("latin-1"), "tracestate": _state(headers)}):
+                    return await self._bound(add(body, idempotency_key, webhook))
             return await self._bound(add(body, idempotency_key, webhook))
         except TimeoutError:
             raise RedisUnavailable(
@@ -249,6 +254,10 @@ def _usable(key: bytes) -> str:
     if not 1 <= len(text) <= 255 or not (text.isascii() and text.isprintable()):
         raise Refused(_BAD_KEY)
     return text
+
+
+def _state(headers: dict[bytes, bytes]) -> str:
+    return headers.get(b"tracestate", b"").decode("latin-1")
 
 
 def _accepted_headers(accepted: Accepted, rid: bytes) -> list[tuple[bytes, bytes]]:

@@ -52,6 +52,8 @@ class JobOptions:
     #: `retry` counts for its attempts alone; the waits are the queue's.
     queue_waits: bool = False
     webhook: Webhook | None = None
+    #: The trace it belongs to, as `corral.tracing` reads it.
+    trace: str | None = None
 
 
 NO_OPTIONS = JobOptions()
@@ -104,6 +106,11 @@ def encode_options(
     if webhook is not None:
         opts["webhook"] = encode_hook(webhook)
     return _encode_json(opts).decode()
+
+
+def with_trace(options: str, trace: str) -> str:
+    """The same options with the trace that the job belongs to."""
+    return f'{options[:-1]},"tm":{_encode_json(trace).decode()}}}'
 
 
 def _encode_dedup(dedup: Dedup) -> dict[str, Any]:
@@ -164,6 +171,7 @@ def decode_options(raw: bytes | None) -> JobOptions:
         delay=_seconds(opts.get("delay")) or 0.0,
         queue_waits=isinstance(backoff, dict) and backoff.get(QUEUE_WAITS) is True,
         webhook=decode_hook(opts.get("webhook")),
+        trace=_decode_trace(opts),
     )
 
 
@@ -201,6 +209,12 @@ def _decode_keep(value: Any) -> Keep | None:
     if isinstance(value, dict):
         return Keep(count=_count(value.get("count")), age=_positive(value.get("age")))
     return None
+
+
+def _decode_trace(opts: Mapping[str, Any]) -> str | None:
+    """None too where the producer wants the job to begin a trace of its own (`omitContext`)."""
+    trace = opts.get("tm")
+    return trace if isinstance(trace, str) and not opts.get("omc") else None
 
 
 def _count(value: Any) -> int | None:

@@ -119,6 +119,10 @@ class QueueKeys:
         """Hash of job names that no worker knew lately, and when one was looked at (epoch milliseconds)."""
         return self.own() + "stats:unknown"
 
+    def stats_names(self) -> str:
+        """Zset of job names by when they last did something (epoch milliseconds)."""
+        return self.own() + "stats:names"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"
@@ -213,6 +217,16 @@ def worker_key(prefix: str, name: str) -> str:
 def workers_known(prefix: str) -> str:
     """Set of the names of worker processes."""
     return f"corral:{prefix}::workers"
+
+
+def flushed_key(prefix: str, writer: str) -> str:
+    """The number of the last batch of statistics that a worker process wrote."""
+    return f"corral:{prefix}::flushed:{writer}"
+
+
+def releases_key(prefix: str) -> str:
+    """Zset of the releases that workers had, by when the first of each came (epoch milliseconds)."""
+    return f"corral:{prefix}::releases"
 
 
 def audit_key(prefix: str) -> str:

@@ -123,6 +123,14 @@ def tell(settlement: Settlement, job: Fetched, targets: Targets) -> None:
     settlement.append(targets.of_failed(job_id, name, made, settlement[3]))
 
 
+def outcome(settlement: Settlement) -> str:
+    """What it says became of the job: completed, failed, retried or put_back (its attempt is not spent)."""
+    kind = settlement[2]
+    if kind == DELAY:
+        return "retried" if settlement[4] else "put_back"
+    return {COMPLETED: "completed", FAILED: "failed", RETRY: "retried"}.get(kind, "put_back")
+
+
 def told(settlement: Settlement) -> Told | None:
     """What `tell` put there."""
     place = FAILED_VALUES + 2 if settlement[2] == FAILED else COMPLETED_VALUES + 1

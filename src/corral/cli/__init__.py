@@ -11,7 +11,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
-from corral.cli import alerts, api, breakers, demo, jobs_manage, mail, queues, up, webhooks, worker
+from corral.cli import alerts, api, breakers, demo, jobs_manage, mail, queues, stats, up, webhooks, worker
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
@@ -33,6 +33,8 @@ app.command(worker.worker)
 app.command(api.api)
 app.command(jobs_manage.app)
 app.command(queues.app)
+app.command(stats.stats)
+app.command(stats.workers)
 app.command(breakers.app)
 app.command(alerts.app)
 app.command(webhooks.app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from corral.api.server import run
 from corral.observe.logs import configure_logs
+from corral.observe.traces import configure_traces
 from corral.queues import built_in
 from corral.settings import Settings
 
@@ -18,4 +19,5 @@ def api(*, host: str = "127.0.0.1", port: int = 3000, json: bool | None = None) 
     json: log lines as JSON (default: unless standard error is a terminal)
     """
     configure_logs(json=json)
+    configure_traces("corral-api")
     run(Settings.load(), host, port, built_in())

@@ -9,6 +9,7 @@ import uvloop
 from corral.cli.output import errors, print_json
 from corral.cli.stack import Stack
 from corral.observe.logs import configure_logs
+from corral.observe.traces import configure_traces
 
 
 def up(
@@ -34,6 +35,7 @@ def up(
     json: print where the service listens as JSON, and log lines as JSON
     """
     configure_logs(json=json or None)
+    configure_traces("corral")
     if dashboard_port is not None:
         errors.print("This version has no dashboard yet; --dashboard-port has no effect.")
 

@@ -13,7 +13,9 @@ from litestar.openapi import OpenAPIConfig
 from corral.api.auth import Permission
 from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
+from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.service import Management, actor_of, asks_for
+from corral.manage.workers import list_workers, read_surroundings
 
 PATH = "/api/v1"
 
@@ -29,6 +31,11 @@ HANDLERS = [
     describe,
     read_audit,
     *ALERT_HANDLERS,
+    list_queues,
+    read_queue,
+    read_stats,
+    list_workers,
+    read_surroundings,
 ]
 
 

@@ -1,6 +1,6 @@
 """How everything stands, read from Redis: the dataclasses of `standing` filled in.
 
-Four round trips for any number of queues of one server and prefix, whatever they hold. Times are by the
+Three round trips for any number of queues of one server and prefix, whatever they hold. Times are by the
 server's clock. Workers look after what is read here (`worker/reporting.py`); with no worker running, counts,
 ages and breakers are still true, and nothing recent is told.
 
@@ -21,9 +21,11 @@ from typing import Any
 import msgspec
 import redis.asyncio as aioredis
 
-from corral.bullmq import breaking, reader, registry, standings
+from corral.bullmq import breaking, registry, standings, statistics
 from corral.bullmq.breaking import Seen
+from corral.bullmq.clock import server_ms
 from corral.bullmq.standings import Side
+from corral.bullmq.statistics import Lately
 from corral.observe.standing import (
     BreakerStanding,
     QueueStanding,
@@ -33,10 +35,14 @@ from corral.observe.standing import (
     WorkerStanding,
 )
 from corral.queue import Queue
+from corral.stats import recent_of, window_seconds
 
 #: An unknown name that no worker has met for so long is known by now, or its jobs are gone. They are looked
 #: at every 30 s.
 UNKNOWN_SECONDS = 120.0
+
+#: What is recent.
+RECENT_MINUTES = 5
 
 _decode_worker = msgspec.json.Decoder(WorkerStanding).decode
 
@@ -58,9 +64,12 @@ def _worker(text: bytes) -> WorkerStanding | None:
         return None
 
 
-async def read_standing(queues: Sequence[Queue], *, server: bool = True) -> Standing:
-    """How these queues stand, which are all of one server and prefix. Four round trips.
+async def read_standing(
+    queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES
+) -> Standing:
+    """How these queues stand, which are all of one server and prefix. Three round trips.
 
+    minutes: how much is recent, 1 to 1,440; they are whole minutes up to now.
     server: ask the server for itself, too; `Standing.server` is None without it, or where INFO is denied.
     Raises RedisUnavailable.
     """
@@ -70,9 +79,10 @@ async def read_standing(queues: Sequence[Queue], *, server: bool = True) -> Stan
     with first.redis_errors():
         client, prefix = first.client(), first.keys().prefix
         keys = [queue.keys() for queue in queues]
-        (now_ms, sides), counts, workers, (breakers, held), told = await asyncio.gather(
+        now_ms = await server_ms(client)
+        sides, lately, workers, (breakers, held), told = await asyncio.gather(
             standings.read_sides(client, keys),
-            reader.counts(client, keys),
+            statistics.read_recent(client, keys, minutes, now_ms),
             read_workers(client, prefix),
             _breakers(client, prefix),
             standings.read_server(client) if server else _nothing(),
@@ -80,13 +90,19 @@ async def read_standing(queues: Sequence[Queue], *, server: bool = True) -> Stan
     return Standing(
         at=now_ms / 1000,
         queues={
-            queue.name: _queue(queue.name, now_ms, side, states, held, Recent(), {})
-            for queue, side, states in zip(queues, sides, counts, strict=True)
+            queue.name: _queue(queue.name, now_ms, side, held, _recents(of_queue, minutes, now_ms))
+            for queue, side, of_queue in zip(queues, sides, lately, strict=True)
         },
         workers=workers,
-        breakers=tuple(_breaker(seen) for seen in breakers),
-        server=None if told is None else _server(*told),
+        breakers=tuple(breaker_standing(seen) for seen in breakers),
+        server=None if told is None else server_standing(*told),
     )
+
+
+def _recents(lately: Lately, minutes: int, now_ms: int) -> tuple[Recent, Mapping[str, Recent]]:
+    seconds = window_seconds(minutes, now_ms)
+    names = {name: recent_of(entry, seconds) for name, entry in lately.names.items()}
+    return recent_of(lately.whole, seconds), names
 
 
 async def _nothing() -> None:
@@ -104,19 +120,17 @@ def _queue(
     name: str,
     now_ms: int,
     side: Side,
-    counts: dict[str, int],
     held: Mapping[str, dict[str, int]],
-    recent: Recent,
-    names: Mapping[str, Recent],
+    recents: tuple[Recent, Mapping[str, Recent]],
 ) -> QueueStanding:
     return QueueStanding(
         queue=name,
-        counts=counts,
+        counts=side.counts,
         paused=side.paused,
         held={breaker: jobs[name] for breaker, jobs in held.items() if name in jobs},
         oldest_waiting_seconds=max(0, now_ms - side.since) / 1000 if side.since else None,
-        recent=recent,
-        names=names,
+        recent=recents[0],
+        names=recents[1],
         unknown_names=tuple(
             sorted(job for job, seen in side.unknown.items() if now_ms - seen < UNKNOWN_SECONDS * 1000)
         ),
@@ -124,7 +138,7 @@ def _queue(
     )
 
 
-def _breaker(seen: Seen) -> BreakerStanding:
+def breaker_standing(seen: Seen) -> BreakerStanding:
     breaker = seen.breaker
     return BreakerStanding(
         name=breaker.name,
@@ -135,7 +149,7 @@ def _breaker(seen: Seen) -> BreakerStanding:
     )
 
 
-def _server(info: Mapping[str, Any], save: str | None) -> ServerStanding:
+def server_standing(info: Mapping[str, Any], save: str | None) -> ServerStanding:
     written = ("rdb_last_bgsave_status", "aof_last_bgrewrite_status", "aof_last_write_status")
     return ServerStanding(
         version=str(info.get("valkey_version") or info.get("redis_version") or ""),

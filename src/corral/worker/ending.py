@@ -20,6 +20,7 @@ from corral.bullmq.settlement import Fetched, Settlement
 from corral.context import WAIT_FIELD, Suspended, Wait
 from corral.data import encode
 from corral.errors import Held, HoldExpired, JobCancelled, KilledItsWorker, UnknownNameExpired, Unrecoverable
+from corral.tracing import note_error
 from corral.worker.breakers import Board
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide
 
@@ -59,6 +60,7 @@ class Ending(NamedTuple):
                 log.info("job_put_back", queue=queue, job=job_id, seconds=wait, error=type(error).__name__)
                 return wire.delay(job_id, token, max(1, round(wait * 1000)), spend=False)
             case Dead(reason, trace):
+                note_error(error)
                 log.warning(
                     "job_failed", queue=queue, job=job_id, attempt=attempt, error=type(error).__name__
                 )
@@ -77,6 +79,7 @@ class Ending(NamedTuple):
                     fields=fields,
                 )
             case Again(wait, reason, trace):
+                note_error(error)
                 log.info("job_retries", queue=queue, job=job_id, attempt=attempt, seconds=wait,
                          error=type(error).__name__)  # fmt: skip
                 rows = append_stacktrace(job.stacktrace, trace)

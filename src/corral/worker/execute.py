@@ -16,7 +16,7 @@ from corral.bullmq import settlement as wire
 from corral.bullmq.cancel import pending
 from corral.bullmq.codec import decode_options, whole
 from corral.bullmq.consumer import Consumer
-from corral.bullmq.settlement import Fetched, Settlement
+from corral.bullmq.settlement import STAMPED_VALUES, Fetched, Settlement
 from corral.children import WaitingForChildren
 from corral.context import CHECKPOINT_FIELD, JobContext, Suspended
 from corral.data import encode
@@ -36,6 +36,7 @@ from corral.forgetting import is_reduced, reduced
 from corral.hook_settings import rules_of
 from corral.policy import Forget
 from corral.queue import Queue
+from corral.tracing import attempt_of, is_recording, note_outcome
 from corral.worker.around import Around
 from corral.worker.batches import Batches
 from corral.worker.breakers import Board
@@ -105,17 +106,22 @@ class Executor:
         name = job.name
         row = self._rows.get(name) or self._tally.row(name)
         row.started += 1
-        if len(values) == wire.STAMPED_VALUES or not whole(job.attempts_started):
-            row.first_started += 1
-        weight = self._time_start(row, job) if row.started >= row.next_timed else 0
-        began = perf_counter() if weight else 0.0
+        if len(values) > STAMPED_VALUES and whole(job.attempts_started):
+            row.restarted += 1
         slot.name, slot.since_ms = name, self.fetched_ms
         slot.job_id = job_id
         settlement: Settlement | None = None
+        plan = self._plans.get(job.options) or self._plan(job.options)
+        weight, began = 0, 0.0
+        if row.started >= row.next_timed:
+            weight, began = self._time_start(row, job, plan), perf_counter()
         try:
             if job.held is not None and self._board is not None:
                 self._board.starting(f"{self._queue.name}:{job_id}", job.held, self.fetched_ms / 1000)
-            settlement = await self._attempt(slot, job, job_id, token)
+            if plan.trace is None and not is_recording():
+                settlement = await self._attempt(slot, job, job_id, token, plan)
+            else:
+                settlement = await self._traced(slot, job, job_id, token, plan)
         except asyncio.CancelledError:
             # The worker is being torn down without grace: the job goes back as it was.
             settlement = wire.put_back(job_id, token)
@@ -133,18 +139,15 @@ class Executor:
             if self._held.get(job_id) == token:
                 del self._held[job_id]
             settlement = []
-        else:
-            targets = (self._plans.get(job.options) or self._plan(job.options)).targets
-            if targets is not None:
-                wire.tell(settlement, job, targets)
+        elif plan.targets is not None:
+            wire.tell(settlement, job, plan.targets)
         if weight:
             row.time_end(perf_counter() - began, weight)
         self._finish(settlement, row)
 
-    def _time_start(self, row: Row, job: Fetched) -> int:
+    def _time_start(self, row: Row, job: Fetched, plan: Plan) -> int:
         if whole(job.attempts_started):
             return row.time_start(None)
-        plan = self._plans.get(job.options) or self._plan(job.options)
         added_ms = whole(job.timestamp) or self.fetched_ms
         return row.time_start((self.fetched_ms - added_ms) / 1000 - plan.delay)
 
@@ -152,8 +155,18 @@ class Executor:
         plan = self._plans.get(job.options) or self._plan(job.options)
         return Ending(self._queue.name, job, job_id, token, plan, whole(job.attempts_made) + 1)
 
-    async def _attempt(self, slot: Slot, job: Fetched, job_id: str, token: str) -> Settlement | None:
-        plan = self._plans.get(job.options) or self._plan(job.options)
+    async def _traced(
+        self, slot: Slot, job: Fetched, job_id: str, token: str, plan: Plan
+    ) -> Settlement | None:
+        name, attempt = job.name.decode(errors="replace"), whole(job.attempts_made) + 1
+        with attempt_of(self._queue.name, name, job_id, attempt, plan.trace) as span:
+            settlement = await self._attempt(slot, job, job_id, token, plan)
+            note_outcome(span, "lost" if settlement is None else wire.outcome(settlement))
+            return settlement
+
+    async def _attempt(
+        self, slot: Slot, job: Fetched, job_id: str, token: str, plan: Plan
+    ) -> Settlement | None:
         if job.cancel is not None and (cancelled := pending(job.cancel)) is not None:
             return self._ending(job, job_id, token).cancelled(JobCancelled(cancelled))
         try:

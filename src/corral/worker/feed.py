@@ -292,7 +292,8 @@ class Feed:
     def _finish(self, settlement: Settlement, row: Row | None) -> None:
         self._occupied -= 1
         if settlement:
-            self.settling.add(settlement, row)
+            self.settling.waiting.append(settlement)
+            self.settling.rows.append(row)
         self._wake.set()
 
     def _give_back(self, job_id: str) -> None:

@@ -45,6 +45,8 @@ class Plan:
     delay: float = 0.0
     #: Who is told of its end.
     targets: Targets | None = None
+    #: The trace it belongs to.
+    trace: str | None = None
 
 
 def plan(
@@ -65,6 +67,7 @@ def plan(
         ttl=options.ttl if options.ttl is not None else ttl,
         delay=options.delay,
         targets=None if hooks is None else hooks.targets(options.webhook),
+        trace=options.trace,
     )
 
 

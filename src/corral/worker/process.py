@@ -25,6 +25,7 @@ import uvloop
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError, CorralError, InvalidInput
 from corral.observe.logs import configure_logs
+from corral.observe.traces import configure_traces, flush_traces
 from corral.worker.supervise import EXIT_CONFIGURATION, until_orphaned
 from corral.worker.target import load_worker
 from corral.worker.worker import Worker
@@ -39,7 +40,8 @@ LEFT_SECONDS = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else logging.INFO)
+    configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else None)
+    configure_traces("corral-worker")
     try:
         worker = load_worker(options.target, options.queues, options.concurrency)
         # What is loaded by now stays: the collector need not look through it again and again. With thousands
@@ -135,6 +137,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _exit_now(code: int) -> NoReturn:
+    flush_traces()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -1,10 +1,12 @@
-"""Reporting: what a worker process says of itself, for those who look on. See `observe.stand`.
+"""Reporting: what a worker process says of itself and has counted, for those who look on.
 
 Every BEAT_SECONDS its beat goes to the registry, which forgets a worker that has not been heard for
 GONE_SECONDS: one that was killed, whose Redis is away, or whose event loop stands still. At its end a worker
-takes itself out.
+takes itself out. With the beat goes what was counted since the last one; at a graceful stop nothing of it is
+lost, of a process that is killed up to BEAT_SECONDS of it. Who reads it all: `observe.stand`, `stats`.
 
-Costs one round trip a beat and server. Emits: report_failed (warning; worker, error).
+Costs two round trips a beat and server. Emits: report_failed (warning; worker, error), release_noted (worker,
+release): the first worker of this release here.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ import redis.asyncio as aioredis
 import structlog
 from redis.exceptions import RedisError
 
-from corral.bullmq import registry
-from corral.bullmq.clock import server_seconds
+from corral.bullmq import registry, statistics
+from corral.bullmq.clock import server_ms, server_seconds
 from corral.bullmq.failures import code
 from corral.observe.process_use import ProcessUse
 from corral.observe.standing import RunningJob, WorkerStanding
+from corral.worker.counting import Counting
 from corral.worker.feed import Feed
 
 log = structlog.get_logger(__name__)
@@ -56,12 +59,16 @@ class Reporter:
         client: aioredis.Redis,
         prefix: str,
         feeds: Callable[[], Sequence[Feed]],
+        counting: Counting,
     ) -> None:
         self.name = _own_name(worker)
         self._version = version
         self._client = client
         self._prefix = prefix
         self._feeds = feeds
+        self._counting = counting
+        # Unlike its name, no other process ever has it.
+        self._writer = f"{self.name}:{os.urandom(4).hex()}"
         self._loop = asyncio.get_running_loop()
         self._use: ProcessUse | None = None
         self._task: asyncio.Task[None] | None = None
@@ -79,6 +86,7 @@ class Reporter:
             while True:
                 try:
                     await self._beat()
+                    await self._write()
                     failing = False
                 except (RedisError, OSError, TimeoutError) as error:
                     if not failing:
@@ -92,20 +100,30 @@ class Reporter:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def leave(self) -> None:
-        """The worker has ended."""
+        """The worker has ended: say the rest."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         _names.discard(self.name)
         with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await self._write()  # what was not answered before the end, perhaps
+            await self._write()
             await registry.remove_worker(self._client, self._prefix, self.name)
+
+    async def _write(self) -> None:
+        counting = self._counting
+        batch = counting.batch()
+        await statistics.write(self._client, self._prefix, self._writer, counting.number, batch)
+        counting.answered()
 
     async def _beat(self) -> None:
         if self._use is None:
             self._use = await asyncio.to_thread(ProcessUse)
         memory, processor = await asyncio.to_thread(self._use.measure)
         now = await server_seconds(self._client)
-        self._started_at = self._started_at or now
+        if not self._started_at:
+            self._started_at = now
+            await self._note_release()
         lag, self._lag = self._lag, 0.0
         feeds = self._feeds()
         standing = WorkerStanding(
@@ -127,6 +145,11 @@ class Reporter:
         await registry.write_beat(
             self._client, self._prefix, self.name, _encode(standing), seconds=GONE_SECONDS
         )
+
+    async def _note_release(self) -> None:
+        now_ms = await server_ms(self._client)
+        if await statistics.note_release(self._client, self._prefix, self._version, now_ms):
+            log.info("release_noted", worker=self.name, release=self._version)
 
     async def _watch_loop(self) -> None:
         while True:

@@ -64,7 +64,8 @@ class Settling:
     ) -> None:
         self.state = FeedState()
         self.waiting: list[Settlement] = []
-        self._rows: list[Row | None] = []  # beside `waiting`
+        #: Beside `waiting`: where each counts.
+        self.rows: list[Row | None] = []
         self._tally = tally
         self._consumer = consumer
         self._locks = locks
@@ -74,22 +75,18 @@ class Settling:
         self._queue = consumer.keys.name
         self._one_by_one = 0  # to send singly, after a batch that could not be sent
 
-    def add(self, settlement: Settlement, row: Row | None) -> None:
-        self.waiting.append(settlement)
-        self._rows.append(row)
-
     def take(self, most: int) -> Ended:
         """What the next call is to carry."""
         if self._one_by_one:
             self._one_by_one -= 1
             most = 1
-        taken = Ended(self.waiting[:most], self._rows[:most])
-        self.waiting, self._rows = self.waiting[most:], self._rows[most:]
+        taken = Ended(self.waiting[:most], self.rows[:most])
+        self.waiting, self.rows = self.waiting[most:], self.rows[most:]
         return taken
 
     def again(self, ended: Ended) -> None:
         """They were not answered: send them again."""
-        self.waiting, self._rows = ended.entries + self.waiting, ended.rows + self._rows
+        self.waiting, self.rows = ended.entries + self.waiting, ended.rows + self.rows
 
     def set_aside(self, ended: Ended) -> None:
         """A batch could not be sent, by a fault of ours: find the entry that breaks it, and lose only that.
@@ -172,8 +169,8 @@ class Settling:
 
     async def send_the_rest(self) -> None:
         """What a run that was cut off still has to say. Its jobs would be rescued anyway, later."""
-        ended = Ended(self.waiting, self._rows)
-        self.waiting, self._rows = [], []
+        ended = Ended(self.waiting, self.rows)
+        self.waiting, self.rows = [], []
         if ended.entries:
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 step = await self._consumer.step("", 0, self._locks.with_marks(ended.entries))

@@ -20,7 +20,6 @@ A tally holds MOST_NAMES names; further ones, and names that no handler knows, a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -38,7 +37,11 @@ MOST_UNKNOWN = 50
 LONGEST_UNKNOWN = 100
 
 #: Starts of one name in a second that are all timed. Above, timing all would cost a hundredth of the worker.
-TIMED_A_SECOND = 2_000
+TIMED_A_SECOND = 1_000
+
+#: How often that is judged anew, and so many may be timed within.
+PACE_SECONDS = 0.25
+MOST_TIMED = round(TIMED_A_SECOND * PACE_SECONDS)
 
 
 @dataclass(slots=True, eq=False)
@@ -46,9 +49,9 @@ class Row:
     """One job name. All numbers only grow."""
 
     name: str
-    #: Attempts, and the first ones of their jobs among them.
+    #: Attempts, and those of jobs among them that had started before.
     started: int = 0
-    first_started: int = 0
+    restarted: int = 0
     completed: int = 0
     #: Ended in the dead letters.
     failed: int = 0
@@ -67,7 +70,11 @@ class Row:
     timed: int = 0
     stride: int = 1
     _paced: int = 0
-    _burst_ends: int = TIMED_A_SECOND
+    _burst_ends: int = MOST_TIMED
+
+    @property
+    def first_started(self) -> int:
+        return self.started - self.restarted
 
     def time_start(self, waited: float | None) -> int:
         """Time this start, number `started`. Returns for how many starts it stands."""
@@ -75,7 +82,7 @@ class Row:
         self.timed = self.started
         self.next_timed = self.started + self.stride
         if self.started >= self._burst_ends and self.stride == 1:
-            self.stride = 10  # until the second is over and `pace` knows better
+            self.stride = 20  # until `pace` knows better
         if waited is not None:
             waited = max(0.0, waited)
             bucket = buckets.index(waited)
@@ -92,7 +99,7 @@ class Row:
         """Fit the stride to the starts of the last `seconds`."""
         rate = (self.started - self._paced) / seconds
         self._paced = self.started
-        self._burst_ends = self.started + TIMED_A_SECOND
+        self._burst_ends = self.started + MOST_TIMED
         self.stride = max(1, round(rate / TIMED_A_SECOND))
         self.next_timed = min(self.next_timed, self.started + self.stride)
 
@@ -138,20 +145,21 @@ class Tally:
 
     def settled(self, entries: Sequence[Settlement], rows: Sequence[Row | None]) -> None:
         """Redis took these ends, of jobs that started in these rows; None: it never started here."""
-        kinds = [entry[2] for entry in entries]
-        if kinds.count(wire.COMPLETED) == len(kinds):  # nearly always, and thousands a second
-            for row, number in Counter(rows).items():
-                if row is not None:
-                    row.completed += number
-            return
-        for entry, row in zip(entries, rows, strict=True):
+        first = rows[0]
+        if first is not None and rows.count(first) == len(rows):  # nearly always, and thousands a second
+            completed = [entry[2] for entry in entries].count(wire.COMPLETED)
+            first.completed += completed
+            if completed == len(rows):
+                return
+            entries = [entry for entry in entries if entry[2] != wire.COMPLETED]
+        for entry, row in zip(entries, rows, strict=False):
             if row is not None:
                 _count(row, entry)
 
     def pace(self) -> None:
-        """Called with each fetch: once a second, fit the timing to the rate."""
+        """Called with each fetch: every PACE_SECONDS, fit the timing to the rate."""
         now = perf_counter()
-        if now - self._paced_at >= 1.0:
+        if now - self._paced_at >= PACE_SECONDS:
             for row in self.rows.values():
                 row.pace(now - self._paced_at)
             self._paced_at = now

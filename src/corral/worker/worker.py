@@ -40,6 +40,7 @@ from corral.worker.around import Around, Equipment
 from corral.worker.batches import slots_of
 from corral.worker.boards import Boards, boards_here
 from corral.worker.control import Control
+from corral.worker.counting import Counting
 from corral.worker.feed import Feed
 from corral.worker.locks import LockKeeper
 from corral.worker.outage import pause
@@ -249,19 +250,23 @@ class Worker:
     def _start_reporters(self, settings: Settings) -> list[Reporter]:
         version = settings.release or metadata.version("corral")
         places = {(queue.address(), queue.keys().prefix): queue.client() for queue in self.queues}
-        reporters = [
-            Reporter(self.name, version, client, place[1], partial(self._feeds_at, *place))
-            for place, client in places.items()
-        ]
+        reporters = []
+        for place, client in places.items():
+            counting = Counting(
+                [(queue.keys(), self.tallies[queue.name]) for queue in self._queues_at(*place)]
+            )
+            feeds = partial(self._feeds_at, *place)
+            reporters.append(Reporter(self.name, version, client, place[1], feeds, counting))
         for reporter in reporters:
             reporter.start()
         return reporters
 
+    def _queues_at(self, address: Address, prefix: str) -> list[Queue]:
+        return [q for q in self.queues if q.address() == address and q.keys().prefix == prefix]
+
     def _feeds_at(self, address: Address, prefix: str) -> list[Feed]:
-        return [
-            feed for feed in self._feeds
-            if feed.queue.address() == address and feed.queue.keys().prefix == prefix
-        ]  # fmt: skip
+        here = self._queues_at(address, prefix)
+        return [feed for feed in self._feeds if feed.queue in here]
 
     def _make_feed(
         self,

@@ -14,6 +14,7 @@ from corral.context import JobContext, Suspended
 from corral.data import encode
 from corral.definition import JobDefinition
 from corral.errors import Snooze
+from corral.tracing import carrier_of
 from corral.worker.processes.child import ChildLost, ChildNotStarted
 from corral.worker.processes.failures import pack
 from corral.worker.processes.messages import QUESTIONS, Answer, Ask, Run
@@ -70,6 +71,7 @@ def _run(definition: JobDefinition, context: JobContext, raw: bytes) -> Run:
         enqueued_at=context.enqueued_at,
         deadline=context.deadline,
         checkpoints=encode(context.checkpoints),
+        trace=carrier_of(),
     )
 
 

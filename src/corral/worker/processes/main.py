@@ -37,6 +37,8 @@ from corral.data import encode
 from corral.definition import JobDefinition, define
 from corral.errors import InvalidData, UndecodableData, Unrecoverable
 from corral.observe.logs import configure_logs
+from corral.observe.traces import configure_traces, flush_traces
+from corral.tracing import continued
 from corral.worker.processes.context import AsyncProcessJobContext, ProcessJobContext
 from corral.worker.processes.failures import pack, unpack
 from corral.worker.processes.handlers import load
@@ -196,6 +198,7 @@ def main() -> NoReturn:
     sock.set_inheritable(False)  # a grandchild must not keep the line open
     die_with_worker(int(sys.argv[2]))
     configure_logs()
+    configure_traces("corral-worker")
     line, handlers = Line(sock), Handlers()
 
     def on_sigterm(_number: int, _frame: FrameType | None) -> None:
@@ -210,12 +213,15 @@ def main() -> NoReturn:
         while True:
             run = line.jobs.get()
             line.send(Started())
-            line.send(perform(run, handlers, line))
+            with continued(run.trace):
+                end = perform(run, handlers, line)
+            line.send(end)
             sys.stdout.flush()
     except Told:
         pass
     except OSError:  # the worker is gone
         code = 1
+    flush_traces()
     sys.stderr.flush()
     os._exit(code)  # threads of handlers must not keep it
 

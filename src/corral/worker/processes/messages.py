@@ -34,6 +34,8 @@ class Run(msgspec.Struct, tag=True, frozen=True):
     enqueued_at: float
     deadline: float | None
     checkpoints: bytes
+    #: The trace it belongs to, as headers.
+    trace: dict[str, str] = {}
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -1,0 +1,224 @@
+"""The wire of the statistics: what workers counted, added up in Redis by minute and by hour.
+
+Layout and bounds: lua/stats_write.lua. All functions raise what redis-py raises. `now_ms` 0 is the server's
+clock; tests give one of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import redis.asyncio as aioredis
+
+from corral.bullmq.keys import QueueKeys, flushed_key, releases_key
+from corral.bullmq.scripts import Call, ours, run_all
+from corral.bullmq.standings import chunks
+
+#: The numbers of an entry, in the order in which they are kept. New ones go to the end.
+COUNTED = (
+    "arrived", "started", "completed", "failed", "retried", "put_back", "stalled", "lost_locks", "reconnects",
+)  # fmt: skip
+
+#: Deploy marks kept.
+MOST_RELEASES = 200
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class Unit(NamedTuple):
+    """A length of time that is counted apart: minutes, kept in a hash an hour, or hours, in one a day."""
+
+    ms: int
+    letter: str
+    in_hash: int
+    #: How many are kept.
+    kept: int
+
+    def hashes(self, keys: QueueKeys, first: int, last: int) -> Iterable[tuple[str, range]]:
+        """The hashes of the units `first` to `last` (counted since the epoch), and which of each."""
+        for number in range(first // self.in_hash, last // self.in_hash + 1):
+            start = number * self.in_hash
+            yield (
+                f"{keys.own()}stats:{self.letter}:{number}",
+                range(max(first, start), min(last + 1, start + self.in_hash)),
+            )
+
+
+MINUTE = Unit(60_000, "m", 60, 24 * 60)
+HOUR = Unit(3_600_000, "h", 24, 90 * 24)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What was counted in some time."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    #: Times by bucket (`observe.buckets`).
+    wait: dict[int, int] = field(default_factory=dict)
+    run: dict[int, int] = field(default_factory=dict)
+
+    def add(self, other: Entry) -> None:
+        for mine, theirs in ((self.counts, other.counts), (self.wait, other.wait), (self.run, other.run)):
+            _add(mine, theirs)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.counts or self.wait or self.run)
+
+
+def _add(mine: dict[Any, int], theirs: Mapping[Any, int]) -> None:
+    for key, number in theirs.items():
+        mine[key] = mine.get(key, 0) + number
+
+
+class Counted(NamedTuple):
+    """What one process counted of one queue since it last said so: as a whole, and by job name."""
+
+    keys: QueueKeys
+    whole: Entry
+    names: Mapping[str, Entry]
+    unknown: Sequence[str]
+
+
+def counted(
+    keys: QueueKeys, names: Mapping[str, Entry], more: Mapping[str, int], unknown: Sequence[str]
+) -> Counted:
+    """`more`: numbers of the queue that are of no job name."""
+    whole = Entry()
+    for entry in names.values():
+        whole.add(entry)
+    whole.counts.pop("arrived", None)  # read from the queue itself
+    _add(whole.counts, more)
+    return Counted(keys, whole, names, unknown)
+
+
+async def write(
+    client: aioredis.Redis,
+    prefix: str,
+    writer: str,
+    batch: int,
+    queues: Sequence[Counted],
+    *,
+    now_ms: int = 0,
+) -> bool:
+    """Add this to what is there, with what came to each queue since somebody last looked. One round trip.
+
+    A batch of this number and writer that was added already changes nothing; then False.
+    """
+    rows = [
+        (
+            one.keys.own(),
+            _numbers(one.whole.counts),
+            _gaps(one.whole.wait),
+            _gaps(one.whole.run),
+            [
+                (name, _numbers(entry.counts), _gaps(entry.wait), _gaps(entry.run))
+                for name, entry in one.names.items()
+            ],
+            one.unknown,
+        )
+        for one in queues
+    ]
+    keys = [flushed_key(prefix, writer), *(one.keys.id for one in queues)]
+    return bool(await ours("stats_write")(client, keys, _pack((now_ms, batch, rows))))
+
+
+def _numbers(counts: Mapping[str, int]) -> list[int]:
+    numbers = [counts.get(name, 0) for name in COUNTED]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers or [0]
+
+
+def _gaps(buckets: Mapping[int, int]) -> list[int]:
+    flat: list[int] = []
+    last = 0
+    for bucket in sorted(buckets):
+        flat += (bucket - last, buckets[bucket])
+        last = bucket
+    return flat
+
+
+def _entry(text: bytes | None) -> Entry:
+    if text is None:
+        return Entry()
+    counts, wait, run = _unpack(text)
+    named = {name: int(number) for name, number in zip(COUNTED, counts, strict=False) if number}
+    return Entry(named, _buckets(wait), _buckets(run))
+
+
+def _buckets(gaps: Any) -> dict[int, int]:
+    found, bucket = {}, 0
+    for gap, number in zip(gaps[::2], gaps[1::2], strict=True) if gaps else ():
+        bucket += int(gap)
+        found[bucket] = int(number)
+    return found
+
+
+async def read_series(
+    client: aioredis.Redis, keys: QueueKeys, unit: Unit, count: int, now_ms: int, name: str | None
+) -> tuple[int, list[Entry]]:
+    """The last `count` minutes or hours, oldest first; the last one is not over. One round trip.
+
+    Returns the number of the first unit since the epoch, too. `name`: of one job name, else of all together.
+    """
+    last = now_ms // unit.ms
+    first = last - count + 1
+    of_name = "" if name is None else f":{name}"
+    pipe = client.pipeline(transaction=False)
+    for key, numbers in unit.hashes(keys, first, last):
+        pipe.hmget(key, [f"{number % unit.in_hash}{of_name}" for number in numbers])
+    return first, [_entry(text) for texts in await pipe.execute() for text in texts]
+
+
+class Lately(NamedTuple):
+    """A queue as a whole, and by job name."""
+
+    whole: Entry
+    names: dict[str, Entry]
+
+
+async def read_recent(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], minutes: int, now_ms: int
+) -> list[Lately]:
+    """The last minutes of each queue, the one that is not over among them. One round trip."""
+    first = now_ms // MINUTE.ms - minutes + 1
+    calls: list[Call] = [
+        ([keys.stats_names() for keys in part], [first, minutes, *(keys.own() for keys in part)])
+        for part in chunks(queues)
+    ]
+    return [_lately(flat) for reply in await run_all(client, ours("stats_recent"), calls) for flat in reply]
+
+
+def _lately(flat: Sequence[bytes]) -> Lately:
+    found = Lately(Entry(), {})
+    for name, text in zip(flat[::2], flat[1::2], strict=True):
+        of = found.names.setdefault(name.decode(errors="replace"), Entry()) if name else found.whole
+        of.add(_entry(text))
+    return found
+
+
+async def names(client: aioredis.Redis, keys: QueueKeys) -> dict[str, float]:
+    """Job names that did something within 90 days, and when last, in epoch seconds. One round trip."""
+    rows: Any = await client.zrange(keys.stats_names(), 0, -1, withscores=True)
+    return {name.decode(errors="replace"): score / 1000 for name, score in rows}
+
+
+async def note_release(client: aioredis.Redis, prefix: str, release: str, now_ms: int) -> bool:
+    """A worker of this release started. One round trip. True: it is the first of it."""
+    key = releases_key(prefix)
+    pipe = client.pipeline(transaction=False)
+    pipe.zadd(key, {release: now_ms}, nx=True)
+    pipe.zremrangebyrank(key, 0, -MOST_RELEASES - 1)
+    added, _ = await pipe.execute()
+    return bool(added)
+
+
+async def releases(client: aioredis.Redis, prefix: str) -> list[tuple[str, float]]:
+    """When each release first came, in epoch seconds, oldest first. One round trip."""
+    rows: Any = await client.zrange(releases_key(prefix), 0, -1, withscores=True)
+    return [(release.decode(errors="replace"), score / 1000) for release, score in rows]

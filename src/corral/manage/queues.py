@@ -1,0 +1,215 @@
+"""GET /api/v1/queues …: how queues stand, and what they did by minute and hour."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.background_tasks import BackgroundTask
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from corral.api.auth import Permission
+from corral.api.lookup import answering
+from corral.errors import UnknownQueue
+from corral.manage.service import Management, asks_for
+from corral.observe.stand import read_standing
+from corral.observe.standing import QueueStanding, Recent, Standing
+from corral.queue import Queue
+from corral.stats import Span
+
+#: The walk over the key space that finds queues is made this often, after an answer, not before it.
+NAMES_SECONDS = 15.0
+
+
+class RecentRow(msgspec.Struct, frozen=True, rename="camel"):
+    """What was done in the last `windowSeconds`. Times in seconds, null where nothing was timed."""
+
+    window_seconds: float
+    arrived: int
+    completed: int
+    failed: int
+    retried: int
+    stalled: int
+    failure_rate: float
+    per_second: float
+    wait_p50: float | None
+    wait_p95: float | None
+    wait_p99: float | None
+    run_p50: float | None
+    run_p95: float | None
+    run_p99: float | None
+
+
+class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
+    """One queue. `states`: jobs by state; those that a breaker holds are `held`, and not among the delayed.
+
+    `drainSeconds`: how long until nothing waits, at the recent rate; null: it moves too little to tell.
+    """
+
+    queue: str
+    paused: bool
+    states: dict[str, int]
+    held: dict[str, int]
+    oldest_waiting_seconds: float | None
+    drain_seconds: float | None
+    workers: int
+    recent: RecentRow
+    names: dict[str, RecentRow]
+    unknown_names: list[str]
+    late_schedules: dict[str, float]
+
+
+class QueueList(msgspec.Struct, frozen=True, rename="camel"):
+    """`at`: the server's time, epoch seconds."""
+
+    at: float
+    queues: list[QueueRow]
+
+
+class SpanRow(msgspec.Struct, frozen=True, rename="camel"):
+    """What was done in `seconds` from `at` on."""
+
+    at: float
+    seconds: float
+    arrived: int
+    started: int
+    completed: int
+    failed: int
+    retried: int
+    put_back: int
+    stalled: int
+    lost_locks: int
+    reconnects: int
+    wait_p50: float | None
+    wait_p95: float | None
+    wait_p99: float | None
+    run_p50: float | None
+    run_p95: float | None
+    run_p99: float | None
+
+
+class MarkRow(msgspec.Struct, frozen=True, rename="camel"):
+    """When the first worker of a release came."""
+
+    release: str
+    at: float
+
+
+class StatsPage(msgspec.Struct, frozen=True, rename="camel"):
+    """Oldest span first; the last one is not over. `names`: job names, and when they last did something."""
+
+    queue: str
+    name: str | None
+    spans: list[SpanRow]
+    names: dict[str, float]
+    marks: list[MarkRow]
+
+
+@get("/queues", guards=[asks_for(Permission.WATCH)], tags=["queues"])
+async def list_queues(
+    request: Request[Any, Any, Any], management: NamedDependency[Management]
+) -> Response[QueueList]:
+    """All queues, by name: the declared ones, those that workers run, and those found in Redis.
+
+    Three round trips. A queue that nobody here declares and no worker runs is found within 15 s.
+    """
+    names = request.app.state.get("queue_names")
+    if names is None:
+        names = await _find_names(request, management)
+    queues = _chosen(management, names)
+    async with answering():
+        standing = await read_standing(queues, server=False)
+    background = None
+    if time.monotonic() - request.app.state.queue_names_at > NAMES_SECONDS:
+        request.app.state.queue_names_at = time.monotonic()  # the next request leaves it to this one
+        background = BackgroundTask(_find_names, request, management)
+    rows = [queue_row(one, standing) for _, one in sorted(standing.queues.items())]
+    return Response(QueueList(standing.at, rows), background=background)
+
+
+async def _find_names(request: Request[Any, Any, Any], management: Management) -> list[str]:
+    names = await management.queue_names()
+    request.app.state.queue_names = names
+    request.app.state.queue_names_at = time.monotonic()
+    return names
+
+
+def _chosen(management: Management, names: list[str]) -> list[Queue]:
+    found = []
+    for name in dict.fromkeys([*management.known.declared, *names]):
+        with contextlib.suppress(UnknownQueue):  # the service is for its own queues alone
+            found.append(management.queue(name))
+    return found
+
+
+@get("/queues/{queue:str}", guards=[asks_for(Permission.WATCH)], tags=["queues"])
+async def read_queue(management: NamedDependency[Management], queue: FromPath[str]) -> QueueRow:
+    """One queue. Three round trips."""
+    chosen = management.queue(queue)
+    async with answering():
+        standing = await read_standing([chosen], server=False)
+    return queue_row(standing.queues[chosen.name], standing)
+
+
+@get("/queues/{queue:str}/stats", guards=[asks_for(Permission.WATCH)], tags=["queues"])
+async def read_stats(
+    management: NamedDependency[Management],
+    queue: FromPath[str],
+    minutes: FromQuery[int | None] = None,
+    hours: FromQuery[int | None] = None,
+    name: FromQuery[str | None] = None,
+) -> StatsPage:
+    """What a queue did: the last `minutes` (60 without a number, at most 1,440) or `hours` (at most 2,160).
+
+    name: of one job name alone. Three round trips.
+    """
+    chosen = management.queue(queue)
+    async with answering():
+        spans = await chosen.stats.series(minutes=minutes, hours=hours, name=name)
+        names = await chosen.stats.names()
+        marks = await chosen.stats.marks()
+    first = spans[0].at
+    return StatsPage(
+        chosen.name,
+        name,
+        [_span_row(span) for span in spans],
+        names,
+        [MarkRow(mark.release, mark.at) for mark in marks if mark.at >= first],
+    )
+
+
+def queue_row(one: QueueStanding, standing: Standing) -> QueueRow:
+    held = sum(one.held.values())
+    states = {**one.counts, "held": held}
+    states["delayed"] = max(0, states.get("delayed", 0) - held)
+    return QueueRow(
+        queue=one.queue,
+        paused=one.paused,
+        states=states,
+        held=dict(one.held),
+        oldest_waiting_seconds=one.oldest_waiting_seconds,
+        drain_seconds=one.drain_seconds,
+        workers=sum(one.queue in worker.queues for worker in standing.workers),
+        recent=_recent_row(one.recent),
+        names={name: _recent_row(recent) for name, recent in one.names.items()},
+        unknown_names=list(one.unknown_names),
+        late_schedules=dict(one.late_schedules),
+    )
+
+
+def _recent_row(recent: Recent) -> RecentRow:
+    return msgspec.convert(recent, RecentRow, from_attributes=True)
+
+
+def _span_row(span: Span) -> SpanRow:
+    plain: dict[str, Any] = {
+        n: getattr(span, n) for n in SpanRow.__struct_fields__ if not n.startswith(("wait_", "run_"))
+    }
+    for percent in (50, 95, 99):
+        plain[f"wait_p{percent}"] = span.wait_quantile(percent / 100)
+        plain[f"run_p{percent}"] = span.run_quantile(percent / 100)
+    return SpanRow(**plain)

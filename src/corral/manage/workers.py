@@ -1,0 +1,118 @@
+"""GET /api/v1/workers and /api/v1/standing: the worker processes, the server, the breakers."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+
+from corral.api.auth import Permission
+from corral.api.lookup import answering
+from corral.bullmq import breaking, standings
+from corral.bullmq.clock import server_seconds
+from corral.manage.service import Management, asks_for
+from corral.observe.stand import breaker_standing, read_workers, server_standing
+
+Row = TypeVar("Row")
+
+
+class RunningRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A job in a slot of a worker. `startedAt`: epoch seconds."""
+
+    queue: str
+    id: str
+    name: str
+    started_at: float
+
+
+class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
+    """One worker process, as its last beat told.
+
+    `jobs`: those that run longest. `quiet`: it takes no new ones.
+    """
+
+    name: str
+    host: str
+    pid: int
+    version: str
+    queues: list[str]
+    slots: int
+    busy: int
+    jobs: list[RunningRow]
+    memory_bytes: int
+    cpu_percent: float
+    loop_lag_seconds: float
+    started_at: float
+    beat_at: float
+    quiet: bool
+
+
+class WorkerList(msgspec.Struct, frozen=True, rename="camel"):
+    """`at`: the server's time, epoch seconds."""
+
+    at: float
+    workers: list[WorkerRow]
+
+
+class BreakerRow(msgspec.Struct, frozen=True, rename="camel"):
+    """A provider's breaker: closed, open or half-open, and how many jobs it holds."""
+
+    name: str
+    state: str
+    held: int
+    reason: str
+    since: float | None
+
+
+class ServerRow(msgspec.Struct, frozen=True, rename="camel"):
+    """The Redis or Valkey server. `memoryLimitBytes` 0: no limit."""
+
+    version: str
+    memory_bytes: int
+    memory_limit_bytes: int
+    eviction_policy: str
+    append_only: bool
+    snapshots: bool
+    persistence_failing: bool
+    connected_clients: int
+
+
+class Surroundings(msgspec.Struct, frozen=True, rename="camel"):
+    """`server` is null where Redis does not let itself be asked (ACL)."""
+
+    at: float
+    server: ServerRow | None
+    breakers: list[BreakerRow]
+    workers: int
+
+
+@get("/workers", guards=[asks_for(Permission.WATCH)], tags=["workers"])
+async def list_workers(management: NamedDependency[Management]) -> WorkerList:
+    """The worker processes that live. Two round trips. One that was killed is gone within 30 s."""
+    async with answering():
+        workers = await read_workers(management.client, management.prefix)
+        now = await server_seconds(management.client)
+    return WorkerList(now, [_as(WorkerRow, worker) for worker in workers])
+
+
+@get("/standing", guards=[asks_for(Permission.WATCH)], tags=["workers"])
+async def read_surroundings(management: NamedDependency[Management]) -> Surroundings:
+    """What all queues share: the server and the breakers. Six round trips."""
+    client, prefix = management.client, management.prefix
+    async with answering():
+        told = await standings.read_server(client)
+        seen = await breaking.look(client, prefix, await breaking.known(client, prefix))
+        workers = await read_workers(client, prefix)
+        now = await server_seconds(client)
+    return Surroundings(
+        at=now,
+        server=None if told is None else _as(ServerRow, server_standing(*told)),
+        breakers=[_as(BreakerRow, breaker_standing(one)) for one in seen],
+        workers=len(workers),
+    )
+
+
+def _as(row: type[Row], standing: object) -> Row:
+    return msgspec.convert(standing, row, from_attributes=True)

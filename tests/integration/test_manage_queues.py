@@ -1,0 +1,89 @@
+"""The management API's reading of queues, statistics and workers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from http_service import READ, Service, serving
+
+from corral import Queue
+from corral.breakers import Breakers
+from corral.bullmq import registry, statistics
+from corral.bullmq.statistics import Entry, counted
+from corral.data import encode
+
+
+@pytest.fixture
+async def service(redis_url: str):  # type: ignore[no-untyped-def]
+    async with serving(redis_url) as running:
+        yield running
+
+
+async def did(queue: Queue, **names: Entry) -> None:
+    """Have a worker write what it counted."""
+    one = counted(queue.keys(), names, {}, ())
+    await statistics.write(queue.client(), "bull", "w", time.time_ns() // 1000, [one])
+
+
+async def test_all_queues_are_listed_with_how_they_stand(service: Service) -> None:
+    reports = service.queues["reports"]
+    other = Queue("made-by-node", redis_url=reports.address().url, prefix="bull")
+    await other.add("x", 1)
+    await other.close()
+    await reports.add("build", {"month": "may"})
+    await reports.add("build", {"month": "may"}, delay=600)
+    job = await reports.add("build", {"month": "may"}, delay=600)
+    await Breakers(reports.address().url).hold("onfido", "by hand")
+    client = reports.client()
+    await client.zadd("corral:bull::breaker:onfido:held", {f"reports:{job.id}": 1})
+    await did(reports, build=Entry({"completed": 3, "failed": 1}, {1: 3}, {200: 4}))
+    answer = await service.http.get("/api/v1/queues", headers=service.as_(READ))
+    assert answer.status_code == 200
+    rows = {row["queue"]: row for row in answer.json()["queues"]}
+    assert rows.keys() == {"kyc-verification", "made-by-node", "reports"}
+    row = rows["reports"]
+    assert (row["states"]["waiting"], row["states"]["delayed"], row["states"]["held"]) == (1, 1, 1)
+    assert row["held"] == {"onfido": 1}
+    assert row["recent"]["failureRate"] == 0.25
+    assert row["names"]["build"]["runP50"] == pytest.approx(row["recent"]["runP50"])
+    assert 0 <= row["oldestWaitingSeconds"] < 30
+    assert (await service.http.get("/api/v1/queues/reports")).json()["states"] == row["states"]
+
+
+async def test_what_a_queue_did_is_read_by_minute_and_hour(service: Service) -> None:
+    reports = service.queues["reports"]
+    await did(reports, build=Entry({"completed": 3}, {}, {200: 3}), purge=Entry({"completed": 5}))
+    page = (await service.http.get("/api/v1/queues/reports/stats", params={"minutes": 10})).json()
+    assert len(page["spans"]) == 10
+    assert sum(span["completed"] for span in page["spans"]) == 8
+    assert {span["runP95"] for span in page["spans"]} > {None}
+    assert page["names"].keys() == {"build", "purge"}
+    asked = {"hours": 24, "name": "purge"}
+    page = (await service.http.get("/api/v1/queues/reports/stats", params=asked)).json()
+    assert [span["seconds"] for span in page["spans"]] == [3600] * 24
+    assert sum(span["completed"] for span in page["spans"]) == 5
+
+
+@pytest.mark.parametrize("query", ["minutes=0", "hours=100000", "minutes=5&hours=5"])
+async def test_a_length_out_of_range_is_refused(service: Service, query: str) -> None:
+    answer = await service.http.get(f"/api/v1/queues/reports/stats?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_workers_breakers_and_server_are_told(service: Service) -> None:
+    reports = service.queues["reports"]
+    job = {"queue": "reports", "id": "1", "name": "build", "started_at": 1.5}
+    worker = {
+        "name": "w-1", "host": "h", "pid": 7, "version": "v1", "queues": ["reports"], "slots": 20, "busy": 1,
+        "jobs": [job], "a field of later versions": 1,
+    }  # fmt: skip
+    await registry.write_beat(reports.client(), "bull", "w-1", encode(worker), seconds=20)
+    (row,) = (await service.http.get("/api/v1/workers")).json()["workers"]
+    assert (row["name"], row["slots"], row["jobs"][0]["startedAt"]) == ("w-1", 20, 1.5)
+    assert (await service.http.get("/api/v1/queues/reports")).json()["workers"] == 1
+    standing = (await service.http.get("/api/v1/standing")).json()
+    assert standing["server"]["memoryBytes"] > 0
+    assert standing["breakers"] == []
+    assert standing["workers"] == 1
