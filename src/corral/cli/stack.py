@@ -22,6 +22,7 @@ from corral.bullmq.connection import close_shared_clients
 from corral.embedded.datadir import write_private
 from corral.embedded.locate import needs_server
 from corral.embedded.server import EmbeddedServer
+from corral.observe.alerts.watching import watching
 from corral.providers import close_providers
 from corral.queues import built_in
 from corral.sandbox import serve
@@ -82,6 +83,8 @@ class Stack:
             os.environ["CORRAL_PUBLIC_URL"] = self.api.url
             if self._sandbox:
                 self._start_sandbox(opening)
+            if not self._quiet:
+                await opening.enter_async_context(watching(Settings.load()))
             self.workers = self._supervise(opening)
             self._open = opening.pop_all()
         return self
