@@ -113,6 +113,10 @@ class BelongsToSchedule(CorralError):
     """The job is the next run of a schedule and goes with it. Remove or change the schedule."""
 
 
+class UnknownKey(InvalidInput):
+    """There is no managed API key of this id or name."""
+
+
 # Waiting for a job
 
 

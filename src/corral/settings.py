@@ -1,6 +1,8 @@
 """Settings from the environment and `.env`; every name is listed in `.env.example`.
 
-Each secret NAME may also be given as NAME_FILE, the path of a file that holds it: see `secret_files`. A name that starts with CORRAL_ and is not known is an error that names the near one: a misspelt
+Each secret NAME may also be given as NAME_FILE, the path of a file that holds it: see `secret_files`.
+
+A name that starts with CORRAL_ and is not known is an error that names the near one: a misspelt
 setting must never fall back to a default in silence.
 """
 

@@ -19,8 +19,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from corral.api.auth import Permission
-from corral.api.service import Service, permits
+from corral.api.auth import OWN_QUEUES, Permission
+from corral.api.service import Service, caller_of, permits
 from corral.errors import RedisUnavailable
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -52,12 +52,13 @@ class QueueSamples(Collector):
         yield jobs
 
 
-@get("/metrics", guards=[permits(Permission.READ_METRICS)])
+@get("/metrics", guards=[permits(Permission.READ_METRICS, OWN_QUEUES)])
 async def metrics(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[bytes]:
-    """Prometheus or OpenMetrics text, as the scraper asks for."""
+    """Prometheus or OpenMetrics text, as the scraper asks for. A key for certain queues gets those alone."""
+    key = caller_of(request)
     counts: Counts | None
     try:
-        counts = await service.lookup.counts(list(service.known))
+        counts = await service.lookup.counts([each for each in service.known if key.sees(each.name)])
     except RedisUnavailable:
         counts = None
     registry = CollectorRegistry()

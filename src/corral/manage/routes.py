@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
 from corral.manage.audit import read_audit
+from corral.manage.keys import KEYS
 from corral.manage.service import Management, actor_of, asks_for
 
 PATH = "/api/v1"
@@ -27,6 +28,7 @@ async def describe() -> dict[str, Any]:
 HANDLERS = [
     describe,
     read_audit,
+    *KEYS,
 ]
 
 
