@@ -15,6 +15,7 @@ from corral.api import auth
 from corral.api.auth import OWN_QUEUES, Keyring, Permission
 from corral.api.problems import Refused
 from corral.api.rates import Bucket
+from corral.bullmq.keys import check_queue_name
 from corral.credentials import setting, tokens
 from corral.credentials.grants import Grant, Rate, Role, end_of_day
 from corral.credentials.records import grants, read_expiry
@@ -145,13 +146,7 @@ def test_a_scope_holds_for_its_queues_alone() -> None:
 
 def test_no_queue_is_called_as_the_mark_of_routes_that_keep_to_the_scope() -> None:
     with pytest.raises(InvalidInput):
-        auth_queue_name(OWN_QUEUES)
-
-
-def auth_queue_name(name: str) -> None:
-    from corral.bullmq.keys import check_queue_name
-
-    check_queue_name(name)
+        check_queue_name(OWN_QUEUES)
 
 
 def test_an_expired_key_is_refused_from_its_moment_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,6 +275,5 @@ def test_what_is_compared_is_a_digest() -> None:
     """No look-up goes by a secret itself: what comes near one costs what anything else does."""
     keyring = Keyring.parse(f"shop:{SECRET}:read")
     assert {len(digest) for digest in keyring._by_digest} == {32}
-    assert SECRET not in repr(
-        [getattr(key, name) for key in keyring._by_digest.values() for name in key.__slots__]
-    )
+    (key,) = keyring._by_digest.values()
+    assert SECRET not in repr([getattr(key, name) for name in key.__slots__])

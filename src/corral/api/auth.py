@@ -173,7 +173,7 @@ def _check_narrowed(key: ApiKey, permission: Permission, queue: str | None) -> N
                 401,
                 "expired-key",
                 "Expired API key",
-                f"The key {key.name!r} was taken until {datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC. Ask the operator for a new one.",
+                f"The key {key.name!r} was taken until {_moment(expires)}. Ask the operator for a new one.",
                 headers=_CHALLENGE_INVALID,
             )
         )
@@ -209,3 +209,7 @@ def _wrong_role(key: ApiKey, permission: Permission) -> Problem:
         "Not allowed with this key",
         f"The key {key.name!r} has the role {str(key.role)!r}, which may not {permission}. Who may: {can}.",
     )
+
+
+def _moment(epoch: float) -> str:
+    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M} UTC"

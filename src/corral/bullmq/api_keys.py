@@ -1,4 +1,4 @@
-"""The wire of managed API keys: a record in JSON by id, a version that each change counts up, the last uses."""
+"""The wire of managed API keys: a record in JSON by id, a version that each change counts up, last uses."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ async def change(client: aioredis.Redis, prefix: str, changes: Sequence[tuple[st
 
 
 async def note_used(client: aioredis.Redis, prefix: str, used: Mapping[str, int]) -> None:
-    """Write last uses. One round trip; a key that was removed meanwhile is tidied away with the next change."""
+    """Write last uses. One round trip."""
     fields: Mapping[Any, Any] = used
     await client.hset(api_keys_keys(prefix).used, mapping=dict(fields))

@@ -2,7 +2,7 @@
 
 A secret is shown once, by what creates it; Redis has its digest. Every process of the HTTP service knows a
 change within five seconds. A key that was rotated lives on for the overlap, so that its users can change over
-one by one; then only its successor does. What was revoked or has expired is listed for `records.KEPT_SECONDS` more.
+one by one; then only its successor does. What was revoked or has expired is listed for 30 days more.
 
 Every change is in the audit log, by name and id. Limits: last use is known to the minute; at most MOST_KEYS.
 """

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from corral.api.auth import Permission, Role
@@ -78,7 +78,7 @@ async def list_keys(management: NamedDependency[Management]) -> KeyList:
 
 @post("/keys", guards=[asks_for(Permission.MANAGE_KEYS)], tags=["keys"])
 async def create_key(
-    management: NamedDependency[Management], actor: NamedDependency[Actor], data: KeyRequest
+    management: NamedDependency[Management], actor: NamedDependency[Actor], data: JSONBody[KeyRequest]
 ) -> CreatedKey:
     """Make a key."""
     async with answering():
@@ -99,7 +99,7 @@ async def rotate_key(
     management: NamedDependency[Management],
     actor: NamedDependency[Actor],
     key: FromPath[str],
-    data: RotateRequest,
+    data: JSONBody[RotateRequest],
 ) -> CreatedKey:
     """Make a key's successor; the old one lives on for the overlap. `key`: its id or name."""
     async with answering():
