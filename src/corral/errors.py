@@ -215,6 +215,10 @@ class UndecodableData(Unrecoverable):
     """The job's data cannot be read as the type that its handler declares. The raw bytes are kept."""
 
 
+class CannotDecrypt(UndecodableData):
+    """A payload is encrypted and cannot be opened here. The raw bytes are kept."""
+
+
 class KilledItsWorker(Unrecoverable):
     """The job's process died while it ran, more often than the limit allows."""
 

@@ -150,7 +150,7 @@ async def _wait(
     if outcome is None:
         raise not_found(queue.name, job_id)
     # The job was removed as it ended; its end is known all the same.
-    value = outcome.text.encode() if outcome.completed else None
+    value = queue.sealing.show("result", job_id, outcome.text.encode()) if outcome.completed else None
     reason = None if outcome.completed else outcome.text
     record = replace(found.record, returnvalue=value, failed_reason=reason)
     return Found(queue.name, "completed" if outcome.completed else "failed", record)
