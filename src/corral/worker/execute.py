@@ -194,10 +194,9 @@ class Executor:
             reason = slot.stopped_by
             if reason is None:
                 # Nobody stopped this job: something that the handler awaited was cancelled.
-                reason = CorralError(
-                    "The handler was cancelled from inside: a task it awaited was cancelled."
+                return self._ending(job, job_id, token).error(
+                    CorralError("The handler was cancelled from inside: a task it awaited was cancelled.")
                 )
-                return self._ending(job, job_id, token).error(reason)
             if isinstance(reason, LockLost):
                 log.warning("lock_lost", queue=self._queue.name, job=job_id)
                 return None
