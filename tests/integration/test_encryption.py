@@ -11,7 +11,19 @@ import redis as blocking_redis
 from http_service import serving
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
-from corral import Batch, Dedup, Flow, JobContext, Queue, Retry, Snooze, Unrecoverable, sealing_keys
+from corral import (
+    Batch,
+    Dedup,
+    Flow,
+    JobContext,
+    Queue,
+    Retry,
+    Snooze,
+    Unrecoverable,
+    encryption,
+    sealing_keys,
+)
+from corral.bullmq import resealing
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import CannotDecrypt, ConfigurationError, IdempotencyConflict, InvalidInput, JobTooLarge
 from corral.policy import Forget
@@ -107,7 +119,8 @@ async def test_nothing_readable_is_left_by_anything_that_jobs_do(  # noqa: PLR09
     await eventually(lambda: redis.hget(queue.keys().job(job.id), "corral:wait"))
     await queue.signal(f"ok-{job.id}", {"by": MARKER})
     assert await job.result(timeout=20) == {"result": MARKER}
-    assert sorted(map(len, await parent.result(timeout=20))) == [2, 3]
+    children_of = await parent.result(timeout=20)
+    assert sorted(children_of, key=str) == [{"name": MARKER, "extra": True}, DATA]
     await eventually(lambda: _is(failing, "failed"))
     await eventually(lambda: _is(many[1], "failed"))
     assert readable(redis_url) == []
@@ -334,3 +347,61 @@ async def test_over_http_with_a_live_stream(redis_url: str, monkeypatch: pytest.
         assert f'"result":{{"name":"{MARKER}"' in events.text
         assert readable(redis_url) == []
     await close_shared_clients()
+
+
+async def test_old_payloads_are_encrypted_anew(
+    make_queue: MakeQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = make_queue("old", encrypt=True)
+
+    @queue.job("work")
+    async def work(job: JobContext, data: Any) -> Any:
+        await job.checkpoint({"at": MARKER})
+        if data == "fail":
+            raise Unrecoverable("no")
+        return data
+
+    await queue.add_many("work", [DATA, "fail"])
+    await drain(queue)
+    await queue.add("work", DATA, delay=3_600)
+    await queue.add_many("work", [DATA] * (resealing.BATCH + 1))
+    await queue.add("work", DATA, group="g")
+    await queue.schedules.upsert("nightly", "work", cron="0 3 * * *", data=DATA)
+    await make_queue("old", encrypt=False).add("work", DATA)
+    monkeypatch.setenv("CORRAL_ENCRYPTION_KEYS", f"k2:{TWO},k1:{ONE}")
+    renewed = make_queue("old", encrypt=True)
+    before = await encryption.check(renewed)
+    assert (before.payloads["plain"], before.missing) == (1, ())
+    done = await encryption.rotate(renewed)
+    assert (done.written, done.schedules, done.unreadable) == (sum(before.payloads.values()), 1, 0)
+    after = await encryption.check(renewed)
+    assert after.payloads == {"k2": done.written}
+    assert (await encryption.rotate(renewed)).written == 0
+    monkeypatch.setenv("CORRAL_ENCRYPTION_KEYS", f"k2:{TWO}")
+    last = make_queue("old", encrypt=True)
+
+    @last.job("work")
+    async def again(job: JobContext, data: Any) -> Any:
+        return job.checkpoints.get("at") if data == "fail" else data
+
+    schedule = await last.schedules.get("nightly")
+    assert schedule is not None
+    assert schedule.data == DATA
+    await last.admin.retry_all("failed")
+    await drain(last)
+    assert (await last.counts())["failed"] == 0
+    (healed,) = [job for job in await last.browse.jobs("completed", count=200) if job.data == "fail"]
+    assert healed.result_value == MARKER
+
+
+async def test_a_rotation_passes_over_what_it_cannot_open(
+    make_queue: MakeQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await make_queue("lost", encrypt=True).add("work", DATA)
+    monkeypatch.setenv("CORRAL_ENCRYPTION_KEYS", f"k2:{TWO}")
+    queue = make_queue("lost", encrypt=True)
+    raw = await redis.hget(queue.keys().job(job.id), "data")
+    assert (await encryption.check(queue)).missing == ("k1",)
+    done = await encryption.rotate(queue)
+    assert (done.written, done.unreadable) == (0, 1)
+    assert await redis.hget(queue.keys().job(job.id), "data") == raw

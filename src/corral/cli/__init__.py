@@ -11,7 +11,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
-from corral.cli import api, breakers, demo, jobs_manage, keys, mail, queues, up, webhooks, worker
+from corral.cli import api, breakers, demo, encryption, jobs_manage, keys, mail, queues, up, webhooks, worker
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
@@ -35,6 +35,7 @@ app.command(jobs_manage.app)
 app.command(queues.app)
 app.command(breakers.app)
 app.command(keys.app)
+app.command(encryption.app)
 app.command(webhooks.app)
 app.command(mail.app)
 
