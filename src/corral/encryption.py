@@ -1,9 +1,9 @@
 """Which keys a queue's payloads are encrypted with, and encrypting them anew with the first one.
 
 Both walk over all jobs of the queue that do not run, in steps of 50; Redis serves others in between. They
-look at data, results and checkpoints; schedules have their data encrypted anew, too. Not touched: what children
-returned to a parent that has not run yet, events (about 10,000 a queue), and signals (7 days), which keep
-their key: remove an old key when those have passed.
+look at data, results and checkpoints; schedules have their data encrypted anew, too. Not touched, and under
+their old key until they go: what children returned to a parent that has not run yet, events (about 10,000 a
+queue), and signals (7 days).
 """
 
 from __future__ import annotations
