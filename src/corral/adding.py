@@ -224,11 +224,11 @@ def check_data(
 
     Raises JobTooLarge, InvalidData.
     """
-    sealing = queue.sealing
-    size = sealing.size(len(raw)) if sealing.active else len(raw)
+    seals = queue.may_seal and queue.sealing.active
+    size = queue.sealing.size(len(raw)) if seals else len(raw)
     if size > (limit or queue.max_data_bytes):
         taker = f"queue {queue.name!r}" if limit is None else "this add"
-        stored = ", encrypted" if sealing.active else ""
+        stored = ", encrypted" if seals else ""
         raise JobTooLarge(
             f"The data has {size:,} bytes{stored}; {taker} takes {limit or queue.max_data_bytes:,}. "
             "Store it elsewhere and pass a reference."
@@ -238,7 +238,7 @@ def check_data(
         text = raw.decode()
     except UnicodeDecodeError as error:  # in a field that the type does not know, hence skipped
         raise InvalidData(f"Invalid data: it is not UTF-8 at byte {error.start}.") from None
-    return sealing.seal("data", name, raw) if sealing.active else text
+    return queue.sealing.seal("data", name, raw) if seals else text
 
 
 def check_bounds(

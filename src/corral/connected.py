@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from functools import cached_property
 from typing import TYPE_CHECKING, Self, cast
 from weakref import WeakKeyDictionary
 
@@ -47,6 +46,9 @@ class Connected:
         self._redis_url = redis_url
         self._prefix = prefix
         self._encrypt = encrypt
+        self._sealing: Sealing | None = None
+        #: Looked at for every job that is added: whether it may have to be encrypted.
+        self.may_seal = True
         self._keys: QueueKeys | None = None
         self._bound: WeakKeyDictionary[asyncio.AbstractEventLoop, Bound] = WeakKeyDictionary()
         self._current: Bound | None = None
@@ -59,10 +61,13 @@ class Connected:
             self._keys = QueueKeys(self._prefix or Settings.load().prefix, self.name)
         return self._keys
 
-    @cached_property
+    @property
     def sealing(self) -> Sealing:
         """How payloads of this queue are encrypted and opened. Raises ConfigurationError without a key."""
-        return sealing_of(self.name, self.keys().prefix, self._encrypt)
+        if self._sealing is None:
+            self._sealing = sealing_of(self.name, self.keys().prefix, self._encrypt)
+            self.may_seal = self._sealing.active
+        return self._sealing
 
     def _bind(self) -> Bound:
         loop = asyncio.get_running_loop()

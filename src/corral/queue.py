@@ -172,7 +172,7 @@ class Queue(Connected, Relations, Surroundings):
         raw = encode(data)
         if options:
             return await self.add_json(name, raw, **options)
-        if not self.jobs and len(raw) <= self.max_data_bytes and not self.sealing.active:
+        if not self.jobs and len(raw) <= self.max_data_bytes and not self.may_seal:
             # No type to hold it against, and what `encode` wrote is JSON.
             return await self._add_plain(name, raw, raw.decode())
         return await self._add_plain(name, raw, check_data(self, raw, self.decoder(name), name=name))

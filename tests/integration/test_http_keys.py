@@ -195,22 +195,22 @@ async def test_a_rotation_without_overlap_ends_the_old_key(service: Service) -> 
     await eventually(lambda: _is(service, old, 401))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"name": "no colon: please"},
-        {"role": "emperor"},
-        {"queues": []},
-        {"queues": ["a:b"]},
-        {"expires": 1},
-        {"rate": "often"},
-        {"note": "two\nlines"},
-        {"rights": "all"},
-    ],
-)
-async def test_a_key_that_makes_no_sense_is_not_made(service: Service, change: dict[str, Any]) -> None:
-    answer = await service.http.post("/api/v1/keys", json={"name": "x", "role": "read", **change})
-    assert answer.status_code == 422
+NONSENSE: list[dict[str, Any]] = [
+    {"name": "no colon: please"},
+    {"role": "emperor"},
+    {"queues": []},
+    {"queues": ["a:b"]},
+    {"expires": 1},
+    {"rate": "often"},
+    {"note": "two\nlines"},
+    {"rights": "all"},
+]
+
+
+async def test_keys_that_make_no_sense_are_not_made(service: Service) -> None:
+    for change in NONSENSE:
+        answer = await service.http.post("/api/v1/keys", json={"name": "x", "role": "read", **change})
+        assert answer.status_code == 422, change
     assert (await service.http.get("/api/v1/keys")).json() == {"keys": []}
 
 
