@@ -18,7 +18,9 @@ from corral.cli import (
     dead_operations,
     demo,
     doctor,
+    encryption,
     jobs_manage,
+    keys,
     mail,
     queues,
     scaling,
@@ -56,6 +58,8 @@ app.command(doctor.app)
 app.command(scaling.scaling)
 app.command(dead_operations.app)
 app.command(alerts.app)
+app.command(keys.app)
+app.command(encryption.app)
 app.command(webhooks.app)
 app.command(mail.app)
 

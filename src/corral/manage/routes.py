@@ -17,6 +17,7 @@ from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
+from corral.manage.keys import KEYS
 from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.service import Management, actor_of, asks_for
@@ -50,6 +51,7 @@ HANDLERS = [
     *BREAKER_HANDLERS,
     *DEAD_HANDLERS,
     *DEAD_OPERATION_HANDLERS,
+    *KEYS,
 ]
 
 
