@@ -50,7 +50,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint $(INTEROP)
-	tools/node.sh $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	tools/prometheus.sh tools/node.sh $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(STAMP)
 	@tools/node.sh $(BIN)/python -m bench $(ARGS)
