@@ -121,6 +121,10 @@ class DeadLetterNotFound(InvalidInput):
     """The dead letter desk knows no such group or operation. List them to see what there is."""
 
 
+class UnknownKey(InvalidInput):
+    """There is no managed API key of this id or name."""
+
+
 # Waiting for a job
 
 
@@ -217,6 +221,10 @@ class LockLost(CorralError):
 
 class UndecodableData(Unrecoverable):
     """The job's data cannot be read as the type that its handler declares. The raw bytes are kept."""
+
+
+class CannotDecrypt(UndecodableData):
+    """A payload is encrypted and cannot be opened here. The raw bytes are kept."""
 
 
 class KilledItsWorker(Unrecoverable):

@@ -80,6 +80,8 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.UnknownJobName: (422, "Unknown job name"),
     errors.IdempotencyConflict: (409, "The idempotency key was used for another request"),
     errors.DeadLetterNotFound: (404, "Unknown group or operation"),
+    errors.UnknownKey: (404, "Unknown key"),
+    errors.CannotDecrypt: (409, "The job's data cannot be decrypted here"),
     errors.InvalidInput: (422, "The request is not valid"),
     errors.JobNotFound: (404, "Unknown job"),
     errors.WrongState: (409, "Its state does not allow this"),

@@ -300,6 +300,36 @@ def attempts_key(prefix: str, digest: str) -> str:
     return f"corral:{prefix}::signin:{digest}"
 
 
+class AlertKeys(NamedTuple):
+    """The keys of the alerts of a prefix: who evaluates, what fires and is to be sent, what was, silences."""
+
+    lease: str
+    state: str
+    history: str
+    silences: str
+
+
+def alert_keys(prefix: str) -> AlertKeys:
+    base = f"corral:{prefix}::alerts"
+    return AlertKeys(f"{base}:lease", base, f"{base}:history", f"{base}:silences")
+
+
+class ApiKeysKeys(NamedTuple):
+    """The managed API keys of a prefix. The empty part is no queue's name."""
+
+    #: Hash: a record in JSON by id.
+    records: str
+    #: A number that every change counts up.
+    version: str
+    #: Hash: epoch seconds of the last use by id.
+    used: str
+
+
+def api_keys_keys(prefix: str) -> ApiKeysKeys:
+    base = f"corral:{prefix}::api-keys"
+    return ApiKeysKeys(base, f"{base}:version", f"{base}:used")
+
+
 def suppressed_keys(prefix: str) -> tuple[str, str]:
     """Where suppressed mail addresses are: their reasons, and their order. See `corral.mail.suppression`.
 

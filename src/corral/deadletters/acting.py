@@ -65,10 +65,11 @@ class Acting(Reading):
             client, keys = self._queue.client(), self._queue.keys()
             if await client.zscore(keys.failed, job_id) is None:
                 raise await self._not_failed(job_id)
-            name: Any = await client.hget(keys.job(job_id), "name")
-            definition = self._queue.jobs.get((name or b"").decode(errors="replace"))
+            stored: Any = await client.hget(keys.job(job_id), "name")
+            name = (stored or b"").decode(errors="replace")
+            definition = self._queue.jobs.get(name)
             decode = definition.decode_data if definition else decode_json
-            text = check_data(self._queue, encode(data), decode)
+            text = check_data(self._queue, encode(data), decode, name=name)
             keep_ms = BIN_MS if self._queue.forgets(Settings.load()) else ORIGINAL_MS
             code = await dead_operations.edit(client, keys, job_id, text, keep_ms=keep_ms, retry=retry)
         if code != 1:

@@ -30,7 +30,7 @@ async def rows(desk: Reading, queue: Queue, target: Target, *, redact: bool) -> 
             records = await listing.records(queue.client(), queue.keys(), ids)
         for record in records:
             if record is not None:
-                yield row_of(queue.name, record, redact=redact)
+                yield row_of(queue, record, redact=redact)
 
 
 async def _ids(desk: Reading, queue: Queue, target: Target) -> AsyncIterator[list[str]]:
@@ -59,17 +59,17 @@ async def _ids(desk: Reading, queue: Queue, target: Target) -> AsyncIterator[lis
             place = (found[-1][1], found[-1][0])
 
 
-def row_of(queue: str, record: JobRecord, *, redact: bool) -> dict[str, Any]:
+def row_of(queue: Queue, record: JobRecord, *, redact: bool) -> dict[str, Any]:
     """One dead letter. redact: the data's shape alone, without its values; reason and traces go, since an
     error's text may repeat what it met.
     """
-    data = plain(record.data)
+    data = plain(queue.sealing.show("data", record.name, record.data))
     attempts = [
         {"number": a.number, "error": a.error, "frame": a.frame} | ({} if redact else {"trace": a.trace})
         for a in attempts_of(record)
     ]
     return {
-        "queue": queue,
+        "queue": queue.name,
         "id": record.id,
         "name": record.name,
         "group": group_of(record),

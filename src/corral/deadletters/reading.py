@@ -151,6 +151,7 @@ class Reading:
             record = stored.record
             breaker = letters.breaker_behind(record.failed_reason or "")
             is_open = bool(breaker) and await dead_letters.breaker_is_open(client, keys.prefix, breaker)
+        sealing, checkpoint = self._queue.sealing, stored.checkpoint
         return Letter(
             queue=self._queue.name,
             id=record.id,
@@ -168,9 +169,9 @@ class Reading:
             processed_by=record.processed_by,
             priority=record.priority,
             stalled=record.stalled_count,
-            data=letters.plain(record.data),
-            checkpoint=letters.plain(stored.checkpoint),
-            progress=record.progress,
+            data=letters.plain(sealing.show("data", record.name, record.data)),
+            checkpoint=letters.plain(checkpoint and sealing.show("checkpoint", job_id, checkpoint)),
+            progress=sealing.shown("progress", job_id, record.progress),
             edited=stored.edited,
             parent=stored.parent,
             breaker=breaker,
@@ -182,9 +183,12 @@ class Reading:
     async def original(self, job_id: str) -> Any:
         """The data that a job had before it was edited; None: it was not, or that was too long ago."""
         with self._queue.redis_errors():
-            return letters.plain(
-                await dead_operations.original(self._queue.client(), self._queue.keys(), job_id)
-            )
+            client, keys = self._queue.client(), self._queue.keys()
+            raw = await dead_operations.original(client, keys, job_id)
+            name: Any = None if raw is None else await client.hget(keys.job(job_id), "name")
+        if raw is None or name is None:
+            return letters.plain(raw)
+        return letters.plain(self._queue.sealing.show("data", name.decode(errors="replace"), raw))
 
     # What an operation would be about
 
