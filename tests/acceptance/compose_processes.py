@@ -20,7 +20,11 @@ import redis
 from service import PATIENCE, environment, until
 
 import compose_file
+from corral.dashboard.users import hash_password
 from redis_process import free_port, server_binary
+
+#: Who may sign in to the dashboard.
+USER = "operator"
 
 
 class Container:
@@ -68,7 +72,12 @@ class Composed:
         self.password = "p4ss" + "word" * 8
         self.key = "k" * 40
         (folder / "secrets").mkdir()
-        for name, value in (("redis_password", self.password), ("api_keys", f"ops:{self.key}:admin")):
+        secrets = {
+            "redis_password": self.password,
+            "api_keys": f"ops:{self.key}:admin",
+            "dashboard_users": f"{USER}:{hash_password(self.password)}:admin",
+        }
+        for name, value in secrets.items():
             (folder / "secrets" / name).write_text(value)
             (folder / "secrets" / name).chmod(0o440)
         (folder / "bin").mkdir()
@@ -92,7 +101,7 @@ class Composed:
         def here(text: str) -> str:
             found = re.compile("|".join(map(re.escape, places)))
             text = found.sub(lambda match: places[match[0]], text)
-            return re.sub(r"\b(3000|9464)\b", str(port), text)
+            return re.sub(r"\b(3000|3002|9464)\b", str(port), text)
 
         command = [here(part) for part in [*said.get("entrypoint", ["corral"]), *said["command"]]]
         if command[0] == "corral":

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from compose_processes import Composed, Container, composed
+from compose_processes import USER, Composed, Container, composed
 from service import PATIENCE, until
 
 QUEUE = "bull:analytics:"
@@ -114,6 +114,28 @@ def test_every_event_counts_once_through_kills_a_rolling_update_and_a_restart(
     assert producer.refused  # it was not over before the restart
     assert held <= set(events)
     assert sorted(events) == sorted(producer.added)
+
+
+def test_the_dashboard_is_up_before_redis_and_lets_its_user_in(stack: Composed) -> None:
+    dashboard = stack.start("dashboard")
+    until(lambda: dashboard.probe("/healthz"), lambda status: status == 200)
+    assert dashboard.healthy()
+    with httpx2.Client(base_url=dashboard.url, timeout=PATIENCE) as client:
+
+        def sign_in(password: str) -> int:
+            given = {"user": USER, "password": password}
+            return client.post("/session", json=given, headers={"x-corral-dashboard": "1"}).status_code
+
+        assert sign_in(stack.password) == 503
+        stack.start_redis()
+        assert until(lambda: sign_in(stack.password), lambda status: status != 503) == 200
+        assert client.get("/session").json()["user"] == USER
+        assert client.get("/api/v1/queues").status_code == 200
+        client.cookies.clear()
+        assert sign_in(stack.key) == 401
+        assert client.get("/api/v1/queues").status_code == 401
+    dashboard.signal(signal.SIGTERM)
+    assert dashboard.ended() == 0
 
 
 def kill_while_it_holds_jobs(stack: Composed, worker: Container) -> set[str]:

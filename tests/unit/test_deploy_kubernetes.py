@@ -34,7 +34,8 @@ from corral.worker.supervise import MARGIN_SECONDS
 #: The oldest and the newest that the manifests are held to: preStop's sleep came with 1.30.
 VERSIONS = ("1.30", "1.36")
 #: Of Corral's own pods.
-OURS = ("api", "worker", "worker-images")
+OURS = ("api", "dashboard", "worker", "worker-images")
+SERVED = ("api", "dashboard")
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -170,19 +171,21 @@ def test_commands_are_real_and_listen_where_probes_look(manifests: list[Manifest
     for name in OURS:
         found = container(pods(manifests)[name])
         app.parse_args(found["args"], print_error=False, exit_on_error=False)
-        option = "--port" if name == "api" else "--health-port"
+        option = "--port" if name in SERVED else "--health-port"
         (port,) = found["ports"]
         assert str(port["containerPort"]) == found["args"][found["args"].index(option) + 1]
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert found[probe]["httpGet"]["port"] == port["name"]
             assert found[probe]["httpGet"]["path"] in paths
         assert found["livenessProbe"]["httpGet"]["path"] == "/healthz"
-        assert found["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        # The dashboard has something to show without Redis, too.
+        ready = "/healthz" if name == "dashboard" else "/readyz"
+        assert found["readinessProbe"]["httpGet"]["path"] == ready
 
 
 def test_the_ports_are_those_of_the_compose_file(manifests: list[Manifest]) -> None:
     services = read()["services"]
-    for name, service in (("api", "api"), ("worker", "job-worker")):
+    for name, service in (("api", "api"), ("dashboard", "dashboard"), ("worker", "job-worker")):
         port = str(container(pods(manifests)[name])["ports"][0]["containerPort"])
         assert port in services[service]["command"]
 
@@ -259,8 +262,13 @@ def test_every_secret_file_is_a_key_of_the_template_that_is_mounted(
     wanted = [value for name, value in settings.items() if name.endswith("_FILE")]
     assert wanted
     for name in OURS:
+        own = container(pods(manifests)[name]).get("env", [])
+        assert {variable["name"] for variable in own} <= {f"{name}_FILE" for name in secret_names()}
+        assert not {variable["name"] for variable in own} & settings.keys()
         offered = files_of(pods(manifests)[name], keys)
-        assert set(wanted) <= offered, name
+        assert {*wanted, *(variable["value"] for variable in own)} <= offered, name
+    dashboard = container(pods(manifests)["dashboard"])
+    assert [variable["name"] for variable in dashboard["env"]] == ["CORRAL_DASHBOARD_USERS_FILE"]
     redis = pods(manifests)["redis"]
     assert "/run/secrets/redis/password" in files_of(redis, keys)
     assert "/run/secrets/redis/password" in container(redis)["args"][0]

@@ -23,6 +23,7 @@ from corral.scaling import ScalingDecision
 
 DOCS = Path(__file__).parents[2] / "docs" / "operate" / "doctor.md"
 SECRET = "m3Vq8xTz1Lr0Wc5Ypd7K"
+MIA = "mia:$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
 GIB = 2**30
 
 SERVER = Server(
@@ -63,8 +64,9 @@ def settings(**given: Any) -> Settings:
         _env_file=None,
         **{
             "api_keys": f"shop:{SECRET}:enqueue,ops:{SECRET}2:admin",
-            "dashboard_users": "mia:$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA:operator",
+            "dashboard_users": f"{MIA}:operator",
             "public_url": "https://jobs.example.com",
+            "dashboard_url": "https://ops.example.com",
             "encryption_keys": "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             "encrypt": "all",
             "onfido_api_key": "key",
@@ -213,8 +215,12 @@ CASES: list[tuple[str, Facts, str, str, str]] = [
     ("api-keys", configured(api_keys="shop:x7:admin"), "failure", "shop has 2 characters", "openssl"),
     ("api-keys", configured(api_keys=f"shop:{SECRET}:boss"), "failure", "unknown role", "openssl"),
     ("dashboard", configured(dashboard_users=""), "note", "nobody", "CORRAL_DASHBOARD_USERS"),
-    ("dashboard", configured(dashboard_users="mia:plain:admin"), "failure", "no hash", "password-hash"),
-    ("dashboard", configured(dashboard_users="mia"), "failure", "cannot be read", "password-hash"),
+    ("dashboard", configured(dashboard_users=f"{MIA}:admin,ben:plain:admin"), "failure", "entry 2", "hash"),
+    ("dashboard", configured(dashboard_users="mia"), "failure", "not name:hash:role", "password"),
+    ("dashboard", configured(dashboard_users=f"{MIA}:boss"), "failure", "unknown role", "password"),
+    ("dashboard", configured(dashboard_users=f"{MIA}:viewer+payloads"), "ok", "1 users", ""),
+    ("dashboard", configured(dashboard_url="http://ops.example.com"), "failure", "not encrypted", "https:"),
+    ("dashboard", configured(dashboard_url="http://127.0.0.1:3002"), "note", "this machine", "https:"),
     ("public-url", configured(public_url="http://jobs.example.com"), "failure", "not encrypted", "https:"),
     ("public-url", configured(public_url="http://127.0.0.1:3000"), "note", "cannot reach", "https:"),
     ("fetch-allow", configured(fetch_allow="10.0.0.9:80"), "warning", "10.0.0.9:80", "CORRAL_FETCH_ALLOW"),
