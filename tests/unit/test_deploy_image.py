@@ -75,12 +75,15 @@ def vite_output() -> str:
     return found[1]
 
 
-def test_every_package_of_the_pages_is_checked_by_hash() -> None:
+def test_every_package_of_the_pages_is_checked_by_hash_and_runs_no_script_of_its_own() -> None:
     lock = json.loads((ROOT / "ui/package-lock.json").read_text())
     packages = [package for path, package in lock["packages"].items() if path]
     assert packages
     assert all(package["integrity"].startswith("sha512-") for package in packages)
-    assert reaches_the_build("ui/package-lock.json")
+    names = [name for name, _ in stages()[0]]
+    first = stages()[0][names.index("COPY")][1]  # before npm ci
+    assert {"ui/package-lock.json", "ui/.npmrc"} <= set(shlex.split(first))
+    assert "ignore-scripts=true" in (ROOT / "ui/.npmrc").read_text().splitlines()
 
 
 def test_it_runs_as_a_fixed_user_that_is_not_root() -> None:
