@@ -188,6 +188,18 @@ async def test_a_session_of_a_user_who_is_no_more_is_over(redis_url: str, http: 
         assert (await client.get("/session")).status_code == 401
 
 
+async def test_another_password_ends_the_sessions_of_its_user(
+    redis_url: str, http: httpx2.AsyncClient
+) -> None:
+    await sign_in(http)
+    loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=USERS)
+    changed = Users.parse(f"ada:{hash_password('another password')}:admin,vi:{HASH}:viewer")
+    async with serving(Dashboard(loaded, changed, {})) as client:
+        client.cookies.update(http.cookies)
+        assert (await client.get("/session")).status_code == 401
+    assert (await http.get("/session")).status_code == 200
+
+
 async def test_behind_tls_the_cookie_is_for_tls_alone(redis_url: str) -> None:
     async with serving(dashboard(redis_url, dashboard_url="https://ops.test")) as client:
         answer = await sign_in(client)
