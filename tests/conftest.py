@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from redis_process import RedisProcess
+
+# Tables of the command line are as wide as the terminal, which tests have none of.
+os.environ["COLUMNS"] = "160"
 
 # A loaded machine is slow at everything: no test judges speed, that is what bench/ is for.
 settings.register_profile("corral", deadline=None, suppress_health_check=[HealthCheck.too_slow])

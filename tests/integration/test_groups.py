@@ -35,8 +35,12 @@ def recording(queue: Queue) -> list[Any]:
 
 
 async def kept(redis: Redis) -> list[str]:
-    """Our own keys that do not expire."""
-    return [key async for key in redis.scan_iter("corral:*") if await redis.pttl(key) < 0]
+    """Our own keys that do not expire, but for the bounded list of releases."""
+    return [
+        key
+        async for key in redis.scan_iter("corral:*")
+        if await redis.pttl(key) < 0 and not key.endswith("::releases")
+    ]
 
 
 class Running:

@@ -98,6 +98,7 @@ async def test_a_process_that_takes_no_jobs_is_alive_and_not_ready(
     port: Port, http: httpx2.AsyncClient, reason: str
 ) -> None:
     port.report(**{reason: True})
+    port.wanted = 0 if reason == "draining" else 1  # one that is drained is not among those wanted
     assert (await http.get("/healthz")).status_code == 200
     assert (await http.get("/readyz")).status_code == 503
 

@@ -128,12 +128,17 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     problem = problems.http(error.status_code, detail, headers=error.headers)
     if isinstance(error.extra, list):
         wrong = tuple(
-            FieldError(f"?{item.get('key', '')}", str(item.get("message", "")))
+            FieldError(_place(item.get("key", "")), str(item.get("message", "")))
             for item in error.extra
             if isinstance(item, dict)
         )
         problem = problems.invalid("A parameter is not valid", wrong) if wrong else problem
     return _answer(request, problem)
+
+
+def _place(key: str) -> str:
+    """Where a wrong value is: `data` is what Litestar calls the body."""
+    return "$" if key == "data" else f"?{key}"
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

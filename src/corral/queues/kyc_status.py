@@ -30,6 +30,7 @@ from typing import Any
 
 import structlog
 
+from corral.providers.errors import ProviderRetryable
 from corral.providers.supabase import Supabase, among, eq
 from corral.queues.kyc_types import KycJob, Status
 
@@ -46,6 +47,10 @@ MAY_REPLACE: dict[Status, tuple[Status, ...]] = {
 }
 
 
+#: Others write a row between an update and a look at most so often; beyond it something is wrong.
+TRIES = 10
+
+
 class StatusRow:
     """The row of one job."""
 
@@ -56,7 +61,8 @@ class StatusRow:
         self._data = data
 
     async def write(self, status: Status, at: str, *, provider_ref: str | None = None) -> bool:
-        """Write a state. `at` is the moment it holds from, ISO 8601. One to three round trips.
+        """Write a state. `at` is the moment it holds from, ISO 8601. One to three round trips; more if others
+        write the row at the same moment.
 
         Returns False if the row keeps another state, because that one is final. Raises provider errors.
         """
@@ -66,9 +72,20 @@ class StatusRow:
         if provider_ref is not None:
             values["provider_ref"] = provider_ref
         values["completed_at"] = at if status not in (Status.PROCESSING, Status.FAILED) else None
-        if await self._update(values, MAY_REPLACE[status]):
-            return True
-        return await self._settle(status, at, provider_ref)
+        for _ in range(TRIES):
+            if await self._update(values, MAY_REPLACE[status]):
+                return True
+            kept = await self._kept()
+            if kept is None:
+                if await self._insert(status, at, provider_ref):
+                    return True
+            elif kept is status:
+                return True
+            elif kept not in MAY_REPLACE[status]:
+                log.warning("kyc_status_kept", job_id=self._job_id, kept=kept, not_written=status.value)
+                return False
+            # Another has written between our update and our look: ours may be due again.
+        raise ProviderRetryable("supabase", "the row is written by others all the time")
 
     async def refer(self, provider_ref: str, at: str) -> None:
         """Write down the id at the provider while the verification goes on. One round trip.
@@ -80,16 +97,11 @@ class StatusRow:
             (Status.PROCESSING,),
         )
 
-    async def _settle(self, status: Status, at: str, provider_ref: str | None) -> bool:
-        """Nothing was updated: the row is gone, has this state already, or keeps another."""
+    async def _kept(self) -> Status | None:
+        """What the row says; None: there is no row."""
         where = {"job_id": eq(self._job_id)}
         rows = await self._supabase.select(self._table, where, columns="status", limit=1)
-        if not rows:
-            return await self._insert(status, at, provider_ref)
-        kept = rows[0]["status"]
-        if kept != status.value:
-            log.warning("kyc_status_kept", job_id=self._job_id, kept=kept, not_written=status.value)
-        return bool(kept == status.value)
+        return Status(rows[0]["status"]) if rows else None
 
     async def _insert(self, status: Status, at: str, provider_ref: str | None) -> bool:
         row = {

@@ -94,7 +94,7 @@ local function arrived(own, counter)
   local id, key = tonumber(call("GET", counter)) or 0, own .. "stats:seen"
   local seen = tonumber(call("GET", key))
   if id ~= seen then
-    call("SET", key, string.format("%.0f", id))
+    call("SET", key, string.format("%.0f", id), "PX", KEEP_HOURS)
   end
   if not seen then -- the first look: how many of them came lately, nobody knows
     return 0
