@@ -63,6 +63,11 @@ class Job:
         return self._data
 
     @property
+    def record(self) -> JobRecord | None:
+        """Its hash as it was read last; None right after `add`."""
+        return self._record
+
+    @property
     def progress(self) -> Any:
         return self._record.progress if self._record else 0
 

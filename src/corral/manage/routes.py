@@ -14,7 +14,11 @@ from corral.api.auth import Permission
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.doctor import read_doctor
+from corral.manage.job_bulk import change_many
+from corral.manage.job_changes import JOB_CHANGE_HANDLERS
+from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.overview import read_overview
+from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
 from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.service import Management, actor_of, asks_for
 from corral.manage.workers import list_workers, read_surroundings
@@ -40,6 +44,10 @@ HANDLERS = [
     read_surroundings,
     read_doctor,
     *BREAKER_HANDLERS,
+    *JOB_HANDLERS,
+    *JOB_CHANGE_HANDLERS,
+    change_many,
+    *QUEUE_CHANGE_HANDLERS,
 ]
 
 
