@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from corral.bullmq.codec import decode_record
-from corral.manage.job_rows import DataField, error_type, job_row, options_in_words, preview
+from corral.manage.job_rows import DataField, Policy, error_type, job_row, options_in_words, preview
 from corral.policy import Retry
 
 PYTHON = """Traceback (most recent call last):
@@ -66,7 +66,7 @@ def test_options_are_told_in_words() -> None:
         b'"delay":5000,"lifo":true,"removeOnComplete":true,"removeOnFail":{"count":1000,"age":86400},"kl":10}'
     )
     record = decode_record("7", {b"opts": opts, b"timestamp": b"1", b"priority": b"5"})
-    assert {row.name: row.says for row in options_in_words(record, Retry(), None)} == {
+    assert {row.name: row.says for row in options_in_words(record, None)} == {
         "Attempts": "3, waits 1 m, 5 m",
         "Time-out": "1 m an attempt",
         "Priority": "5",
@@ -78,7 +78,7 @@ def test_options_are_told_in_words() -> None:
         "Log rows kept": "10",
     }
     plain = decode_record("8", {b"opts": b"{}", b"timestamp": b"1"})
-    rows = {row.name: row.says for row in options_in_words(plain, Retry(attempts=3), 30.0)}
+    rows = {row.name: row.says for row in options_in_words(plain, Policy(Retry(attempts=3), 30.0))}
     assert rows == {
         "Attempts": "3, waits from 1 s, doubling",
         "Time-out": "30 s an attempt",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -170,14 +170,25 @@ def stored(raw: bytes | None) -> Any:
     return msgspec.Raw(raw)
 
 
-def options_in_words(record: JobRecord, declared: Retry, timeout: float | None) -> list[OptionRow]:
-    """What holds for the job: its own options, else those of its queue."""
+class Policy(NamedTuple):
+    """What a queue's code says of all its jobs."""
+
+    retry: Retry
+    timeout: float | None
+
+
+def options_in_words(record: JobRecord, policy: Policy | None) -> list[OptionRow]:
+    """What holds for the job: its own options, else those of its queue, if its code is known here."""
     own = decode_options(record.options)
-    retry = own.retry or declared
-    waits = declared if own.queue_waits or own.retry is None else retry
-    rows = [("Attempts", f"{retry.attempts}, {_waits(waits)}" if retry.attempts > 1 else "1")]
-    limit = own.timeout if own.timeout is not None else timeout
-    rows.append(("Time-out", "none" if limit is None else f"{_seconds(limit)} an attempt"))
+    rows = []
+    retry = own.retry or (policy.retry if policy else None)
+    if retry is not None:
+        waits = policy.retry if policy and own.queue_waits else retry
+        said = "waits by a function of the queue" if own.queue_waits and not policy else _waits(waits)
+        rows.append(("Attempts", f"{retry.attempts}, {said}" if retry.attempts > 1 else "1"))
+    limit = own.timeout if own.timeout is not None or policy is None else policy.timeout
+    if limit is not None or policy is not None:
+        rows.append(("Time-out", "none" if limit is None else f"{_seconds(limit)} an attempt"))
     rows.append(("Priority", str(record.priority) if record.priority else "none"))
     if own.lifo:
         rows.append(("Order", "before jobs that were added earlier"))

@@ -33,6 +33,7 @@ from corral.manage.job_rows import (
     Failure,
     JobRow,
     OptionRow,
+    Policy,
     breaker_of,
     failures,
     job_row,
@@ -285,7 +286,9 @@ async def read_job(
     async with answering(SEARCH_SECONDS):
         found = await _look(chosen, job_id)
         children = await chosen.children(job_id, count=CHILDREN) if sum(found.place.children) else None
-    return _view(chosen, found, children, payloads=Permission.READ_PAYLOADS in actor.permissions)
+    # Of a queue whose code is not known here, Queue(name) says nothing that its workers hold to.
+    policy = Policy(chosen.retry, chosen.timeout) if queue in management.known.declared else None
+    return _view(chosen, found, children, policy, payloads=Permission.READ_PAYLOADS in actor.permissions)
 
 
 @get("/queues/{queue:str}/jobs/{job_id:str}/why", guards=[asks_for(Permission.WATCH)], tags=["jobs"])
@@ -395,7 +398,9 @@ def _signal(wait: bytes | None) -> str:
         return ""
 
 
-def _view(queue: Queue, found: _Found, children: ChildrenPage | None, *, payloads: bool) -> JobView:
+def _view(
+    queue: Queue, found: _Found, children: ChildrenPage | None, policy: Policy | None, *, payloads: bool
+) -> JobView:
     record, notes, place = found.record, found.notes, found.place
     row = job_row(
         record, found.status, attempts=queue.retry.attempts, due=place.due, held=notes.held, payloads=payloads
@@ -432,7 +437,7 @@ def _view(queue: Queue, found: _Found, children: ChildrenPage | None, *, payload
         error_type=row.error_type,
         failed_reason=record.failed_reason if payloads else None,
         failures=failures(record.stacktrace, payloads=payloads),
-        options=options_in_words(record, queue.retry, queue.timeout),
+        options=options_in_words(record, policy),
         parent=JobName(*parent) if isinstance(parent, ChildKey) else None,
         children=ChildrenRow(
             pending, completed, ignored, failed,

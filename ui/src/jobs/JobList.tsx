@@ -88,7 +88,7 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
           {last && (text ? `${count(jobs.length)}${hasNextPage ? '+' : ''} match · searched ${count(last.searched)} of ${count(last.total)}` : `${count(last.total)} jobs`)}
         </span>
         <button className="btn ghost hide-narrow" onClick={() => onChange({ oldest: !oldest })}>
-          {oldest ? 'Oldest first' : 'Newest first'}
+          {oldest ? (state === 'delayed' ? 'Next first' : 'Oldest first') : state === 'delayed' ? 'Last first' : 'Newest first'}
           <Icon name="down" />
         </button>
       </div>
@@ -175,6 +175,7 @@ function times(job: JobRow, state: string, at: number): [number | null, string] 
     case 'active':
       return [job.startedAt, between(job.startedAt, at)]
     case 'delayed':
+      if (job.held) return [null, 'held']
       return [job.due, job.due != null && job.due <= at ? 'due' : between(at, job.due)]
     case 'completed':
     case 'failed':

@@ -46,7 +46,7 @@ export function Logs({ queue, id, running }: { queue: string; id: string; runnin
       ) : lines.length === 0 ? (
         <p className="pad quiet">{page ? 'It has logged nothing.' : ' '}</p>
       ) : (
-        <ol className="logs">
+        <ol className={lines.some((line) => line.time || line.level) ? 'logs' : 'logs plain'}>
           {found.map((line) => (
             <li key={line.number} className={line.level}>
               <time>{line.time || <span className="quiet">{line.number}</span>}</time>

@@ -52,6 +52,13 @@ test('its time is shared out', () => {
   expect(shares(job({ status: 'delayed', held: 'onfido', heldSince: 950 })).map((part) => part.kind)).toEqual(['waiting', 'held'])
 })
 
+test('a failure that is tried again ends where its wait begins', () => {
+  const again = job({ status: 'delayed', attemptsMade: 1, startedAt: 910, due: 1020, delay: 60, failures: [failure], progress: 25 })
+  expect(timeline(again)[1]).toMatchObject({ at: 910, took: '50\u00a0s', chips: ['progress 25\u00a0%'] })
+  expect(timeline(again)[2]).toMatchObject({ title: 'Delayed', at: 960 })
+  expect(shares(again).map((part) => part.seconds)).toEqual([10, 50, 40])
+})
+
 test('a trace is read', () => {
   expect(message(TRACE)).toBe('Onfido answered 503')
   expect(message(null)).toBeNull()

@@ -46,20 +46,28 @@ function lastFailed(job: JobView): boolean {
   return job.status === 'failed' || (job.status !== 'active' && job.status !== 'completed' && job.attemptsMade > 0)
 }
 
+/** When the last attempt ended: for one that is delayed since, Redis keeps it as the time from which it waits. */
+function lastEnd(job: JobView): number | null {
+  if (job.status === 'failed') return job.finishedAt
+  if (job.status === 'delayed' && !job.held && job.due != null && job.delay > 0) return job.due - job.delay
+  return null
+}
+
 function failedBefore(job: JobView): Entry[] {
   const failed = job.status === 'completed' ? job.attemptsMade - 1 : job.attemptsMade
   const told = job.failures.slice(-Math.max(0, failed))
   const untold = failed - told.length
   const entries = told.map((failure, n): Entry => {
     const last = n === told.length - 1 && lastFailed(job)
-    const ended = job.status === 'failed' ? job.finishedAt : null
+    const ended = lastEnd(job)
     return {
       key: `failed-${untold + n + 1}`,
       at: last ? job.startedAt : null,
       glyph: 'failed', tone: 'is-failed',
       title: `Attempt ${untold + n + 1}`,
       says: last && job.processedBy ? job.processedBy : '',
-      ...(last && ended != null && job.startedAt != null ? { took: duration(ended - job.startedAt) } : {}),
+      ...(last && ended != null && job.startedAt != null ? { took: duration(Math.max(0, ended - job.startedAt)) } : {}),
+      ...(last && job.status === 'delayed' ? { chips: progress(job) } : {}),
       failure: { errorType: failure.errorType, trace: failure.trace, reason: last ? job.failedReason : message(failure.trace) },
     }
   })
@@ -68,11 +76,15 @@ function failedBefore(job: JobView): Entry[] {
   return [{ key: 'untold', at: null, glyph: 'failed', tone: 'is-failed', title, says: 'failed; their traces are not kept' }, ...entries]
 }
 
+function progress(job: JobView): string[] {
+  return typeof job.progress === 'number' && job.progress > 0 ? [`progress ${job.progress}\u00a0%`] : []
+}
+
 function present(job: JobView, now: number): Entry[] {
   const number = job.attemptsMade + 1
   const chips = [
     ...(job.stalled ? [`taken over from a dead worker ${job.stalled === 1 ? 'once' : `${job.stalled} times`}`] : []),
-    ...(typeof job.progress === 'number' && job.progress > 0 ? [`progress ${job.progress} %`] : []),
+    ...(lastFailed(job) && job.status === 'delayed' ? [] : progress(job)),
   ]
   const next = (says: string): Entry => ({
     key: 'next', at: job.due, glyph: 'next', tone: 'quiet', title: `Attempt ${number}`, says, wait: true,
@@ -112,7 +124,7 @@ function present(job: JobView, now: number): Entry[] {
       }
       return [
         {
-          key: 'delayed', at: null, glyph: 'delayed', tone: 'is-delayed', title: 'Delayed', wait: true, chips,
+          key: 'delayed', at: job.due != null && job.delay > 0 ? job.due - job.delay : null, glyph: 'delayed', tone: 'is-delayed', title: 'Delayed', wait: true, chips,
           says: job.attemptsMade ? `before attempt ${number}` : 'it may not start yet', took: duration(job.delay),
         },
         next(''),
@@ -144,6 +156,9 @@ export function shares(job: JobView, now = job.at): Share[] {
   const parts: Share[] = []
   if (started != null && (job.finishedAt != null || job.status === 'active')) {
     parts.push({ seconds: started - from, kind: 'waiting' }, { seconds: end - started, kind: 'running' })
+  } else if (started != null && lastEnd(job) != null) {
+    const ended = Math.max(started, lastEnd(job)!)
+    parts.push({ seconds: started - from, kind: 'waiting' }, { seconds: ended - started, kind: 'running' }, { seconds: end - ended, kind: 'delayed' })
   } else if (job.held && job.heldSince != null) {
     parts.push({ seconds: job.heldSince - from, kind: 'waiting' }, { seconds: end - job.heldSince, kind: 'held' })
   } else {
@@ -180,7 +195,10 @@ export function stackLines(trace: string): StackLine[] {
       lines.push({ number: '', text: rows[n]! })
     }
   }
-  const last = lines.findLast((line) => line.number !== '')
+  const frames = lines.findLastIndex((line) => line.number !== '')
+  // The class and its message stand above the trace already.
+  if (frames >= 0 && frames === lines.length - 2) lines.pop()
+  const last = lines[frames]
   if (last) last.hot = true
   return lines
 }

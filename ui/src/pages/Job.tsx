@@ -100,7 +100,12 @@ function lead(job: JobView): string {
 }
 
 const ICONS: Record<string, IconName> = {
-  breaker: 'stop', paused: 'pause', delayed: 'clock', retry: 'retry', children: 'flows', 'no-worker': 'workers', busy: 'workers',
+  breaker: 'held', paused: 'pause', delayed: 'clock', retry: 'retry', children: 'flows', 'no-worker': 'workers', busy: 'workers',
+}
+/** What comes when it is over. */
+const NEXT: Record<string, string> = {
+  breaker: 'The next probe is', retry: 'The next attempt is', delayed: 'It is due', rate: 'The next start is',
+  signal: 'It waits no longer', 'unknown-name': 'It is looked at again',
 }
 const TROUBLE = ['breaker', 'no-worker', 'unknown-name']
 const WATCH = ['paused', 'rate', 'concurrency', 'busy', 'group']
@@ -113,7 +118,7 @@ function Why({ job, skew }: { job: JobView; skew: number }) {
   if (why.cause === 'ended' || why.cause === 'running') return null
   const level = TROUBLE.includes(why.cause) ? 'trouble' : WATCH.includes(why.cause) ? 'watch' : 'calm'
   const left = why.until != null && why.until > now ? duration(why.until - now) : null
-  const when = left && (why.cause === 'breaker' ? `The next probe is in ${left}.` : `That is over in ${left}.`)
+  const when = left && `${NEXT[why.cause] ?? 'That is over'} in ${left}.`
   return (
     <WhyBand level={level} icon={ICONS[why.cause] ?? 'queues'} says={why.says} more={[why.more, when].filter(Boolean).join(' ')}>
       {why.breaker && may && (

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import type { components } from '../api/schema'
-import { count, duration, percent, rate } from '../format'
+import { count, duration, percent, rate, span } from '../format'
 import { readQueue, readSettings, resumeQueue, testAndResume } from '../jobs/api'
 import { JobList } from '../jobs/JobList'
 import { countOf, STATES } from '../jobs/states'
@@ -18,6 +18,9 @@ import { type Slow, slowBecause } from '../queues/why'
 
 type QueueRow = components['schemas']['QueueRow']
 
+/** States that are listed in the order in which their jobs run; of the others the newest come first. */
+const NEXT_FIRST = ['waiting', 'active', 'delayed', 'waiting-children']
+
 /** What of the list is in the address bar. */
 export interface QueueSearch {
   state?: string
@@ -30,7 +33,7 @@ export function readSearch(search: Record<string, unknown>): QueueSearch {
     ...(STATES.some((state) => state.key === search['state']) ? { state: search['state'] as string } : {}),
     // The router reads numbers and words as such.
     ...(search['q'] != null && search['q'] !== '' ? { q: String(search['q']) } : {}),
-    ...(search['oldest'] === true ? { oldest: true } : {}),
+    ...(typeof search['oldest'] === 'boolean' ? { oldest: search['oldest'] } : {}),
   }
 }
 
@@ -80,7 +83,7 @@ export function Queue() {
               key={one.key}
               to="/queues/$queue"
               params={{ queue }}
-              search={{ ...search, state: one.key === 'waiting' ? undefined : one.key }}
+              search={one.key === state ? search : { ...(search.q ? { q: search.q } : {}), ...(one.key === 'waiting' ? {} : { state: one.key }) }}
               resetScroll={false}
               activeOptions={{ exact: true, includeSearch: true }}
             >
@@ -94,7 +97,7 @@ export function Queue() {
         queue={queue}
         state={state}
         text={search.q ?? ''}
-        oldest={search.oldest ?? false}
+        oldest={search.oldest ?? NEXT_FIRST.includes(state)}
         onChange={({ q, oldest }) =>
           void navigate({
             search: () => readSearch({ ...search, ...(q === undefined ? {} : { q }), ...(oldest === undefined ? {} : { oldest }) }),
@@ -134,7 +137,7 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
   const may = useMay('operate')
   const { repair } = slow
   return (
-    <WhyBand level={slow.level} icon={repair?.kind === 'resume' ? 'pause' : repair ? 'stop' : 'clock'} says={slow.says} more={slow.more}>
+    <WhyBand level={slow.level} icon={repair?.kind === 'resume' ? 'pause' : repair ? 'held' : 'clock'} says={slow.says} more={slow.more}>
       {may && repair && (
         <button
           className="btn primary"
@@ -166,7 +169,7 @@ function Facts({ row }: { row: QueueRow }) {
         <dd>{count(waitingOf(states))}</dd>
       </div>
       <div>
-        <dt>Oldest, objective {duration(OBJECTIVE_SECONDS)}</dt>
+        <dt>Oldest, objective {span(OBJECTIVE_SECONDS)}</dt>
         <dd className={oldest > OBJECTIVE_SECONDS ? 'is-failed' : ''}>{oldest ? duration(oldest) : 'none'}</dd>
       </div>
       <div>

@@ -42,12 +42,12 @@ export function Chart({ at, lines, marks, level, write, label }: Props) {
         padding: [20, 72, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-        scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
+        scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, values: [[86_400, '{MM}-{DD}', '', '', '', '', '', '', 1], [60, '{HH}:{mm}', '', '', '', '', '', '', 1]] },
           { ...axis, size: 46, splits: (_, __, ___, most) => [most / 3, (most / 3) * 2], values: (_, splits) => splits.map((value) => latest.current.write(value)) },
         ],
-        series: [{}, ...latest.current.lines.map(({ tone }) => ({ stroke: colour(VARIABLES[tone]), width: tone === 'context' ? 1.25 : 1.5, points: { show: false } }))],
+        series: [{}, ...latest.current.lines.map(({ tone }) => ({ stroke: colour(VARIABLES[tone]), width: tone === 'context' ? 1.25 : 1.5, points: { show: true, size: 4, fill: colour(VARIABLES[tone]), filter: alone } }))],
         hooks: { draw: [(drawn) => annotate(drawn, latest.current, colour, font)], setCursor: [hover] },
       },
       data(at, lines),
@@ -86,6 +86,12 @@ export function Chart({ at, lines, marks, level, write, label }: Props) {
   )
 }
 
+/** Values without a neighbour: there is no line to see them by. */
+function alone(chart: uPlot, line: number): number[] {
+  const values = chart.data[line]!
+  return [...values.keys()].filter((n) => values[n] != null && values[n - 1] == null && values[n + 1] == null)
+}
+
 function data(at: number[], lines: Line[]): uPlot.AlignedData {
   return [at, ...lines.map((line) => line.values)]
 }
@@ -113,6 +119,7 @@ function annotate(
   ctx.strokeStyle = colour('--line-strong')
   ctx.fillStyle = colour('--text-muted')
   for (const mark of marks) {
+    if (mark.at < chart.scales.x!.min!) continue
     const x = chart.valToPos(mark.at, 'x', true)
     stroke(ctx, x, bbox.top - 14 * scale, x, bbox.top + bbox.height)
     const right = x > bbox.left + bbox.width / 2

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
-import { duration, rate } from '../format'
+import { duration, rate, span } from '../format'
 import { readStats } from '../jobs/api'
 import { RANGES, series } from './series'
 import { OBJECTIVE_SECONDS } from './trouble'
@@ -68,7 +68,7 @@ export function QueueCharts({ queue, behind }: { queue: string; behind: boolean 
       <div className="plotbox">
         {lines && (
           <Suspense>
-            <Chart at={lines.at} lines={latency} marks={marks} level={{ value: OBJECTIVE_SECONDS, name: `objective ${duration(OBJECTIVE_SECONDS)}` }} write={duration} label={`Times, last ${range.key}: wait ${duration(last(lines.wait))}, run ${duration(last(lines.run))} at the end`} />
+            <Chart at={lines.at} lines={latency} marks={marks} level={{ value: OBJECTIVE_SECONDS, name: `objective ${span(OBJECTIVE_SECONDS)}` }} write={duration} label={`Times, last ${range.key}: wait ${duration(last(lines.wait))}, run ${duration(last(lines.run))} at the end`} />
           </Suspense>
         )}
       </div>

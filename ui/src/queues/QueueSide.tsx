@@ -1,6 +1,7 @@
 import { type ReactNode, useState } from 'react'
-import { count, duration } from '../format'
+import { count, duration, span } from '../format'
 import { changeLimits, type QueueSettings } from '../jobs/api'
+import { Icon } from '../parts/Icon'
 import { Modal } from '../parts/Modal'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
@@ -8,10 +9,16 @@ import { useAct } from '../parts/useAct'
 /** Limits, what holds for its jobs, and how long they are kept. */
 export function QueueSide({ settings, held }: { settings: QueueSettings; held: Record<string, number> }) {
   const [editing, setEditing] = useState(false)
+  // On a narrow screen all of it is behind one line.
+  const [open, setOpen] = useState(false)
   const may = useMay('operate')
   const rate = settings.rate ?? settings.declaredRate
   return (
-    <aside className="aside">
+    <aside className={`aside fold ${open ? 'open' : ''}`}>
+      <button className="fold-row bare" aria-expanded={open} onClick={() => setOpen(!open)}>
+        Limits, providers, retention
+        <Icon name="down" />
+      </button>
       <Section
         title="Limits"
         right={
@@ -27,7 +34,7 @@ export function QueueSide({ settings, held }: { settings: QueueSettings; held: R
           <dd>{settings.concurrency == null ? <span className="quiet">none over all workers</span> : `${count(settings.concurrency)} over all workers`}</dd>
           <dt>Rate limit</dt>
           <dd>
-            {rate ? `${count(rate.jobs)} in ${duration(rate.per)}` : <span className="quiet">none</span>}
+            {rate ? `${count(rate.jobs)} in ${span(rate.per)}` : <span className="quiet">none</span>}
             {settings.rateLimitedFor > 0 && <span className="is-limited"> used up, next in {duration(settings.rateLimitedFor)}</span>}
           </dd>
         </dl>
@@ -38,7 +45,7 @@ export function QueueSide({ settings, held }: { settings: QueueSettings; held: R
             <dt>Attempts</dt>
             <dd>{settings.attempts}</dd>
             <dt>Time-out</dt>
-            <dd>{settings.timeout == null ? 'none' : `${duration(settings.timeout)} an attempt`}</dd>
+            <dd>{settings.timeout == null ? 'none' : `${span(settings.timeout)} an attempt`}</dd>
             <dt>Priority</dt>
             <dd>{settings.priority || 'none'}</dd>
           </dl>
@@ -84,7 +91,7 @@ function Held({ name, jobs }: { name: string; jobs: number }) {
 
 function kept({ count: most, age }: QueueSettings['keepFailed']): string {
   if (most === 0) return 'not'
-  const parts = [age == null ? null : duration(age), most == null ? null : `at most ${count(most)}`].filter(Boolean)
+  const parts = [age == null ? null : span(age), most == null ? null : `at most ${count(most)}`].filter(Boolean)
   return parts.join(', ') || 'for ever'
 }
 

@@ -60,7 +60,7 @@ function Queues() {
             <Link key={name} to="/queues/$queue" params={{ queue: name }} search={{}} title={`${name}: ${now.says}`} activeProps={{ 'aria-current': 'page' }}>
               <Glyph name={now.glyph} className={tone || 'quiet'} />
               <span className="t ellipsis">{name}</span>
-              <span className={`count ${now.level === 'trouble' ? 'is-failed' : ''}`}>{count(waitingOf(queue.row.states))}</span>
+              <span className={`count ${now.level === 'trouble' ? 'is-failed' : ''}`}>{count(waitingOf(queue.row.states) + (queue.row.states['held'] ?? 0))}</span>
             </Link>
           )
         })}
