@@ -122,7 +122,8 @@ def _delayed(job: Waiting) -> Why:
 
 
 def _in_line(job: Waiting) -> Why:
-    place = _place(job)
+    line = _line(job)
+    place = f"{line[0].upper()}{line[1:]} {'is' if job.ahead == 1 else 'are'} ahead of it." if line else ""
     if job.paused:
         return Why("paused", f"Waiting because {job.queue} is paused.", place)
     if job.workers == 0:
@@ -142,7 +143,7 @@ def _in_line(job: Waiting) -> Why:
         return Why("busy", f"Waiting for a free slot: all {job.slots:,} of {workers} are busy.", place)
     if job.ahead == 0:
         return Why("next", "It is next.")
-    return Why("behind", f"Waiting behind {place[0].lower()}{place[1:]}" if place else "Waiting in line.")
+    return Why("behind", f"Waiting behind {line}." if line else "Waiting in line.")
 
 
 def _in_group(job: Waiting) -> Why:
@@ -155,15 +156,14 @@ def _in_group(job: Waiting) -> Why:
     return Why("group", f"Waiting for the turn of its group {job.group}.{running}")
 
 
-def _place(job: Waiting) -> str:
-    if job.ahead is None:
+def _line(job: Waiting) -> str:
+    """The jobs ahead of it; empty if there are none, or it is not known."""
+    if not job.ahead:
         return ""
-    if job.ahead == 0:
-        return "No job is ahead of it."
     at = f"at priority {job.priority}" if job.priority else "without a priority"
     if job.ahead == job.ahead_alike:
-        return f"{_jobs(job.ahead, 'job')} {at}."
-    return f"{_jobs(job.ahead, 'job')}, {job.ahead_alike:,} of them {at}."
+        return f"{_jobs(job.ahead, 'job')} {at}"
+    return f"{_jobs(job.ahead, 'job')}, {job.ahead_alike:,} of them {at}"
 
 
 def _jobs(count: int, one: str, many: str | None = None) -> str:

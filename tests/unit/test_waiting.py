@@ -65,6 +65,11 @@ def test_why(facts: dict[str, Any], cause: str, says: str) -> None:
     assert (told.cause, told.says) == (cause, says)
 
 
+def test_what_is_ahead_supports_the_sentence() -> None:
+    told = why(Waiting(name="n", queue="q", status="waiting", paused=True, ahead=2, ahead_alike=2))
+    assert told.more == "2 jobs without a priority are ahead of it."
+
+
 def test_what_is_over_at_a_known_time_says_when() -> None:
     assert why(Waiting(name="n", queue="q", **DELAYED)).until == 100.0
     assert why(Waiting(name="n", queue="q", **OPEN, next_probe=7.0)).until == 7.0

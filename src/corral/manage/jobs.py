@@ -6,7 +6,6 @@ search by it either, as every answer would tell a little of it.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -17,37 +16,19 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from corral.api.auth import Permission
 from corral.api.lookup import answering
 from corral.api.problems import Problem, Refused
-from corral.breaker import read_hold
 from corral.browse import STATES, SearchPage
-from corral.bullmq import breaking, placing, reader
-from corral.bullmq.codec import JobRecord
-from corral.bullmq.families import child_key
-from corral.bullmq.grouping import LOCK
-from corral.bullmq.placing import Notes, Place
-from corral.context import Wait
+from corral.bullmq import placing
+from corral.bullmq.clock import server_seconds
 from corral.data import decode_json
-from corral.errors import InvalidData, InvalidInput, JobNotFound
-from corral.family import ChildKey, ChildrenPage
+from corral.errors import InvalidData, InvalidInput
 from corral.job import Job
-from corral.manage.job_rows import (
-    Failure,
-    JobRow,
-    OptionRow,
-    Policy,
-    breaker_of,
-    failures,
-    job_row,
-    number_of,
-    options_in_words,
-    stored,
-)
+from corral.manage.job_rows import JobRow, Policy, job_row
+from corral.manage.job_view import JobView, WhyRow, look, view
 from corral.manage.service import Actor, Management, asks_for
-from corral.observe.stand import read_workers
 from corral.queue import Queue
-from corral.waiting import Waiting, why
 
 #: Jobs that one request looks at: it answers in time, and the page asks for more with the cursor.
-SCAN = 2_000
+SCAN = 1_000
 
 #: The same where their data has to be read, which may be large.
 SCAN_DATA = 500
@@ -80,91 +61,6 @@ class JobPage(msgspec.Struct, frozen=True, rename="camel"):
     redacted: bool
 
 
-class JobName(msgspec.Struct, frozen=True, rename="camel"):
-    """Names a job over all queues."""
-
-    queue: str
-    id: str
-
-
-class ChildRow(msgspec.Struct, frozen=True, rename="camel"):
-    """A child as its parent sees it: completed, ignored, failed or pending."""
-
-    queue: str
-    id: str
-    state: str
-
-
-class ChildrenRow(msgspec.Struct, frozen=True, rename="camel"):
-    """How many children a job has, and some of them."""
-
-    pending: int
-    completed: int
-    ignored: int
-    failed: int
-    some: list[ChildRow]
-
-
-class WhyRow(msgspec.Struct, frozen=True, rename="camel"):
-    """Why a job is where it is: one sentence, and one that supports it or nothing.
-
-    until: when that is over, where it is known. breaker: the one that holds it.
-    """
-
-    cause: str
-    says: str
-    more: str
-    until: float | None
-    breaker: str | None
-
-
-class JobView(msgspec.Struct, frozen=True, rename="camel"):
-    """All of a job. Times are in epoch seconds; `at` is now.
-
-    redacted: data, result, checkpoint, failedReason and traces are null, whatever they are.
-    attempts: how many it may have. failures: its last ones, the newest at the end.
-    delay: what it last was to wait, seconds. heldSince: since when the breaker `held` holds it.
-    """
-
-    at: float
-    id: str
-    queue: str
-    name: str
-    status: str
-    priority: int
-    attempts_made: int
-    attempts_started: int
-    attempts: int
-    stalled: int
-    enqueued_at: float | None
-    started_at: float | None
-    finished_at: float | None
-    due: float | None
-    delay: float
-    processed_by: str | None
-    cancelled: bool
-    held: str | None
-    held_since: float | None
-    redacted: bool
-    data: Any
-    data_bytes: int
-    result: Any
-    has_result: bool
-    progress: Any
-    checkpoint: Any
-    error_type: str
-    failed_reason: str | None
-    failures: list[Failure]
-    options: list[OptionRow]
-    parent: JobName | None
-    children: ChildrenRow
-    schedule: str | None
-    dedup: str | None
-    group: str | None
-    log_rows: int
-    why: WhyRow
-
-
 class LogRows(msgspec.Struct, frozen=True, rename="camel"):
     """Rows of a job's log from number `start` on, of `total`. Without payloads there are none."""
 
@@ -195,7 +91,7 @@ async def search_jobs(
     name: the whole of it. id: a part of it. error: a part of the reason. after, before: when it was added,
     epoch seconds. where: `{"path.into.data": value}`. oldest: from the other end.
 
-    A request looks at some 2,000 jobs and returns what fits, which may be nothing: go on with the cursor. An
+    A request looks at some 1,000 jobs and returns what fits, which may be nothing: go on with the cursor. An
     id that is complete is found at once. A few round trips for each 250 jobs.
     """
     payloads = Permission.READ_PAYLOADS in actor.permissions
@@ -222,7 +118,7 @@ async def search_jobs(
                 cursor=cursor,
             )
         rows = await _rows(chosen, found.jobs, payloads=payloads)
-        now = await chosen_now(chosen)
+        now = await server_seconds(chosen.client())
     return JobPage(now, rows, found.searched, found.total, found.cursor, not payloads)
 
 
@@ -268,12 +164,6 @@ async def _rows(queue: Queue, jobs: list[Job], *, payloads: bool) -> list[JobRow
     return rows
 
 
-async def chosen_now(queue: Queue) -> float:
-    """The time of the queue's server. One round trip."""
-    seconds, micros = await queue.client().time()
-    return float(seconds + micros / 1_000_000)
-
-
 @get("/queues/{queue:str}/jobs/{job_id:str}", guards=[asks_for(Permission.WATCH)], tags=["jobs"])
 async def read_job(
     management: NamedDependency[Management],
@@ -284,11 +174,11 @@ async def read_job(
     """All of a job. Some six round trips."""
     chosen = management.queue(queue)
     async with answering(SEARCH_SECONDS):
-        found = await _look(chosen, job_id)
+        found = await look(chosen, job_id)
         children = await chosen.children(job_id, count=CHILDREN) if sum(found.place.children) else None
     # Of a queue whose code is not known here, Queue(name) says nothing that its workers hold to.
     policy = Policy(chosen.retry, chosen.timeout) if queue in management.known.declared else None
-    return _view(chosen, found, children, policy, payloads=Permission.READ_PAYLOADS in actor.permissions)
+    return view(chosen, found, children, policy, payloads=Permission.READ_PAYLOADS in actor.permissions)
 
 
 @get("/queues/{queue:str}/jobs/{job_id:str}/why", guards=[asks_for(Permission.WATCH)], tags=["jobs"])
@@ -297,7 +187,7 @@ async def read_why(
 ) -> WhyRow:
     """Why a job is where it is, in one sentence. Some six round trips."""
     async with answering():
-        return (await _look(management.queue(queue), job_id)).why
+        return (await look(management.queue(queue), job_id)).why
 
 
 @get("/queues/{queue:str}/jobs/{job_id:str}/logs", guards=[asks_for(Permission.WATCH)], tags=["jobs"])
@@ -316,147 +206,6 @@ async def read_logs(
     if Permission.READ_PAYLOADS not in actor.permissions:
         return LogRows([], page.start, page.total, redacted=True)
     return LogRows(page.rows, page.start, page.total, redacted=False)
-
-
-class _Found(msgspec.Struct, frozen=True):
-    """A job and what is around it."""
-
-    record: JobRecord
-    status: str
-    notes: Notes
-    place: Place
-    why: WhyRow
-    held: str | None
-    held_since: float | None
-
-
-async def _look(queue: Queue, job_id: str) -> _Found:
-    client, keys = queue.client(), queue.keys()
-    with queue.redis_errors():
-        (found,) = await reader.find(client, [keys], job_id)
-        if found is None:
-            raise JobNotFound(
-                f"Job {job_id[:100]} is not in {queue.name!r}. It never was, or its retention has passed."
-            )
-        record, state = found
-        status = "waiting" if state == "prioritized" else state
-        notes, place, workers = await asyncio.gather(
-            placing.notes(client, keys, job_id),
-            placing.place(client, keys, job_id, record.priority),
-            read_workers(client, keys.prefix),
-        )
-        held = breaker_of(status, notes.held)
-        breaker = (await breaking.look(client, keys.prefix, [held]))[0].breaker if held else None
-        group = (notes.group or b"").decode(errors="replace")
-        group_paused, group_active = await placing.group_place(client, keys, group) if group else (False, 0)
-    limits = queue.rate_limit
-    most = place.rate_most or (limits.jobs if limits else 0)
-    limited_for = place.rate_left if most and place.rate_used >= most else 0.0
-    serving = [worker for worker in workers if queue.name in worker.queues and not worker.quiet]
-    told = why(
-        Waiting(
-            status=status,
-            name=record.name,
-            queue=queue.name,
-            attempts_made=record.attempts_made,
-            priority=record.priority,
-            due=place.due,
-            ahead=place.ahead,
-            ahead_alike=place.ahead_alike,
-            paused=place.paused,
-            limited_for=limited_for,
-            limited_until=place.now + limited_for if limited_for else None,
-            concurrency=place.concurrency,
-            active=place.active,
-            breaker=held or "",
-            breaker_open=breaker is not None and breaker.is_open,
-            breaker_reason=breaker.reason if breaker else "",
-            next_probe=breaker.next_probe if breaker and breaker.cause != "operator" else None,
-            signal=_signal(notes.wait),
-            unknown_name=bool(notes.unknown_since),
-            pending_children=place.children[0],
-            group=group,
-            group_paused=group_paused,
-            group_active=group_active,
-            workers=len(serving),
-            slots=sum(worker.places.get(queue.name, (worker.slots, 0))[0] for worker in serving),
-            busy=sum(worker.places.get(queue.name, (0, worker.busy))[1] for worker in serving),
-        )
-    )
-    hold = read_hold(notes.held) if held else None
-    return _Found(
-        record, status, notes, place,
-        WhyRow(told.cause, told.says, told.more, told.until, held),
-        held, hold.since if hold else None,
-    )  # fmt: skip
-
-
-def _signal(wait: bytes | None) -> str:
-    try:
-        return msgspec.json.decode(wait, type=Wait).signal if wait else ""
-    except msgspec.DecodeError:
-        return ""
-
-
-def _view(
-    queue: Queue, found: _Found, children: ChildrenPage | None, policy: Policy | None, *, payloads: bool
-) -> JobView:
-    record, notes, place = found.record, found.notes, found.place
-    row = job_row(
-        record, found.status, attempts=queue.retry.attempts, due=place.due, held=notes.held, payloads=payloads
-    )
-    pending, completed, ignored, failed = place.children
-    parent = child_key(queue.keys().prefix, notes.parent) if notes.parent else None
-    return JobView(
-        at=place.now,
-        id=record.id,
-        queue=queue.name,
-        name=record.name,
-        status=found.status,
-        priority=record.priority,
-        attempts_made=record.attempts_made,
-        attempts_started=record.attempts_started,
-        attempts=row.attempts,
-        stalled=record.stalled_count,
-        enqueued_at=record.enqueued_at,
-        started_at=record.started_at,
-        finished_at=record.finished_at,
-        due=place.due,
-        delay=record.delay,
-        processed_by=record.processed_by,
-        cancelled=record.cancelled,
-        held=found.held,
-        held_since=found.held_since,
-        redacted=not payloads,
-        data=stored(record.data) if payloads else None,
-        data_bytes=len(record.data),
-        result=stored(record.returnvalue) if payloads else None,
-        has_result=record.returnvalue is not None,
-        progress=record.progress if payloads else number_of(record.progress),
-        checkpoint=stored(notes.checkpoint) if payloads else None,
-        error_type=row.error_type,
-        failed_reason=record.failed_reason if payloads else None,
-        failures=failures(record.stacktrace, payloads=payloads),
-        options=options_in_words(record, policy),
-        parent=JobName(*parent) if isinstance(parent, ChildKey) else None,
-        children=ChildrenRow(
-            pending, completed, ignored, failed,
-            [ChildRow(c.key.queue, c.key.id, str(c.state)) for c in children.children] if children else [],
-        ),
-        schedule=_text(notes.schedule),
-        dedup=_text(notes.dedup) if payloads else None,
-        group=_group(notes.group),
-        log_rows=place.log_rows,
-        why=found.why,
-    )  # fmt: skip
-
-
-def _group(raw: bytes | None) -> str | None:
-    return raw.decode(errors="replace").removeprefix(LOCK) if raw else None
-
-
-def _text(raw: bytes | None) -> str | None:
-    return raw.decode(errors="replace") if raw else None
 
 
 #: All of them, for `routes`.

@@ -11,7 +11,7 @@ import { BulkBar } from './BulkBar'
 import { parse } from './filter'
 
 /** Requests that are made one after the other while nothing is found. */
-const TRIES = 25
+const TRIES = 40
 
 interface Props {
   queue: string

@@ -136,7 +136,7 @@ function present(job: JobView, now: number): Entry[] {
       }]
     default:
       return [{
-        key: 'waiting', at: null, glyph: 'waiting', tone: 'is-waiting', title: 'Waiting', says: job.why.says, wait: true, chips,
+        key: 'waiting', at: null, glyph: 'waiting', tone: 'is-waiting', title: 'Waiting', says: job.attemptsMade ? `for attempt ${number}` : '', wait: true, chips,
         took: job.attemptsMade === 0 && job.enqueuedAt != null ? `${duration(now - job.enqueuedAt)} so far` : undefined,
       }]
   }

@@ -123,7 +123,7 @@ function lead(row: QueueRow): string {
 function Sign({ row }: { row: QueueRow }) {
   const now = condition({ row, arrived: [], ended: [] })
   if (now.level === 'calm') return null
-  const word = row.paused ? 'Paused' : Object.keys(row.held).length ? 'Held' : now.level === 'watch' ? 'Watch' : 'Behind'
+  const word = row.paused ? 'Paused' : Object.keys(row.held).length ? 'Held' : row.workers === 0 ? 'No worker' : now.level === 'watch' ? 'Watch' : 'Behind'
   return (
     <span className={`pill ${row.paused ? 'paused' : now.level === 'trouble' ? 'failed' : 'limited'}`}>
       <Glyph name={row.paused ? 'paused' : now.glyph} />
