@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from http_service import ENQUEUE, READ, Service, serving
 
-from corral import Queue
+from corral import Flow, Queue
 from corral.breakers import Breakers
 from corral.testing import drain
 
@@ -87,6 +87,20 @@ async def test_a_job_is_shown_whole_and_why_it_waits(service: Service, reports: 
     assert (await get(service, f"/jobs/{job.id}/why"))["cause"] == "paused"
     await reports.admin.resume()
     assert (await service.http.get(f"{AT}/jobs/none")).status_code == 404
+
+
+async def test_a_family_is_shown_from_both_sides(service: Service, reports: Queue) -> None:
+    parent = await Flow(reports, "purge", {}, children=[Flow(reports, "build", {"month": "may"})]).add()
+    shown = await get(service, f"/jobs/{parent.id}")
+    (child,) = shown["children"]["some"]
+    assert (shown["status"], shown["children"]["pending"], child["status"]) == (
+        "waiting-children",
+        1,
+        "waiting",
+    )
+    assert shown["why"]["says"] == "Waiting for 1 child."
+    below = await get(service, f"/jobs/{child['id']}")
+    assert below["parent"] == {"queue": "reports", "id": parent.id}
 
 
 async def test_a_held_job_names_its_breaker(service: Service, reports: Queue, redis: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from corral.bullmq.grouping import LOCK
 from corral.bullmq.placing import Notes, Place
 from corral.context import Wait
 from corral.errors import JobNotFound
-from corral.family import ChildKey, ChildrenPage
+from corral.family import ChildKey, FlowNode
 from corral.manage.job_rows import (
     Failure,
     OptionRow,
@@ -40,15 +41,16 @@ class JobName(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ChildRow(msgspec.Struct, frozen=True, rename="camel"):
-    """A child as its parent sees it: completed, ignored, failed or pending."""
+    """A child. status: its state, or `gone`."""
 
     queue: str
     id: str
-    state: str
+    name: str
+    status: str
 
 
 class ChildrenRow(msgspec.Struct, frozen=True, rename="camel"):
-    """How many children a job has, and some of them."""
+    """How many children a job has, and some of them, the pending ones first."""
 
     pending: int
     completed: int
@@ -199,7 +201,7 @@ def _signal(wait: bytes | None) -> str:
 
 
 def view(
-    queue: Queue, found: Found, children: ChildrenPage | None, policy: Policy | None, *, payloads: bool
+    queue: Queue, found: Found, children: Sequence[FlowNode], policy: Policy | None, *, payloads: bool
 ) -> JobView:
     """policy: None where the code of the queue is not known here."""
     record, notes, place = found.record, found.notes, found.place
@@ -242,7 +244,7 @@ def view(
         parent=JobName(*parent) if isinstance(parent, ChildKey) else None,
         children=ChildrenRow(
             pending, completed, ignored, failed,
-            [ChildRow(c.key.queue, c.key.id, str(c.state)) for c in children.children] if children else [],
+            [ChildRow(child.key.queue, child.key.id, child.name, child.status) for child in children],
         ),
         schedule=_text(notes.schedule),
         dedup=_text(notes.dedup) if payloads else None,

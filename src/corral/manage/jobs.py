@@ -175,10 +175,16 @@ async def read_job(
     chosen = management.queue(queue)
     async with answering(SEARCH_SECONDS):
         found = await look(chosen, job_id)
-        children = await chosen.children(job_id, count=CHILDREN) if sum(found.place.children) else None
+        family = await chosen.flow(job_id, 1, CHILDREN) if sum(found.place.children) else None
     # Of a queue whose code is not known here, Queue(name) says nothing that its workers hold to.
     policy = Policy(chosen.retry, chosen.timeout) if queue in management.known.declared else None
-    return view(chosen, found, children, policy, payloads=Permission.READ_PAYLOADS in actor.permissions)
+    return view(
+        chosen,
+        found,
+        family.children if family else (),
+        policy,
+        payloads=Permission.READ_PAYLOADS in actor.permissions,
+    )
 
 
 @get("/queues/{queue:str}/jobs/{job_id:str}/why", guards=[asks_for(Permission.WATCH)], tags=["jobs"])

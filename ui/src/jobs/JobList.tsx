@@ -2,6 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useMemo, useRef, useState } from 'react'
+import { ProblemError } from '../api/client'
 import { clock, count, duration } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
 import { useMay } from '../parts/session'
@@ -92,7 +93,7 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
           <Icon name="down" />
         </button>
       </div>
-      {[...wrong, ...(found.error ? [found.error.message] : [])].map((says) => (
+      {[...wrong, ...(found.error && found.error instanceof ProblemError && found.error.status !== 503 ? [found.error.message] : [])].map((says) => (
         <p key={says} className="banner calm is-failed">
           {says}
         </p>

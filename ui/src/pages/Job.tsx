@@ -7,12 +7,14 @@ import { readJob, testAndResume, type JobView } from '../jobs/api'
 import { DataTree, Redacted } from '../jobs/DataTree'
 import { JobActions } from '../jobs/JobActions'
 import { Logs } from '../jobs/Logs'
+import { stateOf } from '../jobs/states'
 import { StatePill } from '../jobs/StatePill'
 import { Timeline } from '../jobs/Timeline'
 import { total } from '../jobs/timeline'
 import { WhyBand } from '../jobs/WhyBand'
 import { Icon, type IconName } from '../parts/Icon'
 import { LiveSign } from '../parts/LiveSign'
+import { OldBand } from '../parts/OldBand'
 import { useMay } from '../parts/session'
 import { say } from '../parts/Toasts'
 import { useAct } from '../parts/useAct'
@@ -42,6 +44,7 @@ export function Job() {
         </div>
         <LiveSign at={job?.at} error={gone ? null : found.error} />
       </header>
+      <OldBand at={found.dataUpdatedAt / 1000} error={gone ? null : found.error} />
       {gone ? (
         <div className="empty">
           <h3>
@@ -53,7 +56,7 @@ export function Job() {
           </Link>
         </div>
       ) : job ? (
-        <Shown job={job} />
+        <Shown job={job} off={found.error != null} />
       ) : (
         found.isPending && <Skeleton />
       )}
@@ -61,12 +64,12 @@ export function Job() {
   )
 }
 
-function Shown({ job }: { job: JobView }) {
+function Shown({ job, off }: { job: JobView; off: boolean }) {
   // Ages count by the server's clock: what this machine's is off by goes in.
   const skew = job.at - Date.now() / 1000
   return (
     <>
-      <div className="pagehead">
+      <div className="pagehead" inert={off}>
         <div>
           <h1>
             <span className="mono jobid">{job.id}</span> {job.name} <StatePill status={job.status} held={job.held} />
@@ -207,7 +210,7 @@ function Family({ job }: { job: JobView }) {
           </Pair>
         )}
         {children.some.map((child) => (
-          <Pair key={`${child.queue}:${child.id}`} name={child.state}>
+          <Pair key={`${child.queue}:${child.id}`} name={child.status === 'gone' ? 'Gone' : stateOf(child.status).name}>
             <JobLink queue={child.queue} id={child.id} />
           </Pair>
         ))}

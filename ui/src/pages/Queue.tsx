@@ -8,6 +8,7 @@ import { countOf, STATES } from '../jobs/states'
 import { WhyBand } from '../jobs/WhyBand'
 import { Glyph, Icon } from '../parts/Icon'
 import { LiveSign } from '../parts/LiveSign'
+import { OldBand } from '../parts/OldBand'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
 import { QueueActions } from '../queues/QueueActions'
@@ -60,7 +61,8 @@ export function Queue() {
         </div>
         <LiveSign at={row.dataUpdatedAt ? row.dataUpdatedAt / 1000 : undefined} error={row.error} />
       </header>
-      <div className="pagehead">
+      <OldBand at={row.dataUpdatedAt / 1000} error={row.error} />
+      <div className="pagehead" inert={row.error != null}>
         <div>
           <h1>
             {queue} {row.data && <Sign row={row.data} />}

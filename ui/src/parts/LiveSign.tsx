@@ -1,16 +1,11 @@
-import { clock, duration } from '../format'
-import { useNow } from './useNow'
+import { clock } from '../format'
 
-/** Whether what is shown is how things stand: the time it was read, or since when it is old and why. */
+/** Whether what is shown is how things stand; `OldBand` says more when it is not. */
 export function LiveSign({ at, error }: { at?: number; error: Error | null }) {
-  const now = useNow()
   return (
     <span className="live pushed" role="status">
       {error ? (
-        <span className="is-failed">
-          {error.message}
-          {at != null && ` Shown: as of ${duration(Math.max(0, now - at))} ago.`}
-        </span>
+        <span className="is-failed">Not live</span>
       ) : (
         <>
           <i />
