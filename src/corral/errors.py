@@ -82,6 +82,10 @@ class UnknownQueue(InvalidInput):
     """No queue of this name is known here."""
 
 
+class UnknownWorker(InvalidInput):
+    """No living worker has this name. `corral workers` lists them."""
+
+
 class UnknownJobName(InvalidInput):
     """The queue declares no job of this name."""
 
@@ -111,6 +115,14 @@ class WrongState(CorralError):
 
 class BelongsToSchedule(CorralError):
     """The job is the next run of a schedule and goes with it. Remove or change the schedule."""
+
+
+class DeadLetterNotFound(InvalidInput):
+    """The dead letter desk knows no such group or operation. List them to see what there is."""
+
+
+class UnknownKey(InvalidInput):
+    """There is no managed API key of this id or name."""
 
 
 # Waiting for a job
@@ -209,6 +221,10 @@ class LockLost(CorralError):
 
 class UndecodableData(Unrecoverable):
     """The job's data cannot be read as the type that its handler declares. The raw bytes are kept."""
+
+
+class CannotDecrypt(UndecodableData):
+    """A payload is encrypted and cannot be opened here. The raw bytes are kept."""
 
 
 class KilledItsWorker(Unrecoverable):

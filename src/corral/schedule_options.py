@@ -77,7 +77,7 @@ def schedule_record(queue: Queue, schedule_id: str, name: str, options: Schedule
         known = ", ".join(sorted(queue.jobs))
         raise UnknownJobName(f"Queue {queue.name!r} has no job {name!r}. It has: {known}.")
     decode = decode_json if definition is None else definition.decode_data
-    data = check_data(queue, encode(options.get("data")), decode)
+    data = check_data(queue, encode(options.get("data")), decode, name=name)
     template = Templates(queue, queue.keys()).make(name, cast("AddOptions", job_options))
     return Record(
         schedule_id, name, timing, data, template_options(read_options(_as_redis_keeps(template.options)))

@@ -50,6 +50,14 @@ class Settings(BaseSettings):
     stalled_seconds: float = Field(30, alias="CORRAL_STALLED_SECONDS", gt=0)
     grace_seconds: float = Field(30, alias="CORRAL_GRACE_SECONDS", ge=0)
 
+    # Scaling and supervision
+    scale_drain_seconds: float = Field(30, alias="CORRAL_SCALE_DRAIN_SECONDS", gt=0)
+    scale_age_seconds: float = Field(60, alias="CORRAL_SCALE_AGE_SECONDS", gt=0)
+    scale_interval_seconds: float = Field(5, alias="CORRAL_SCALE_INTERVAL_SECONDS", gt=0)
+    scale_up_seconds: float = Field(15, alias="CORRAL_SCALE_UP_SECONDS", ge=0)
+    scale_down_seconds: float = Field(120, alias="CORRAL_SCALE_DOWN_SECONDS", ge=0)
+    drain_seconds: float = Field(3_600, alias="CORRAL_DRAIN_SECONDS", gt=0)
+
     # Statistics
     release: str = Field("", alias="CORRAL_RELEASE", pattern=r"^[\x21-\x7e]{0,64}$")
 
@@ -157,6 +165,20 @@ class Settings(BaseSettings):
     )
     undeliverable: str = Field("complete", alias="CORRAL_UNDELIVERABLE", pattern="^(complete|dead-letter)$")
 
+    # Alerts
+    alert_to: Annotated[tuple[str, ...], NoDecode] = Field(("log",), alias="CORRAL_ALERT_TO")
+    alert_rules: str = Field("", alias="CORRAL_ALERT_RULES")
+    alert_seconds: float = Field(15, alias="CORRAL_ALERT_SECONDS", ge=0.1, le=120)
+    alert_slack_url: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_SLACK_URL")
+    alert_pagerduty_key: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_PAGERDUTY_KEY")
+    alert_pagerduty_url: str = Field(
+        "https://events.pagerduty.com/v2/enqueue", alias="CORRAL_ALERT_PAGERDUTY_URL", pattern=_HTTP
+    )
+    alert_webhook_url: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_WEBHOOK_URL")
+    alert_webhook_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_WEBHOOK_SECRET")
+    alert_alertmanager_url: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_ALERTMANAGER_URL")
+    alert_mail_to: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_ALERT_MAIL_TO")
+
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
@@ -187,7 +209,15 @@ class Settings(BaseSettings):
     cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
     cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
 
-    @field_validator("fetch_allow", "mail_fallback", "analytics_sink", "encrypt", mode="before")
+    @field_validator(
+        "fetch_allow",
+        "mail_fallback",
+        "analytics_sink",
+        "encrypt",
+        "alert_to",
+        "alert_mail_to",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

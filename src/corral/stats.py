@@ -81,7 +81,7 @@ class Stats:
         """The last so many minutes (60 without a number, at most 1,440) or hours (at most 2,160).
 
         A span for each, oldest first; the last one is not over yet. name: of this job name alone.
-        One round trip, for an hour's minutes some kilobytes, for 90 days up to megabytes.
+        One round trip, of a megabyte at most for 90 days.
         Raises InvalidInput for both, or a number out of range.
         """
         if minutes is not None and hours is not None:
@@ -97,7 +97,7 @@ class Stats:
         return [span((first + n) * unit.ms / 1000, unit.ms / 1000, entry) for n, entry in enumerate(entries)]
 
     async def recent(self, seconds: float = 300, *, name: str | None = None) -> Recent:
-        """The last minutes as one. Two round trips.
+        """The last minutes as one. One round trip.
 
         They are whole minutes up to now, so `Recent.window_seconds` is up to a minute less than `seconds`.
         Raises InvalidInput for more than 24 hours.
@@ -141,7 +141,8 @@ def window_seconds(minutes: int, now_ms: int) -> float:
 
 
 def recent_of(entry: Entry, seconds: float) -> Recent:
-    counts, wait, run = entry.counts, entry.wait, entry.run
+    counts = entry.counts
+    wait, run = (buckets.quantiles(times, 0.5, 0.95, 0.99) for times in (entry.wait, entry.run))
     return Recent(
         window_seconds=max(seconds, 1.0),
         arrived=counts.get("arrived", 0),
@@ -149,10 +150,10 @@ def recent_of(entry: Entry, seconds: float) -> Recent:
         failed=counts.get("failed", 0),
         retried=counts.get("retried", 0),
         stalled=counts.get("stalled", 0),
-        wait_p50=buckets.quantile(wait, 0.5),
-        wait_p95=buckets.quantile(wait, 0.95),
-        wait_p99=buckets.quantile(wait, 0.99),
-        run_p50=buckets.quantile(run, 0.5),
-        run_p95=buckets.quantile(run, 0.95),
-        run_p99=buckets.quantile(run, 0.99),
+        wait_p50=wait[0],
+        wait_p95=wait[1],
+        wait_p99=wait[2],
+        run_p50=run[0],
+        run_p95=run[1],
+        run_p99=run[2],
     )

@@ -20,6 +20,7 @@ from corral.bullmq.scripts import official, ours
 from corral.bullmq.settlement import COMPLETED, COMPLETED_VALUES, FAILED, FAILED_VALUES, Settlement
 from corral.bullmq.settlement import told as told_of
 from corral.policy import RateLimit
+from corral.sealing import Sealing
 
 #: Records of what was fetched last, used in turn. A worker has two calls under way, and asks for what a lost
 #: answer held before it fetches again.
@@ -82,6 +83,8 @@ class Consumer:
         #: Monotonic time until which reports of jobs (progress, log rows) are dropped; see `context.py`.
         self.deaf_until = 0.0
         self._group_limits = group_limits
+        #: For what a job says of itself while it runs.
+        self.sealing: Sealing | None = None
         self._step = ours("step")
         self._step_keys = [
             keys.wait,
@@ -206,6 +209,10 @@ class Consumer:
         async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
             popped = await self._blocking.bzpopmin(self.keys.marker, timeout_seconds)
         return None if popped is None else int(popped[2])
+
+    async def wake_another(self) -> None:
+        """Put back a marker that was taken by a worker which takes no jobs. One round trip."""
+        await self._client.zadd(self.keys.marker, {"0": 0})
 
     async def sweep_stalled(self, max_stalled: int, interval_seconds: float, now_ms: int) -> list[str]:
         """Mark active jobs and put back those marked earlier whose lock ran out. One round trip.

@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs | queues | doctor | …`; `--json` on each.
+"""The command line: `corral up | worker | api | jobs | dead | alerts | doctor | …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -12,23 +12,29 @@ from cyclopts import App, CycloptsError
 
 from corral import __version__
 from corral.cli import (
+    alerts,
     api,
     breakers,
     dashboard,
+    dead_operations,
     demo,
     doctor,
+    encryption,
     jobs_manage,
+    keys,
     mail,
     queues,
+    scaling,
     stats,
     up,
     webhooks,
     worker,
+    worker_control,
 )
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
-from corral.worker.supervise import EXIT_CONFIGURATION
+from corral.worker.restarts import EXIT_CONFIGURATION
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
@@ -48,9 +54,14 @@ app.command(jobs_manage.app)
 app.command(dashboard.app)
 app.command(queues.app)
 app.command(stats.stats)
-app.command(stats.workers)
+app.command(worker_control.app)
 app.command(breakers.app)
 app.command(doctor.app)
+app.command(scaling.scaling)
+app.command(dead_operations.app)
+app.command(alerts.app)
+app.command(keys.app)
+app.command(encryption.app)
 app.command(webhooks.app)
 app.command(mail.app)
 

@@ -11,16 +11,22 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
+from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
+from corral.manage.dead import DEAD_HANDLERS
+from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
 from corral.manage.jobs import JOB_HANDLERS
+from corral.manage.keys import KEYS
 from corral.manage.overview import read_overview
 from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
 from corral.manage.queues import list_queues, read_queue, read_stats
+from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.service import Management, actor_of, asks_for
+from corral.manage.worker_control import quiet_workers, stop_workers
 from corral.manage.workers import list_workers, read_surroundings
 
 PATH = "/api/v1"
@@ -37,6 +43,11 @@ HANDLERS = [
     describe,
     read_audit,
     read_overview,
+    read_decisions,
+    read_scaling,
+    quiet_workers,
+    stop_workers,
+    *ALERT_HANDLERS,
     list_queues,
     read_queue,
     read_stats,
@@ -48,6 +59,9 @@ HANDLERS = [
     *JOB_CHANGE_HANDLERS,
     change_many,
     *QUEUE_CHANGE_HANDLERS,
+    *DEAD_HANDLERS,
+    *DEAD_OPERATION_HANDLERS,
+    *KEYS,
 ]
 
 
