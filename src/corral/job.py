@@ -68,6 +68,11 @@ class Job:
         return self._queue.sealing.show("data", self.name, self._data)
 
     @property
+    def record(self) -> JobRecord | None:
+        """Its hash as it was read last; None right after `add`."""
+        return self._record
+
+    @property
     def progress(self) -> Any:
         if self._record is None:
             return 0

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ago, bytes, count, duration, percent, rate } from './format'
+import { ago, bytes, count, duration, percent, rate, span } from './format'
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 
@@ -28,3 +28,10 @@ test('shares and sizes', () => {
 test.each([[0.5, 'now'], [12, '12 s ago'], [372, '6 m ago'], [7200, '2 h ago'], [400_000, '5 d ago']])(
   '%d s ago', (seconds, text) => expect(plain(ago(1000_000 - seconds, 1000_000))).toBe(text),
 )
+
+test.each([
+  [60, '1\u00a0m'],
+  [86_400, '1\u00a0d'],
+  [90, '1\u00a0m\u00a030\u00a0s'],
+  [0.5, '0.5\u00a0s'],
+])('a span of %d is %s', (seconds, says) => expect(span(seconds)).toBe(says))

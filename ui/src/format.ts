@@ -32,6 +32,14 @@ export function duration(seconds: number | null | undefined): string {
   return join(Math.floor(hours / 24), 'd', String(hours % 24), 'h')
 }
 
+/** A round duration without its zeros: 1 m, 24 h, 30 d. */
+export function span(seconds: number): string {
+  for (const [unit, size] of [['d', 86_400], ['h', 3600], ['m', 60]] as const) {
+    if (seconds >= size && seconds % size === 0) return `${seconds / size}${NBSP}${unit}`
+  }
+  return duration(seconds)
+}
+
 function join(...parts: (string | number)[]): string {
   return parts.join(NBSP)
 }

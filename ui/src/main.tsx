@@ -4,13 +4,17 @@ import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tan
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Audit } from './pages/Audit'
+import { Job } from './pages/Job'
 import { Overview } from './pages/Overview'
+import { Queue, readSearch } from './pages/Queue'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
+  createRoute({ getParentRoute: () => root, path: '/queues/$queue', component: Queue, validateSearch: readSearch }),
+  createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
 

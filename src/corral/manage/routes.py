@@ -17,8 +17,12 @@ from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
+from corral.manage.job_bulk import change_many
+from corral.manage.job_changes import JOB_CHANGE_HANDLERS
+from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.keys import KEYS
 from corral.manage.overview import read_overview
+from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
 from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.service import Management, actor_of, asks_for
@@ -51,6 +55,10 @@ HANDLERS = [
     read_surroundings,
     read_doctor,
     *BREAKER_HANDLERS,
+    *JOB_HANDLERS,
+    *JOB_CHANGE_HANDLERS,
+    change_many,
+    *QUEUE_CHANGE_HANDLERS,
     *DEAD_HANDLERS,
     *DEAD_OPERATION_HANDLERS,
     *KEYS,

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { answered, api } from '../api/client'
 import { bytes, clock, count, duration, percent, rate } from '../format'
 import { AgeBar } from '../parts/AgeBar'
@@ -6,11 +7,11 @@ import { Glyph } from '../parts/Icon'
 import { Spark } from '../parts/Spark'
 import { besides, condition, OBJECTIVE_SECONDS, type OverviewQueue, waitingOf, worstFirst } from '../queues/trouble'
 
-export function useOverview() {
+export function useOverview(every = 2_000) {
   return useQuery({
     queryKey: ['overview'],
     queryFn: () => answered(api.GET('/api/v1/overview')),
-    refetchInterval: 2_000,
+    refetchInterval: every,
   })
 }
 
@@ -116,7 +117,9 @@ function Row({ queue }: { queue: OverviewQueue }) {
       <td>
         <span className="qname">
           <Glyph name={now.glyph} className={tone || 'quiet'} />
-          <b>{row.queue}</b>
+          <Link className="qlink" to="/queues/$queue" params={{ queue: row.queue }} search={{}}>
+            <b>{row.queue}</b>
+          </Link>
           <span className="second">{now.says}</span>
         </span>
       </td>

@@ -27,6 +27,7 @@ const icons = {
   edit: <><path d="m3 13 .6-2.6 7-7 2 2-7 7zM9.3 4.7l2 2"/></>,
   copy: <><path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3"/></>,
   stop: <><path d="M4 4h8v8H4z"/></>,
+  held: <><path d="M3.5 2.5v11M12.5 2.5v11M3.5 6h9M3.5 10h9"/></>,
 } as const
 
 const glyphs = {

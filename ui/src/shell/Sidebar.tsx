@@ -1,6 +1,9 @@
 import { Link } from '@tanstack/react-router'
 import { type Session, signOut } from '../api/client'
-import { Icon, type IconName } from '../parts/Icon'
+import { useOverview } from '../pages/Overview'
+import { Glyph, Icon, type IconName } from '../parts/Icon'
+import { count } from '../format'
+import { condition, waitingOf, worstFirst } from '../queues/trouble'
 import { toggleTheme } from './theme'
 
 const PLACES: { to: string; name: string; icon: IconName }[] = [
@@ -23,6 +26,7 @@ export function Sidebar({ session }: { session: Session }) {
             <span className="t">{place.name}</span>
           </Link>
         ))}
+        <Queues />
       </div>
       <div className="whoami">
         <span>{session.user}</span>
@@ -34,6 +38,33 @@ export function Sidebar({ session }: { session: Session }) {
         </button>
       </div>
     </nav>
+  )
+}
+
+/** Queues that the sidebar has room for: the worst, by name, so that none moves under the pointer. */
+const SHOWN = 12
+
+function Queues() {
+  const queues = useOverview(10_000).data?.queues ?? []
+  if (queues.length === 0) return null
+  return (
+    <div className="sub" role="group" aria-label="Queues">
+      {worstFirst(queues)
+        .slice(0, SHOWN)
+        .sort((a, b) => a.row.queue.localeCompare(b.row.queue))
+        .map((queue) => {
+          const now = condition(queue)
+          const tone = now.level === 'trouble' ? 'is-failed' : now.level === 'watch' ? 'is-limited' : ''
+          const name = queue.row.queue
+          return (
+            <Link key={name} to="/queues/$queue" params={{ queue: name }} search={{}} title={`${name}: ${now.says}`} activeProps={{ 'aria-current': 'page' }}>
+              <Glyph name={now.glyph} className={tone || 'quiet'} />
+              <span className="t ellipsis">{name}</span>
+              <span className={`count ${now.level === 'trouble' ? 'is-failed' : ''}`}>{count(waitingOf(queue.row.states) + (queue.row.states['held'] ?? 0))}</span>
+            </Link>
+          )
+        })}
+    </div>
   )
 }
 

@@ -1,0 +1,79 @@
+// What the pages ask the server about jobs and queues.
+import { answered, api } from '../api/client'
+import type { components } from '../api/schema'
+import type { Filter } from './filter'
+
+export type JobRow = components['schemas']['JobRow']
+export type JobView = components['schemas']['JobView']
+export type JobPage = components['schemas']['JobPage']
+export type QueueSettings = components['schemas']['QueueSettings']
+export type Many = components['schemas']['Many']
+
+export interface Listed {
+  queue: string
+  state: string
+  oldest: boolean
+  filter: Filter
+}
+
+const job = (queue: string, job_id: string) => ({ params: { path: { queue, job_id } } })
+const of = (queue: string) => ({ params: { path: { queue } } })
+
+export function readJobs({ queue, state, oldest, filter }: Listed, cursor: string | null, limit = 100): Promise<JobPage> {
+  const query = { state, oldest, limit, ...filter, ...(cursor ? { cursor } : {}) }
+  return answered(api.GET('/api/v1/queues/{queue}/jobs', { params: { path: { queue }, query } }))
+}
+
+export const readJob = (queue: string, id: string) => answered(api.GET('/api/v1/queues/{queue}/jobs/{job_id}', job(queue, id)))
+
+export const readLogs = (queue: string, id: string, start: number) =>
+  answered(
+    api.GET('/api/v1/queues/{queue}/jobs/{job_id}/logs', {
+      params: { path: { queue, job_id: id }, query: { start, count: 1_000 } },
+    }),
+  )
+
+export const retryJob = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/retry', job(queue, id)))
+export const promoteJob = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/promote', job(queue, id)))
+export const removeJob = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/remove', job(queue, id)))
+export const duplicateJob = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/duplicate', job(queue, id)))
+export const cancelJob = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/cancel', { ...job(queue, id), body: { reason: '' } }))
+export const changeJob = (queue: string, id: string, body: components['schemas']['JobChange']) =>
+  answered(api.PATCH('/api/v1/queues/{queue}/jobs/{job_id}', { ...job(queue, id), body }))
+export const changeMany = (queue: string, body: Many) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/bulk', { ...of(queue), body }))
+export const addJob = (queue: string, body: components['schemas']['NewJob']) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs', { ...of(queue), body }))
+
+export const readQueue = (queue: string) => answered(api.GET('/api/v1/queues/{queue}', of(queue)))
+export const readSettings = (queue: string) => answered(api.GET('/api/v1/queues/{queue}/settings', of(queue)))
+export const readSchema = (queue: string) => answered(api.GET('/api/v1/queues/{queue}/schema', of(queue)))
+export const pauseQueue = (queue: string) => answered(api.POST('/api/v1/queues/{queue}/pause', of(queue)))
+export const resumeQueue = (queue: string) => answered(api.POST('/api/v1/queues/{queue}/resume', of(queue)))
+export const drainQueue = (queue: string, delayed: boolean) =>
+  answered(api.POST('/api/v1/queues/{queue}/drain', { ...of(queue), body: { delayed } }))
+export const cleanQueue = (queue: string, state: components['schemas']['Clean']['state'], olderThan: number) =>
+  answered(api.POST('/api/v1/queues/{queue}/clean', { ...of(queue), body: { state, olderThan, limit: 50_000 } }))
+export const obliterateQueue = (queue: string, force: boolean) =>
+  answered(api.POST('/api/v1/queues/{queue}/obliterate', { ...of(queue), body: { confirm: queue, force } }))
+export const changeLimits = (queue: string, body: components['schemas']['LimitsChange']) =>
+  answered(api.PUT('/api/v1/queues/{queue}/limits', { ...of(queue), body }))
+export const readStats = (queue: string, query: { minutes?: number; hours?: number }) =>
+  answered(api.GET('/api/v1/queues/{queue}/stats', { params: { path: { queue }, query } }))
+
+/** Try the provider's key, and let its held jobs run if it is taken. Raises what it says otherwise. */
+export async function testAndResume(name: string): Promise<void> {
+  const path = { params: { path: { name } } }
+  const tried = await api.POST('/api/v1/breakers/{name}/test', path)
+  // 422: there is no key of this name to test, so the operator's word counts.
+  if (tried.response.status !== 422) {
+    const trial = await answered(Promise.resolve(tried))
+    if (!trial.ok) throw new Error(`Still out of order: ${trial.reason ?? trial.kind}. Its jobs stay held.`)
+  }
+  await answered(api.POST('/api/v1/breakers/{name}/resume', { ...path, body: { rate: null } }))
+}

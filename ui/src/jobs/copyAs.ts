@@ -1,0 +1,42 @@
+// The same job once more, as a text to paste: into a shell, into Python.
+import type { JobView } from './api'
+
+export type Copied = 'curl' | 'command line' | 'Python'
+
+/** The text that adds a job like this one. */
+export function copyAs(kind: Copied, job: Pick<JobView, 'queue' | 'name' | 'data' | 'priority'>): string {
+  const data = JSON.stringify(job.data)
+  switch (kind) {
+    case 'curl': {
+      const body = JSON.stringify({ name: job.name, data: job.data, ...(job.priority ? { priority: job.priority } : {}) })
+      return [
+        `curl -X POST "$CORRAL_URL/v1/queues/${encodeURIComponent(job.queue)}/jobs"`,
+        '-H "Authorization: Bearer $CORRAL_API_KEY" -H "Content-Type: application/json"',
+        `--data-raw ${shell(body)}`,
+      ].join(' \\\n  ')
+    }
+    case 'command line': {
+      const priority = job.priority ? ` --priority ${job.priority}` : ''
+      return `corral jobs add ${shell(job.queue)} ${shell(job.name)} ${shell(data)}${priority}`
+    }
+    case 'Python': {
+      const priority = job.priority ? `, priority=${job.priority}` : ''
+      return `await Queue(${python(job.queue)}).add(${python(job.name)}, ${python(job.data)}${priority})`
+    }
+  }
+}
+
+function shell(text: string): string {
+  return /^[\w.\/-]+$/.test(text) && !text.startsWith('-') ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+/** JSON as a Python literal. */
+export function python(value: unknown): string {
+  if (value === null || value === undefined) return 'None'
+  if (typeof value === 'boolean') return value ? 'True' : 'False'
+  if (Array.isArray(value)) return `[${value.map(python).join(', ')}]`
+  if (typeof value === 'object') {
+    return `{${Object.entries(value).map(([key, item]) => `${python(key)}: ${python(item)}`).join(', ')}}`
+  }
+  return JSON.stringify(value)
+}

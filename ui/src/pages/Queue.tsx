@@ -1,0 +1,207 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import type { components } from '../api/schema'
+import { count, duration, percent, rate, span } from '../format'
+import { readQueue, readSettings, resumeQueue, testAndResume } from '../jobs/api'
+import { JobList } from '../jobs/JobList'
+import { countOf, STATES } from '../jobs/states'
+import { WhyBand } from '../jobs/WhyBand'
+import { Glyph, Icon } from '../parts/Icon'
+import { LiveSign } from '../parts/LiveSign'
+import { OldBand } from '../parts/OldBand'
+import { useMay } from '../parts/session'
+import { useAct } from '../parts/useAct'
+import { QueueActions } from '../queues/QueueActions'
+import { QueueCharts } from '../queues/QueueCharts'
+import { QueueSide } from '../queues/QueueSide'
+import { condition, OBJECTIVE_SECONDS, waitingOf } from '../queues/trouble'
+import { type Slow, slowBecause } from '../queues/why'
+
+type QueueRow = components['schemas']['QueueRow']
+
+/** States that are listed in the order in which their jobs run; of the others the newest come first. */
+const NEXT_FIRST = ['waiting', 'active', 'delayed', 'waiting-children']
+
+/** What of the list is in the address bar. */
+export interface QueueSearch {
+  state?: string
+  q?: string
+  oldest?: boolean
+}
+
+export function readSearch(search: Record<string, unknown>): QueueSearch {
+  return {
+    ...(STATES.some((state) => state.key === search['state']) ? { state: search['state'] as string } : {}),
+    // The router reads numbers and words as such.
+    ...(search['q'] != null && search['q'] !== '' ? { q: String(search['q']) } : {}),
+    ...(typeof search['oldest'] === 'boolean' ? { oldest: search['oldest'] } : {}),
+  }
+}
+
+export function Queue() {
+  const { queue } = useParams({ from: '/queues/$queue' })
+  const search = useSearch({ from: '/queues/$queue' })
+  const navigate = useNavigate({ from: '/queues/$queue' })
+  const row = useQuery({ queryKey: ['queue', queue], queryFn: () => readQueue(queue), refetchInterval: 2_000 })
+  const settings = useQuery({ queryKey: ['settings', queue], queryFn: () => readSettings(queue), refetchInterval: 5_000 })
+  const state = search.state ?? 'waiting'
+  const slow = row.data ? slowBecause(row.data, settings.data) : null
+  const behind = (row.data?.oldestWaitingSeconds ?? 0) > OBJECTIVE_SECONDS
+  return (
+    <>
+      <header className="topbar">
+        <div className="crumbs">
+          <Link className="hide-narrow" to="/">
+            Queues
+          </Link>
+          <span className="sep hide-narrow" aria-hidden="true">
+            /
+          </span>
+          <span>{queue}</span>
+        </div>
+        <LiveSign at={row.dataUpdatedAt ? row.dataUpdatedAt / 1000 : undefined} error={row.error} />
+      </header>
+      <OldBand at={row.dataUpdatedAt / 1000} error={row.error} />
+      <div className="pagehead" inert={row.error != null}>
+        <div>
+          <h1>
+            {queue} {row.data && <Sign row={row.data} />}
+          </h1>
+          <p className="lead">{row.data ? lead(row.data) : ' '}</p>
+        </div>
+        {row.data && <QueueActions queue={queue} paused={row.data.paused} />}
+      </div>
+      {slow && <Why queue={queue} slow={slow} />}
+      {row.data && <Facts row={row.data} />}
+      <div className="split">
+        <QueueCharts queue={queue} behind={behind} />
+        {settings.data ? <QueueSide settings={settings.data} held={row.data?.held ?? {}} /> : <aside />}
+      </div>
+      <nav className="tabs" aria-label="Jobs by state">
+        {STATES.map((one) => {
+          const jobs = row.data ? countOf(one, row.data.states) : null
+          return (
+            <Link
+              key={one.key}
+              to="/queues/$queue"
+              params={{ queue }}
+              search={one.key === state ? search : { ...(search.q ? { q: search.q } : {}), ...(one.key === 'waiting' ? {} : { state: one.key }) }}
+              resetScroll={false}
+              activeOptions={{ exact: true, includeSearch: true }}
+            >
+              <Glyph name={one.glyph} className={jobs ? `is-${one.tone}` : 'quiet'} />
+              {one.name} <b>{jobs == null ? '' : count(jobs)}</b>
+            </Link>
+          )
+        })}
+      </nav>
+      <JobList
+        queue={queue}
+        state={state}
+        text={search.q ?? ''}
+        oldest={search.oldest ?? NEXT_FIRST.includes(state)}
+        onChange={({ q, oldest }) =>
+          void navigate({
+            search: () => readSearch({ ...search, ...(q === undefined ? {} : { q }), ...(oldest === undefined ? {} : { oldest }) }),
+            replace: true,
+            resetScroll: false,
+          })
+        }
+      />
+    </>
+  )
+}
+
+function lead(row: QueueRow): string {
+  const names = Object.keys(row.names).sort()
+  return [
+    row.workers === 0 ? 'No worker serves it' : `${count(row.workers)} ${row.workers === 1 ? 'worker serves' : 'workers serve'} it`,
+    names.length > 0 && `lately ran ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`,
+  ]
+    .filter(Boolean)
+    .join(', ') + '.'
+}
+
+function Sign({ row }: { row: QueueRow }) {
+  const now = condition({ row, arrived: [], ended: [] })
+  if (now.level === 'calm') return null
+  const word = row.paused ? 'Paused' : Object.keys(row.held).length ? 'Held' : row.workers === 0 ? 'No worker' : now.level === 'watch' ? 'Watch' : 'Behind'
+  return (
+    <span className={`pill ${row.paused ? 'paused' : now.level === 'trouble' ? 'failed' : 'limited'}`}>
+      <Glyph name={row.paused ? 'paused' : now.glyph} />
+      {word}
+    </span>
+  )
+}
+
+function Why({ queue, slow }: { queue: string; slow: Slow }) {
+  const { act, busy } = useAct()
+  const may = useMay('operate')
+  const { repair } = slow
+  return (
+    <WhyBand level={slow.level} icon={repair?.kind === 'resume' ? 'pause' : repair ? 'held' : 'clock'} says={slow.says} more={slow.more}>
+      {may && repair && (
+        <button
+          className="btn primary"
+          disabled={busy}
+          onClick={() =>
+            act(
+              repair.kind === 'resume'
+                ? { run: () => resumeQueue(queue), done: `${queue} runs.` }
+                : { run: () => testAndResume(repair.name), done: `${repair.name} is resumed; its jobs run again.` },
+            )
+          }
+        >
+          <Icon name="play" />
+          {repair.kind === 'resume' ? 'Resume' : 'Test key and resume'}
+        </button>
+      )}
+    </WhyBand>
+  )
+}
+
+function Facts({ row }: { row: QueueRow }) {
+  const { recent, states } = row
+  const oldest = row.oldestWaitingSeconds ?? 0
+  const minutes = Math.round(recent.windowSeconds / 60)
+  return (
+    <dl className="facts">
+      <div>
+        <dt>Waiting</dt>
+        <dd>{count(waitingOf(states))}</dd>
+      </div>
+      <div>
+        <dt>Oldest, objective {span(OBJECTIVE_SECONDS)}</dt>
+        <dd className={oldest > OBJECTIVE_SECONDS ? 'is-failed' : ''}>{oldest ? duration(oldest) : 'none'}</dd>
+      </div>
+      <div>
+        <dt>In</dt>
+        <dd>
+          {rate(recent.arrived / recent.windowSeconds)}
+          <small> /s</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Out</dt>
+        <dd>
+          {rate(recent.perSecond)}
+          <small> /s</small>
+        </dd>
+      </div>
+      <div>
+        <dt>Run time p95</dt>
+        <dd>
+          {duration(recent.runP95)} <small>p50 {duration(recent.runP50)}</small>
+        </dd>
+      </div>
+      <div className="col-wide">
+        <dt>Failed, {minutes} min</dt>
+        <dd>{percent(recent.failureRate)}</dd>
+      </div>
+      <div className="col-wide">
+        <dt>Drained in</dt>
+        <dd>{row.drainSeconds === 0 ? 'now' : row.drainSeconds == null ? <span className="is-failed">not draining</span> : duration(row.drainSeconds)}</dd>
+      </div>
+    </dl>
+  )
+}

@@ -1,0 +1,25 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { say } from './Toasts'
+
+interface Act {
+  run: () => Promise<unknown>
+  done: string
+  undo?: () => Promise<unknown>
+  then?: () => void
+}
+
+/** Does something on the server, says so (or what went wrong), and reads the page anew. */
+export function useAct() {
+  const queries = useQueryClient()
+  const fresh = () => queries.invalidateQueries()
+  const act = useMutation({
+    mutationFn: ({ run }: Act) => run(),
+    onSuccess: (_, { done, undo, then }) => {
+      say(done, undo && (() => void undo().then(fresh, (error: Error) => say(error.message))))
+      then?.()
+    },
+    onError: (error) => say(error.message),
+    onSettled: fresh,
+  })
+  return { act: act.mutate, busy: act.isPending }
+}

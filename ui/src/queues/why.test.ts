@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import type { QueueSettings } from '../jobs/api'
+import { slowBecause } from './why'
+
+const RECENT = {
+  windowSeconds: 100, arrived: 100, completed: 0, failed: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 2,
+  waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null,
+}
+const ROW = {
+  queue: 'q', paused: false, states: { waiting: 5, active: 2 }, held: {}, oldestWaitingSeconds: 90, drainSeconds: 30, workers: 1,
+  recent: RECENT, names: {}, unknownNames: [], lateSchedules: {},
+}
+
+test.each([
+  ['Behind, and catching up.', {}, {}],
+  ["7 jobs are held because onfido's breaker is open.", { held: { onfido: 7, other: 1 }, paused: true }, {}],
+  ['Nothing starts because the queue is paused.', { paused: true }, {}],
+  ['Nothing runs because no worker serves this queue.', { workers: 0 }, {}],
+  ['No worker knows build.', { unknownNames: ['build'] }, {}],
+  ['Slow because its rate limit is used up.', {}, { rateLimitedFor: 3 }],
+  ['Slow because it runs as many jobs as it may: 2.', {}, { concurrency: 2 }],
+  ['Slow because more comes than goes: 4.0 in, 2.0 out a second.', { recent: { ...RECENT, arrived: 400 } }, {}],
+])('%s', (says, row, settings) => {
+  expect(slowBecause({ ...ROW, ...row }, { rateLimitedFor: 0, concurrency: null, ...settings } as QueueSettings)!.says).toBe(says)
+})
+
+test('a queue that keeps up is not explained', () => {
+  expect(slowBecause({ ...ROW, oldestWaitingSeconds: 10 }, undefined)).toBeNull()
+})
