@@ -300,6 +300,20 @@ def attempts_key(prefix: str, digest: str) -> str:
     return f"corral:{prefix}::signin:{digest}"
 
 
+class AlertKeys(NamedTuple):
+    """The keys of the alerts of a prefix: who evaluates, what fires and is to be sent, what was, silences."""
+
+    lease: str
+    state: str
+    history: str
+    silences: str
+
+
+def alert_keys(prefix: str) -> AlertKeys:
+    base = f"corral:{prefix}::alerts"
+    return AlertKeys(f"{base}:lease", base, f"{base}:history", f"{base}:silences")
+
+
 def suppressed_keys(prefix: str) -> tuple[str, str]:
     """Where suppressed mail addresses are: their reasons, and their order. See `corral.mail.suppression`.
 

@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs | queues | dead | doctor | …`; `--json` on each.
+"""The command line: `corral up | worker | api | jobs | dead | alerts | doctor | …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from corral import __version__
 from corral.cli import (
+    alerts,
     api,
     breakers,
     dashboard,
@@ -56,6 +57,7 @@ app.command(breakers.app)
 app.command(doctor.app)
 app.command(scaling.scaling)
 app.command(dead_operations.app)
+app.command(alerts.app)
 app.command(webhooks.app)
 app.command(mail.app)
 

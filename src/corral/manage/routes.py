@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
+from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.dead import DEAD_HANDLERS
@@ -41,6 +42,7 @@ HANDLERS = [
     read_scaling,
     quiet_workers,
     stop_workers,
+    *ALERT_HANDLERS,
     list_queues,
     read_queue,
     read_stats,
