@@ -4,12 +4,14 @@ import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tan
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Audit } from './pages/Audit'
+import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Overview } from './pages/Overview'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
+  createRoute({ getParentRoute: () => root, path: '/dead', component: DeadLetters, validateSearch: readDeadSearch }),
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })

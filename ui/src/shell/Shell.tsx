@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Outlet } from '@tanstack/react-router'
 import { readSession } from '../api/client'
+import { Toasts } from '../parts/Toasts'
 import { Sidebar } from './Sidebar'
 
 /** What is around every page. */
@@ -13,6 +14,7 @@ export function Shell() {
       <main className="main">
         <Outlet />
       </main>
+      <Toasts />
     </div>
   )
 }

@@ -5,6 +5,7 @@ import { toggleTheme } from './theme'
 
 const PLACES: { to: string; name: string; icon: IconName }[] = [
   { to: '/', name: 'Overview', icon: 'overview' },
+  { to: '/dead', name: 'Dead letters', icon: 'dead' },
   { to: '/audit', name: 'Audit', icon: 'audit' },
 ]
 

@@ -1,0 +1,38 @@
+import { useEffect } from 'react'
+import { Icon } from './Icon'
+import { holdToast, toast, undoNow, useToast } from './toasts'
+
+/** The one toast of the page; `u` takes back what it tells. */
+export function Toasts() {
+  const shown = useToast()
+  const canUndo = shown?.undo !== undefined
+  useEffect(() => {
+    if (!canUndo) return
+    const onKey = (event: KeyboardEvent) => {
+      const typing = (event.target as HTMLElement).closest('input, textarea, select, [contenteditable]')
+      if (event.key === 'u' && !typing && !event.ctrlKey && !event.metaKey) void undoNow()
+    }
+    addEventListener('keydown', onKey)
+    return () => removeEventListener('keydown', onKey)
+  }, [canUndo])
+  return (
+    <div role="status" aria-live="polite">
+      {shown && (
+        <div className="toast" onMouseEnter={() => holdToast(true)} onMouseLeave={() => holdToast(false)}>
+          <span className="toast-says">
+            {shown.failed && <b>Not done. </b>}
+            {shown.says} {shown.detail && <span className="dim">{shown.detail}</span>}
+          </span>
+          {shown.undo && (
+            <button className="btn sm" title="Undo (u)" onClick={() => void undoNow()}>
+              Undo
+            </button>
+          )}
+          <button className="icon-btn" title="Close" onClick={() => toast(null)}>
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
+    </div>
+  )
+}
