@@ -36,7 +36,7 @@ test('groups by state, of one queue', () => {
 
 test.each([
   [{}, undefined],
-  [{ firstSeen: NOW - 300 }, 'new since 5 m'],
+  [{ firstSeen: NOW - 300 }, 'new, since 5 m'],
   [{ error: 'corral.errors.Unrecoverable' }, 'permanent, a retry cannot help by itself'],
   [{ reopened: 'resolved' }, 'failed again after it was resolved'],
   [{ state: 'ignored', ignoredUntil: NOW + 7200 }, 'ignored for 2 h 00 m more'],

@@ -65,7 +65,7 @@ export function remark(group: Group, now: number): { says: string; bad?: boolean
   if (group.state === 'resolved') return { says: `resolved ${ago(group.stateSince ?? now, now)} by ${person(group.stateBy)}` }
   if (group.reopened) return { says: `failed again after it was ${group.reopened}`, bad: true }
   if (errorName(group.error) === 'Unrecoverable') return { says: 'permanent, a retry cannot help by itself' }
-  if (now - group.firstSeen < 3600) return { says: `new since ${ago(group.firstSeen, now).replace(' ago', '')}`, bad: true }
+  if (now - group.firstSeen < 3600) return { says: `new, since ${ago(group.firstSeen, now).replace(' ago', '')}`, bad: true }
   return null
 }
 

@@ -4,6 +4,9 @@ import { bytes, clock, count, duration, percent, rate } from '../format'
 import { AgeBar } from '../parts/AgeBar'
 import { Glyph } from '../parts/Icon'
 import { Spark } from '../parts/Spark'
+import { useDesk } from '../dead/desk'
+import { incidents } from '../overview/incident'
+import { IncidentBand } from '../overview/IncidentBand'
 import { besides, condition, OBJECTIVE_SECONDS, type OverviewQueue, waitingOf, worstFirst } from '../queues/trouble'
 
 export function useOverview() {
@@ -16,6 +19,7 @@ export function useOverview() {
 
 export function Overview() {
   const overview = useOverview()
+  const dead = useDesk()
   const data = overview.data
   return (
     <>
@@ -35,6 +39,7 @@ export function Overview() {
           {data && <span className="quiet hide-narrow">{clock(data.at)}</span>}
         </span>
       </header>
+      {data && <IncidentBand incidents={incidents(data, dead.data)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
       <div className="pad head">
         <h2>Queues</h2>
