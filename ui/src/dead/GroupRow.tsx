@@ -12,7 +12,7 @@ interface Props {
   selected: boolean
   running: Operation[]
   onOpen: () => void
-  onSelect: (selected: boolean) => void
+  onSelect?: (selected: boolean) => void
   onStop?: (operation: Operation) => void
 }
 
@@ -20,14 +20,18 @@ export function GroupRow({ group, hours, now, open, selected, running, onOpen, o
   const remarkable = remark(group, now)
   return (
     <li className={open ? 'group open' : 'group'} onClick={onOpen} data-group={keyOf(group)}>
-      <input
-        className="check"
-        type="checkbox"
-        aria-label={`Select ${errorName(group.error)} of ${group.queue}`}
-        checked={selected}
-        onClick={(event) => event.stopPropagation()}
-        onChange={(event) => onSelect(event.target.checked)}
-      />
+      {onSelect ? (
+        <input
+          className="check"
+          type="checkbox"
+          aria-label={`Select ${errorName(group.error)} of ${group.queue}`}
+          checked={selected}
+          onClick={(event) => event.stopPropagation()}
+          onChange={(event) => onSelect(event.target.checked)}
+        />
+      ) : (
+        <span />
+      )}
       <div>
         <button className="title" aria-current={open || undefined}>
           <span className="is-failed" title={group.error}>

@@ -1,18 +1,19 @@
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { duration } from '../format'
-import { isOver, type Operation, person, told, undoLeft } from './groups'
+import { errorName, type Group, isOf, isOver, type Operation, person, placeOf, told, undoLeft } from './groups'
 import { Progress } from './Progress'
 
 interface Props {
   operations: Operation[]
+  groups: Group[]
   now: number
   onStop?: (operation: Operation) => void
   onUndo?: (operation: Operation) => void
 }
 
 /** What was done with many dead letters, the newest first; what runs, with Stop; what can be taken back. */
-export function Operations({ operations, now, onStop, onUndo }: Props) {
+export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
   if (operations.length === 0) {
     return (
       <div className="empty">
@@ -38,6 +39,8 @@ export function Operations({ operations, now, onStop, onUndo }: Props) {
       <tbody>
         {operations.map((operation) => {
           const { says, facts } = told(operation)
+          const group = groups.find((one) => isOf(operation, one))
+          const about = group ? `${errorName(group.error)} at ${placeOf(group.frame)}` : operation.about
           const left = undone.has(operation.id) ? 0 : undoLeft(operation, now)
           return (
             <tr key={operation.id}>
@@ -46,7 +49,7 @@ export function Operations({ operations, now, onStop, onUndo }: Props) {
                   <>
                     <Glyph name={operation.state === 'done' ? 'completed' : 'paused'} className={operation.state === 'done' ? 'is-completed' : ''} />{' '}
                     <b className="strong">{says}</b>
-                    <span className="second">{[operation.about, ...facts].join(' · ')}</span>
+                    <span className="second">{[about, ...facts].join(' · ')}</span>
                   </>
                 ) : (
                   <Progress operation={operation} onStop={onStop} />

@@ -3,7 +3,7 @@ import { count } from '../format'
 import type { useDeskActions } from './actions'
 import { DiscardDialog } from './DiscardDialog'
 import { useBreakers, useDryRun, useLetter } from './desk'
-import { breakerFor, errorName, type Group, isOver, keyOf, type Operation } from './groups'
+import { breakerFor, errorName, type Group, isOf, isOver, keyOf, type Operation } from './groups'
 import { History } from './History'
 import { IgnoreDialog } from './IgnoreDialog'
 import { Retry } from './Retry'
@@ -27,7 +27,7 @@ export function Rail({ group, job, now, operations, off, actions }: Props) {
   const letter = useLetter(group.queue, group.sample)
   const jobs = dryRun.data?.count ?? group.count
   const final = Math.max(0, jobs - (dryRun.data?.binJobs ?? jobs))
-  const own = operations.filter((operation) => operation.queue === group.queue && operation.group === group.id)
+  const own = operations.filter((operation) => isOf(operation, group))
   const busy = own.some((operation) => !isOver(operation))
   const discards = new Set(own.map((operation) => operation.id))
   const undos = operations.filter((operation) => discards.has(operation.undoes))

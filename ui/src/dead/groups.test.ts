@@ -29,9 +29,11 @@ test.each([
 ])('the filter %j: %s', (filter, yes) => expect(fits(group(), filter)).toBe(yes))
 
 test('groups by state, of one queue', () => {
-  const all = [group(), group({ queue: 'kyc' }), group({ state: 'ignored' })]
-  const found = byState(all, 'email', '')
+  const all = [group(), group({ queue: 'kyc' }), group({ state: 'ignored', count: 0 }), group({ id: 'empty', count: 0 })]
+  const found = byState(all, [], 'email', '')
   expect([found.open.length, found.ignored.length, found.resolved.length]).toEqual([1, 1, 0])
+  const running = [operation({ group: 'empty' })]
+  expect(byState(all, running, '', '').open.map((one) => one.id)).toEqual(['g1', 'g1', 'empty'])
 })
 
 test.each([

@@ -46,13 +46,19 @@ export function fits(group: Group, filter: string): boolean {
     })
 }
 
-/** Groups by state that fit; the server has sorted them by when they were seen last. */
-export function byState(groups: Group[], queue: string, filter: string): Record<State, Group[]> {
+/** Groups by state that fit; the server has sorted them by when they were seen last. An open group that has no
+ * job left is done with; it stays while something runs on it. */
+export function byState(groups: Group[], running: Operation[], queue: string, filter: string): Record<State, Group[]> {
   const found: Record<State, Group[]> = { open: [], ignored: [], resolved: [] }
   for (const group of groups) {
-    if ((!queue || group.queue === queue) && fits(group, filter)) found[group.state as State]?.push(group)
+    const isLeft = group.count > 0 || group.state !== 'open' || running.some((operation) => isOf(operation, group))
+    if (isLeft && (!queue || group.queue === queue) && fits(group, filter)) found[group.state as State]?.push(group)
   }
   return found
+}
+
+export function isOf(operation: Operation, group: Group): boolean {
+  return operation.queue === group.queue && operation.group === group.id
 }
 
 /** What is remarkable about a group, in a few words. */

@@ -128,7 +128,7 @@ function held(breaker: Breaker, overview: Overview): Incident {
       { at: breaker.since ?? undefined, glyph: 'held', says: `Breaker opened, ${jobs} held, no attempt is spent` },
       ...(probing ? [{ glyph: 'next' as const, says: 'One job tries it now' }] : []),
     ],
-    first: `Repair what ${breaker.name} says`,
+    first: `Repair it at ${breaker.name}, or in its settings`,
     repair: { does: 'resume', breaker: breaker.name },
     brings: `runs the ${jobs} again`,
     ...(dead > 0 && { afterwards: { queue: name, jobs: dead } }),
@@ -171,11 +171,12 @@ function rising(group: Group, dead: Dead, overview: Overview): Incident {
   const last = lastHour(group, dead)
   const row = overview.queues.find((queue) => queue.row.queue === group.queue)?.row
   const name = errorName(group.error)
+  const what = name === 'Unrecoverable' ? sentence(group) : name
   return {
     kind: 'rising',
     glyph: 'failed',
     queue: group.queue,
-    title: `${group.queue} loses jobs to one error: ${name}`,
+    title: `${group.queue} loses jobs to one error: ${what}`,
     since: group.firstSeen,
     figures: [
       { value: count(last), label: 'in the last hour', bad: true },

@@ -1,11 +1,11 @@
-import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { useNavigate, useRouter, useSearch } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
 import { useMay } from '../api/session'
 import { useDeskActions } from '../dead/actions'
 import { Bulk } from '../dead/Bulk'
 import { useDesk } from '../dead/desk'
 import { GroupRow } from '../dead/GroupRow'
-import { byState, isOver, keyOf, STATES, type State, undoLeft } from '../dead/groups'
+import { byState, isOf, isOver, keyOf, STATES, type State, undoLeft } from '../dead/groups'
 import { Jobs } from '../dead/Jobs'
 import { Operations } from '../dead/Operations'
 import { Rail } from '../dead/Rail'
@@ -44,7 +44,8 @@ export function DeadLetters(): ReactNode {
   const data = desk.data
   const now = data?.at ?? 0
   const state = search.state ?? 'open'
-  const groups = byState(data?.groups ?? [], search.queue ?? '', search.q ?? '')
+  const running = (data?.operations ?? []).filter((one) => !isOver(one))
+  const groups = byState(data?.groups ?? [], running, search.queue ?? '', search.q ?? '')
   const shown = state === 'operations' ? [] : groups[state]
   const open = shown.find((group) => keyOf(group) === search.group) ?? shown[0]
   const chosen = shown.filter((group) => selected.has(keyOf(group)))
@@ -90,33 +91,22 @@ export function DeadLetters(): ReactNode {
         </div>
         {sum('binJobs') > 0 && (
           <div className="btn-row">
-            <Link className="btn" to="/dead" search={{ ...search, state: 'operations' }}>
+            <button className="btn" onClick={() => set({ state: 'operations' })}>
               Undo bin <span className="quiet">{count(sum('binJobs'))}</span>
-            </Link>
+            </button>
           </div>
         )}
       </div>
       <nav className="tabs" aria-label="Groups">
         {STATES.map((one) => (
-          <Link
-            key={one}
-            to="/dead"
-            search={{ ...search, state: one === 'open' ? undefined : one, group: undefined, job: undefined }}
-            aria-current={one === state ? 'page' : undefined}
-            activeProps={{}}
-          >
+          <Tab key={one} search={{ ...search, state: one === 'open' ? undefined : one, group: undefined, job: undefined }} current={one === state}>
             {NAMES[one]} <b>{count(groups[one].length)}</b>
-          </Link>
+          </Tab>
         ))}
-        <Link
-          to="/dead"
-          search={{ ...search, state: 'operations' }}
-          aria-current={state === 'operations' ? 'page' : undefined}
-          activeProps={{}}
-        >
+        <Tab search={{ ...search, state: 'operations', group: undefined, job: undefined }} current={state === 'operations'}>
           Operations <b>{count(operations.length)}</b>
           {undoable > 0 && <span className="sr">{undoable} can be undone</span>}
-        </Link>
+        </Tab>
       </nav>
       <div className="filter">
         <div className="field">
@@ -160,6 +150,7 @@ export function DeadLetters(): ReactNode {
       {data && state === 'operations' && (
         <Operations
           operations={operations}
+          groups={data.groups}
           now={now}
           onStop={off ? undefined : (operation) => void actions.stop(operation)}
           onUndo={off ? undefined : (operation) => void actions.undo(operation)}
@@ -170,13 +161,13 @@ export function DeadLetters(): ReactNode {
         <div className="dead">
           <div>
             <div className="group heads">
-              <input
+              {off ? <span /> : <input
                 className={chosen.length && chosen.length < shown.length ? 'check mixed' : 'check'}
                 type="checkbox"
                 aria-label="Select all"
                 checked={chosen.length === shown.length}
                 onChange={(event) => setSelected(new Set(event.target.checked ? shown.map(keyOf) : []))}
-              />
+              />}
               <span>Error, where, queue</span>
               <span className="hide-narrow">Last 24 h</span>
               <span className="num">Jobs</span>
@@ -190,9 +181,9 @@ export function DeadLetters(): ReactNode {
                   now={now}
                   open={group === open}
                   selected={selected.has(keyOf(group))}
-                  running={operations.filter((one) => !isOver(one) && one.queue === group.queue && one.group === group.id)}
+                  running={running.filter((one) => isOf(one, group))}
                   onOpen={() => set({ group: keyOf(group), job: undefined })}
-                  onSelect={(on) => toggle(keyOf(group), on)}
+                  onSelect={off ? undefined : (on) => toggle(keyOf(group), on)}
                   onStop={off ? undefined : (operation) => void actions.stop(operation)}
                 />
               ))}
@@ -206,6 +197,25 @@ export function DeadLetters(): ReactNode {
         </div>
       )}
     </>
+  )
+}
+
+/** A link whose address decides nothing about `aria-current`: several tabs are the same page. */
+function Tab({ search, current, children }: { search: DeadSearch; current: boolean; children: ReactNode }) {
+  const router = useRouter()
+  const there = { to: '/dead' as const, search }
+  return (
+    <a
+      href={router.buildLocation(there).href}
+      aria-current={current ? 'page' : undefined}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return
+        event.preventDefault()
+        void router.navigate(there)
+      }}
+    >
+      {children}
+    </a>
   )
 }
 
