@@ -3,6 +3,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { Alerts } from './pages/Alerts'
 import { Audit } from './pages/Audit'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Overview } from './pages/Overview'
@@ -12,6 +13,7 @@ const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
   createRoute({ getParentRoute: () => root, path: '/dead', component: DeadLetters, validateSearch: readDeadSearch }),
+  createRoute({ getParentRoute: () => root, path: '/alerts', component: Alerts }),
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })

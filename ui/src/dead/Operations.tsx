@@ -1,6 +1,6 @@
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
-import { duration } from '../format'
+import { clock, duration } from '../format'
 import { errorName, type Group, isOf, isOver, type Operation, person, placeOf, told, undoLeft } from './groups'
 import { Progress } from './Progress'
 
@@ -40,7 +40,8 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
         {operations.map((operation) => {
           const { says, facts } = told(operation)
           const group = groups.find((one) => isOf(operation, one))
-          const about = group ? `${errorName(group.error)} at ${placeOf(group.frame)}` : operation.about
+          const before = operations.find((one) => one.id === operation.undoes)
+          const about = before ? `what ${person(before.by)} discarded at ${clock(before.created)}` : group ? `${errorName(group.error)} at ${placeOf(group.frame)}` : operation.about
           const left = undone.has(operation.id) ? 0 : undoLeft(operation, now)
           return (
             <tr key={operation.id}>

@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { count } from '../format'
 import type { useDeskActions } from './actions'
 import { DiscardDialog } from './DiscardDialog'
@@ -24,7 +24,12 @@ export function Rail({ group, job, now, operations, off, actions }: Props) {
   const [asking, setAsking] = useState<'ignore' | 'discard' | null>(null)
   const breakers = useBreakers()
   const dryRun = useDryRun(group)
-  const letter = useLetter(group.queue, group.sample)
+  // The newest when the group was opened, until it is gone: what fails meanwhile does not replace what is read.
+  const [sample, setSample] = useState(group.sample)
+  const letter = useLetter(group.queue, sample)
+  useEffect(() => {
+    if (letter.isError && group.sample) setSample(group.sample)
+  }, [letter.isError, group.sample])
   const jobs = dryRun.data?.count ?? group.count
   const final = Math.max(0, jobs - (dryRun.data?.binJobs ?? jobs))
   const own = operations.filter((operation) => isOf(operation, group))
@@ -75,7 +80,7 @@ export function Rail({ group, job, now, operations, off, actions }: Props) {
           </div>
         </div>
       )}
-      {(job || group.sample) && <Sample group={group} id={job || group.sample} key={job || group.sample} actions={actions} off={off} />}
+      {(job || sample) && <Sample group={group} id={job || sample} key={job || sample} actions={actions} off={off} />}
       <History group={group} operations={[...own, ...undos]} onNote={off ? undefined : (text) => actions.note(group, text)} />
       {asking === 'ignore' && (
         <IgnoreDialog

@@ -29,6 +29,9 @@ export function readDeadSearch(search: Record<string, unknown>): DeadSearch {
   return { state: state === 'open' ? undefined : state, queue: text('queue'), q: text('q'), group: text('group'), job: text('job') }
 }
 
+/** So many jobs outside their groups are worth a word; fewer come and go all the time. */
+const MUCH = 50
+
 const NAMES = { open: 'Open', ignored: 'Ignored', resolved: 'Resolved' } as const
 
 export function DeadLetters(): ReactNode {
@@ -47,7 +50,12 @@ export function DeadLetters(): ReactNode {
   const running = (data?.operations ?? []).filter((one) => !isOver(one))
   const groups = byState(data?.groups ?? [], running, search.queue ?? '', search.q ?? '')
   const shown = state === 'operations' ? [] : groups[state]
-  const open = shown.find((group) => keyOf(group) === search.group) ?? shown[0]
+  // Without a choice it is the first, and stays so: what fails meanwhile moves nothing under the reader's eyes.
+  const [first, setFirst] = useState('')
+  const find = (key: string | undefined) => shown.find((group) => keyOf(group) === key)
+  const open = find(search.group) ?? find(first) ?? shown[0]
+  const opened = open ? keyOf(open) : ''
+  useEffect(() => setFirst(opened), [opened])
   const chosen = shown.filter((group) => selected.has(keyOf(group)))
   const operations = (data?.operations ?? []).filter((one) => !search.queue || one.queue === search.queue)
   const standings = Object.entries(data?.queues ?? {}).filter(([name]) => !search.queue || name === search.queue)
@@ -140,7 +148,7 @@ export function DeadLetters(): ReactNode {
           </select>
         </label>
       </div>
-      {data && sum('indexed') < sum('failed') && (
+      {data && sum('failed') - sum('indexed') > MUCH && (
         <div className="banner calm small" role="status">
           {count(sum('indexed'))} of {count(sum('failed'))} are in their groups; the others follow within seconds.
         </div>
