@@ -54,7 +54,7 @@ export function Now({ now, off, actions }: Props) {
                       </span>
                     </span>
                   </td>
-                  <td data-l="Of">
+                  <td data-l="Of" className="two">
                     {alert.subject}
                     <span className="second">{alert.rule}</span>
                   </td>

@@ -49,7 +49,7 @@ export function PastAlerts() {
                   {event.silenced && <span className="second">silenced, nobody was told</span>}
                 </span>
               </td>
-              <td data-l="Of">
+              <td data-l="Of" className="two">
                 {event.subject}
                 <span className="second">{event.rule}</span>
               </td>
@@ -115,8 +115,8 @@ export function Channels({ channels }: { channels: Channel[] }) {
       <div className="empty">
         <h3>No channel has been used</h3>
         <p>
-          CORRAL_ALERT_TO names where alerts are sent: Slack, Teams, PagerDuty, Opsgenie, mail, a webhook. Until then they are here and in
-          the log.
+          CORRAL_ALERT_TO names where alerts are sent: Slack, PagerDuty, Alertmanager, mail, a webhook. Until then they are here and in the
+          log.
         </p>
       </div>
     )

@@ -62,7 +62,8 @@ export function written(value: number, unit: string): string {
 export function condition(rule: Rule, limits: Limits = rule.limits): string {
   const lasts = limits.forSeconds ? ` for ${duration(limits.forSeconds)}` : ''
   const least = limits.minimum ? `, of at least ${count(limits.minimum)} jobs` : ''
-  return `over ${written(limits.fire, rule.unit)}${lasts}${least}`
+  const many = limits.fire === 0 ? 'as soon as there is any' : `over ${written(limits.fire, rule.unit)}`
+  return `${many}${lasts && limits.fire === 0 ? `,${lasts}` : lasts}${least}`
 }
 
 /** The page where an alert is repaired; null: there is none. */

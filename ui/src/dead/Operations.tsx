@@ -22,7 +22,6 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
       </div>
     )
   }
-  const undone = new Set(operations.map((operation) => operation.undoes))
   return (
     <table className="table rows">
       <thead>
@@ -42,7 +41,7 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
           const group = groups.find((one) => isOf(operation, one))
           const before = operations.find((one) => one.id === operation.undoes)
           const about = before ? `what ${person(before.by)} discarded at ${clock(before.created)}` : group ? `${errorName(group.error)} at ${placeOf(group.frame)}` : operation.about
-          const left = undone.has(operation.id) ? 0 : undoLeft(operation, now)
+          const left = undoLeft(operation, now, operations)
           return (
             <tr key={operation.id}>
               <td className="full operation">

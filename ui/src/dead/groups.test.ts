@@ -67,9 +67,11 @@ test.each([
 })
 
 test('what can still be taken back', () => {
-  expect(undoLeft(operation({ undoUntil: NOW + 60 }), NOW)).toBe(60)
-  expect(undoLeft(operation({ undoUntil: NOW - 60 }), NOW)).toBe(0)
-  expect(undoLeft(operation(), NOW)).toBe(0)
+  const discard = operation({ undoUntil: NOW + 60 })
+  expect(undoLeft(discard, NOW, [discard])).toBe(60)
+  expect(undoLeft(discard, NOW, [discard, operation({ id: 'o2', undoes: 'o1' })])).toBe(0)
+  expect(undoLeft(operation({ undoUntil: NOW - 60 }), NOW, [])).toBe(0)
+  expect(undoLeft(operation(), NOW, [])).toBe(0)
 })
 
 test('the frame that counts is marked with its code', () => {

@@ -132,9 +132,10 @@ export function told(operation: Operation): Told {
   return { says: `${operation.state === 'stopping' ? 'Stopping' : DOING[operation.kind]}${of}`, share, facts }
 }
 
-/** Until when a discard can be taken back; 0: it cannot. */
-export function undoLeft(operation: Operation, now: number): number {
-  return operation.undoUntil ? Math.max(0, operation.undoUntil - now) : 0
+/** For how many seconds a discard can still be taken back; 0: it cannot, or was. */
+export function undoLeft(operation: Operation, now: number, operations: Operation[]): number {
+  if (!operation.undoUntil || operations.some((other) => other.undoes === operation.id)) return 0
+  return Math.max(0, operation.undoUntil - now)
 }
 
 export interface StackLine {

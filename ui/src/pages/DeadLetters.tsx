@@ -60,7 +60,7 @@ export function DeadLetters(): ReactNode {
   const operations = (data?.operations ?? []).filter((one) => !search.queue || one.queue === search.queue)
   const standings = Object.entries(data?.queues ?? {}).filter(([name]) => !search.queue || name === search.queue)
   const sum = (of: 'failed' | 'indexed' | 'binJobs') => standings.reduce((all, [, standing]) => all + standing[of], 0)
-  const undoable = operations.filter((one) => undoLeft(one, now) > 0).length
+  const undoable = operations.filter((one) => undoLeft(one, now, operations) > 0).length
 
   useKeys({
     j: () => step(1),
