@@ -14,13 +14,15 @@ interface Props {
   job: string
   now: number
   operations: Operation[]
-  /** Who looks may not change anything, or nothing answers. */
-  off: boolean
+  /** Who looks may change something. */
+  may: boolean
+  /** Nothing answers: what can be done stays in its place, and is off. */
+  down: boolean
   actions: ReturnType<typeof useDeskActions>
 }
 
 /** The chosen group: run it again, or say what is to become of it; one of its jobs; its history. */
-export function Rail({ group, job, now, operations, off, actions }: Props) {
+export function Rail({ group, job, now, operations, may, down, actions }: Props) {
   const [asking, setAsking] = useState<'ignore' | 'discard' | null>(null)
   const breakers = useBreakers()
   const dryRun = useDryRun(group)
@@ -39,8 +41,8 @@ export function Rail({ group, job, now, operations, off, actions }: Props) {
   const discard = () => void actions.discard([group])
   return (
     <aside className="aside" aria-label="Chosen group" key={keyOf(group)}>
-      {!off && (
-        <div className="rail-sec">
+      {may && (
+        <fieldset className="rail-sec" disabled={down}>
           <div className="head">
             <h2>Retry {count(jobs)}</h2>
           </div>
@@ -78,10 +80,10 @@ export function Rail({ group, job, now, operations, off, actions }: Props) {
               {final > 0 && '…'}
             </button>
           </div>
-        </div>
+        </fieldset>
       )}
-      {(job || sample) && <Sample group={group} id={job || sample} key={job || sample} actions={actions} off={off} />}
-      <History group={group} operations={[...own, ...undos]} onNote={off ? undefined : (text) => actions.note(group, text)} />
+      {(job || sample) && <Sample group={group} id={job || sample} key={job || sample} actions={actions} may={may} down={down} />}
+      <History group={group} operations={[...own, ...undos]} onNote={!may || down ? undefined : (text) => actions.note(group, text)} />
       {asking === 'ignore' && (
         <IgnoreDialog
           title={`Ignore ${errorName(group.error)} of ${group.queue}`}

@@ -11,11 +11,12 @@ interface Props {
   group: Group
   id: string
   actions: ReturnType<typeof useDeskActions>
-  off: boolean
+  may: boolean
+  down: boolean
 }
 
 /** One job of the group: how its attempts ended, what it was given, what can be done with it alone. */
-export function Sample({ group, id, actions, off }: Props) {
+export function Sample({ group, id, actions, may, down }: Props) {
   const letter = useLetter(group.queue, id)
   const [number, setNumber] = useState<number | null>(null)
   const [editing, setEditing] = useState(false)
@@ -69,8 +70,8 @@ export function Sample({ group, id, actions, off }: Props) {
         </details>
       )}
       {shown?.edited && <p className="note-box">Its data was edited; what it had is kept for 7 days.</p>}
-      {shown && !off && (
-        <div className="btn-row one-job">
+      {shown && may && (
+        <fieldset className="btn-row one-job" disabled={down}>
           <button className="btn sm" onClick={() => void actions.retryJob(group.queue, id)}>
             <Icon name="retry" />
             Retry this one
@@ -84,7 +85,7 @@ export function Sample({ group, id, actions, off }: Props) {
           <button className="btn sm danger" onClick={() => void actions.discardJob(group.queue, id)}>
             Discard
           </button>
-        </div>
+        </fieldset>
       )}
       {editing && shown && (
         <EditDialog

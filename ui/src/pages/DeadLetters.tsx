@@ -39,7 +39,8 @@ export function DeadLetters(): ReactNode {
   const search: DeadSearch = useSearch({ strict: false })
   const navigate = useNavigate()
   const actions = useDeskActions()
-  const off = !useMay('operate') || desk.isError
+  const may = useMay('operate')
+  const off = !may || desk.isError
   const late = useDelayed(desk.isPending)
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const set = (changes: DeadSearch) => void navigate({ to: '/dead', search: { ...search, ...changes }, replace: true })
@@ -169,7 +170,7 @@ export function DeadLetters(): ReactNode {
         <div className="dead">
           <div>
             <div className="group heads">
-              {off ? <span /> : <input
+              {!may ? <span /> : <input
                 className={chosen.length && chosen.length < shown.length ? 'check mixed' : 'check'}
                 type="checkbox"
                 aria-label="Select all"
@@ -191,17 +192,17 @@ export function DeadLetters(): ReactNode {
                   selected={selected.has(keyOf(group))}
                   running={running.filter((one) => isOf(one, group))}
                   onOpen={() => set({ group: keyOf(group), job: undefined })}
-                  onSelect={off ? undefined : (on) => toggle(keyOf(group), on)}
+                  onSelect={!may ? undefined : (on) => toggle(keyOf(group), on)}
                   onStop={off ? undefined : (operation) => void actions.stop(operation)}
                 />
               ))}
             </ul>
-            {!off && chosen.length > 0 && (
-              <Bulk groups={chosen} actions={actions} onDone={() => setSelected(new Set())} />
+            {may && chosen.length > 0 && (
+              <Bulk groups={chosen} down={desk.isError} actions={actions} onDone={() => setSelected(new Set())} />
             )}
             <Jobs key={keyOf(open)} group={open} job={search.job ?? open.sample} onJob={(job) => set({ group: keyOf(open), job })} />
           </div>
-          <Rail key={keyOf(open)} group={open} job={search.job ?? ''} now={now} operations={operations} off={off} actions={actions} />
+          <Rail key={keyOf(open)} group={open} job={search.job ?? ''} now={now} operations={operations} may={may} down={desk.isError} actions={actions} />
         </div>
       )}
     </>
