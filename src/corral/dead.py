@@ -14,19 +14,13 @@ Emits: what `deadletters/carrying.py` does.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import msgspec
-from redis.exceptions import RedisError
 
 from corral.bullmq import dead_groups
 from corral.bullmq.clock import server_seconds
-from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.failures import as_corral_error
 from corral.deadletters.acting import LIBRARY, Acting
-from corral.deadletters.groups import STATES, Group, GroupsPage, Note, Standing, State, page_of
+from corral.deadletters.all_queues import all_groups, all_operations, failed_by_hour
+from corral.deadletters.groups import Group, GroupsPage, Note, Standing, State
 from corral.deadletters.letters import Attempt, Letter
 from corral.deadletters.operations import Operation
 from corral.deadletters.policy import Policy
@@ -34,12 +28,9 @@ from corral.deadletters.reading import Preview
 from corral.deadletters.target import Filter, Target
 from corral.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from corral.queue import Queue
-
 __all__ = [
     "Attempt", "DeadLetters", "Filter", "Group", "GroupsPage", "Letter", "Note", "Operation", "Policy",
-    "Preview", "Standing", "Target", "all_groups",
+    "Preview", "Standing", "Target", "all_groups", "all_operations", "failed_by_hour",
 ]  # fmt: skip
 
 #: Longest note.
@@ -104,29 +95,3 @@ class DeadLetters(Acting):
         action = {"resolved": "dead.resolve", "open": "dead.reopen", "ignored": "dead.ignore"}[state]
         await self._record(actor, action, "", {"group": group} | bounds)
         return await self.group(group)
-
-
-async def all_groups(queues: Sequence[Queue], *, states: Sequence[State] = STATES) -> list[GroupsPage]:
-    """The groups of many queues as they are indexed, in the order of `queues`. One round trip a server.
-
-    Raises RedisUnavailable.
-    """
-    servers: dict[Address, list[Queue]] = {}
-    for queue in queues:
-        servers.setdefault(queue.address(), []).append(queue)
-
-    async def read(address: Address, group: list[Queue]) -> dict[str, GroupsPage]:
-        client = shared_client(address)
-        found = await dead_groups.read_groups(client, [queue.keys() for queue in group])
-        now = await server_seconds(client)
-        return {
-            queue.name: page_of(queue.name, rows, now, states)
-            for queue, rows in zip(group, found, strict=True)
-        }
-
-    try:
-        parts = await asyncio.gather(*(read(*server) for server in servers.items()))
-    except (RedisError, OSError) as error:
-        raise as_corral_error(error, "the dead letters") from error
-    pages = {name: page for part in parts for name, page in part.items()}
-    return [pages[queue.name] for queue in queues]

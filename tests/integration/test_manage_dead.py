@@ -68,6 +68,25 @@ async def test_groups_of_one_queue_and_of_all(service: Service, queue: Queue) ->
     assert [group["queue"] for group in every["groups"]] == ["undeclared", "parcels", "parcels"]
     assert every["queues"]["parcels"]["failed"] == 4
     assert "kyc-verification" in every["queues"]
+    assert [every["hours"]["parcels"][group["id"]][-1] for group in page["groups"]] == [1, 3]
+    assert (len(every["hours"]["undeclared"]), every["operations"]) == (1, [])
+
+
+async def test_looking_at_all_queues_indexes_them_and_shows_their_operations(
+    service: Service, queue: Queue
+) -> None:
+    await fail(queue, {"n": 1}, {"n": 2})
+
+    async def indexed() -> Any:
+        page = await get(service, "/dead")
+        return page if page["queues"]["parcels"]["complete"] and page["groups"] else None
+
+    page = await eventually(indexed)
+    first = await post(service, "/queues/parcels/dead/retry", {"filter": {}, "rate": 0.001}, 202)
+    second = await post(service, "/queues/parcels/dead/discard", {"group": page["groups"][0]["id"]}, 202)
+    operations = (await get(service, "/dead"))["operations"]
+    assert [operation["id"] for operation in operations] == [second["id"], first["id"]]
+    await post(service, f"/queues/parcels/dead/operations/{first['id']}/stop")
 
 
 async def test_what_is_said_of_a_group(service: Service, queue: Queue) -> None:
@@ -98,6 +117,8 @@ async def test_letters_and_who_sees_their_data(service: Service, queue: Queue) -
     (group,) = (await get(service, "/queues/parcels/dead"))["groups"]
     rows = (await get(service, "/queues/parcels/dead/jobs", group=group["id"]))["jobs"]
     assert {row["id"] for row in rows} == set(ids)
+    with_data = (await get(service, "/queues/parcels/dead/jobs", group=group["id"], data=True))["jobs"]
+    assert json.loads(with_data[0]["data"])["card"] == "4111"
     found = await post(service, "/queues/parcels/dead/search", {"where": {"n": 1}})
     assert [row["id"] for row in found["jobs"]] == [ids[1]]
 
@@ -109,6 +130,8 @@ async def test_letters_and_who_sees_their_data(service: Service, queue: Queue) -
     path = f"/api/v1/queues/parcels/dead/jobs/{ids[0]}"
     reader = service.as_(READ)
     assert (await service.http.get(path, headers=reader)).status_code == 200
+    assert (await service.http.get(path, params={"data": True}, headers=reader)).status_code == 403
+    path = "/api/v1/queues/parcels/dead/jobs"
     assert (await service.http.get(path, params={"data": True}, headers=reader)).status_code == 403
 
 

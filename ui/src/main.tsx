@@ -3,8 +3,10 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { Alerts } from './pages/Alerts'
 import { Audit } from './pages/Audit'
 import { Job } from './pages/Job'
+import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Overview } from './pages/Overview'
 import { Queue, readSearch } from './pages/Queue'
 import { Shell } from './shell/Shell'
@@ -12,6 +14,8 @@ import { Shell } from './shell/Shell'
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
+  createRoute({ getParentRoute: () => root, path: '/dead', component: DeadLetters, validateSearch: readDeadSearch }),
+  createRoute({ getParentRoute: () => root, path: '/alerts', component: Alerts }),
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue', component: Queue, validateSearch: readSearch }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),

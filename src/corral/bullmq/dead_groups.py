@@ -10,7 +10,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import NoScriptError
 
 from corral.bullmq.keys import DeadKeys, QueueKeys, dead_queues
-from corral.bullmq.scripts import ours
+from corral.bullmq.scripts import Script, ours
 
 #: Notes that a group keeps; the oldest go.
 MOST_NOTES = 100
@@ -44,19 +44,8 @@ async def read_groups(
     """The groups of each queue, those seen last first. One round trip for all of them."""
     if not queues:
         return []
-    script = ours("dead_groups")
-    while True:
-        pipe = client.pipeline(transaction=False)
-        for keys in queues:
-            pipe.evalsha(script.sha, 1, keys.failed, _pack([keys.base, keys.dead(), start, count, only]))
-        replies = await pipe.execute(raise_on_error=False)
-        if not any(isinstance(reply, NoScriptError) for reply in replies):
-            break
-        await client.script_load(script.source)
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return [_groups(reply) for reply in replies]
+    calls = [([keys.failed], _pack([keys.base, keys.dead(), start, count, only])) for keys in queues]
+    return [_groups(reply) for reply in await _piped(client, ours("dead_groups"), calls)]
 
 
 def _groups(reply: Any) -> Groups:
@@ -71,6 +60,31 @@ def _row(group: bytes, size: int, sample: bytes, reason: bytes, notes: int, flat
     facts = {_text(name): _text(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
     # Cut at a byte, which may be in the middle of a character.
     return GroupRow(_text(group), size, _text(sample), reason.decode(errors="ignore"), notes, facts)
+
+
+async def failed_in_spans(
+    client: aioredis.Redis, groups: Sequence[tuple[QueueKeys, Sequence[str]]], edges_ms: Sequence[float]
+) -> list[list[list[int]]]:
+    """For each queue and group: how many of its jobs failed from each edge to the next. One round trip."""
+    calls = [([keys.failed], _pack([keys.dead(), list(names), list(edges_ms)])) for keys, names in groups]
+    found: list[list[list[int]]] = await _piped(client, ours("dead_hours"), calls) if calls else []
+    return found
+
+
+async def _piped(client: aioredis.Redis, script: Script, calls: Sequence[tuple[list[str], bytes]]) -> Any:
+    """A script for many queues in one round trip; another if the server has to be given it first."""
+    while True:
+        pipe = client.pipeline(transaction=False)
+        for keys, packed in calls:
+            pipe.evalsha(script.sha, len(keys), *keys, packed)
+        replies = await pipe.execute(raise_on_error=False)
+        if not any(isinstance(reply, NoScriptError) for reply in replies):
+            break
+        await client.script_load(script.source)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 async def queues_with_groups(client: aioredis.Redis, prefix: str) -> list[str]:

@@ -1,6 +1,6 @@
 """GET /api/v1/dead and /api/v1/queues/{queue}/dead…: what failed, in groups, and what is said of it.
 
-Reading asks for the role read. Data of jobs is shown to who may operate, and only if asked for.
+Reading asks for the role read. Data of jobs is shown to who may see payloads, and only if asked for.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from litestar.response import Stream
 from corral.api.auth import Permission
 from corral.api.lookup import answering
 from corral.api.problems import Problem, Refused
+from corral.bullmq.clock import server_seconds
 from corral.bullmq.dead_groups import queues_with_groups
-from corral.dead import Filter, Target, all_groups
+from corral.dead import Filter, Target, all_groups, all_operations, failed_by_hour
 from corral.deadletters.groups import STATES, State
 from corral.errors import UnknownQueue
+from corral.job import Job
 from corral.manage.dead_carriers import carriers_of
 from corral.manage.dead_views import (
     AllGroupsView,
@@ -34,6 +36,7 @@ from corral.manage.dead_views import (
     LetterView,
     NewNote,
     NoteView,
+    OperationView,
     PolicyView,
     StandingView,
 )
@@ -48,6 +51,12 @@ SCAN = 5_000
 #: For what takes many round trips: a search, a page of a thousand letters.
 LONG_SECONDS = 10.0
 
+#: Groups whose last 24 hours are counted, and operations that are listed, in the answer about all queues.
+CHARTS, OPERATIONS = 50, 50
+
+#: Of a job's data in a list.
+DATA_BYTES = 240
+
 _JSON_LINES = "application/x-ndjson"
 
 Start = Annotated[int, QueryParameter(ge=0)]
@@ -56,9 +65,11 @@ States = Annotated[list[State] | None, QueryParameter(name="state")]
 
 
 @get("/dead", guards=WATCH, tags=TAGS)
-async def all_dead_groups(management: NamedDependency[Management], states: States = None) -> AllGroupsView:
-    """The groups of all queues, those seen last first, as they are indexed. Two round trips and one for each
-    further server.
+async def all_dead_groups(
+    request: Request[Any, Any, Any], management: NamedDependency[Management], states: States = None
+) -> AllGroupsView:
+    """The groups of all queues, those seen last first, as they are indexed, and the operations on them.
+    Indexing what is new goes on behind. Six round trips for one server.
     """
     async with answering():
         names = {*await queues_with_groups(management.client, management.prefix), *management.known.declared}
@@ -69,9 +80,29 @@ async def all_dead_groups(management: NamedDependency[Management], states: State
             except UnknownQueue:  # of somebody else, under the same prefix
                 continue
         pages = await all_groups(queues, states=states or STATES)
-    groups = [GroupView.of(group) for page in pages for group in page.groups]
-    groups.sort(key=lambda group: group.last_seen, reverse=True)
-    return AllGroupsView(groups, {page.queue: StandingView.of(page.standing) for page in pages})
+        groups = [group for page in pages for group in page.groups]
+        groups.sort(key=lambda group: group.last_seen, reverse=True)
+        now = await server_seconds(management.client)
+        counts = await failed_by_hour(queues, groups[:CHARTS], now)
+        operations = await all_operations(queues, OPERATIONS)
+    carriers = carriers_of(request.app)
+    behind = {page.queue for page in pages if not page.standing.complete}
+    unfinished = {operation.queue for operation in operations if not operation.is_over}
+    for queue in queues:
+        if queue.name in behind:
+            carriers.begin_index(queue)
+        if queue.name in unfinished:
+            carriers.carry(queue)
+    hours: dict[str, dict[str, list[int]]] = {}
+    for group, found in counts:
+        hours.setdefault(group.queue, {})[group.id] = found
+    return AllGroupsView(
+        at=now,
+        groups=[GroupView.of(group) for group in groups],
+        queues={page.queue: StandingView.of(page.standing) for page in pages},
+        hours=hours,
+        operations=[OperationView.of(operation) for operation in operations],
+    )
 
 
 @get("/queues/{queue:str}/dead", guards=WATCH, tags=TAGS)
@@ -170,15 +201,22 @@ async def note_dead_group(
 @get("/queues/{queue:str}/dead/jobs", guards=WATCH, tags=TAGS)
 async def dead_jobs(
     management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
     queue: FromPath[str],
     group: FromQuery[str | None] = None,
     start: Start = 0,
     count: Count = 50,
+    with_data: Annotated[bool, QueryParameter(name="data")] = False,
 ) -> LettersPage:
-    """Failed jobs, or those of a group, the newest first."""
+    """Failed jobs, or those of a group, the newest first; with `data` its start, for who may see that."""
+    _check_may_see(actor, with_data)
     async with answering(LONG_SECONDS):
         jobs = await management.queue(queue).dead.jobs(group, start=start, count=count)
-    return LettersPage([LetterRow.of(job) for job in jobs])
+    return LettersPage([LetterRow.of(job, data=_beginning(job) if with_data else None) for job in jobs])
+
+
+def _beginning(job: Job) -> str:
+    return job.raw_data[:DATA_BYTES].decode(errors="replace")
 
 
 @post("/queues/{queue:str}/dead/search", guards=WATCH, tags=TAGS, status_code=200)
@@ -192,7 +230,9 @@ async def search_dead_jobs(
     """Failed jobs that fit a filter, the newest first; 5,000 jobs are looked at a call."""
     async with answering(LONG_SECONDS):
         page = await management.queue(queue).dead.search(data, limit=count, scan=SCAN, cursor=cursor)
-    return LettersPage([LetterRow.of(job) for job in page.jobs], page.cursor, page.searched, page.total)
+    return LettersPage(
+        [LetterRow.of(job, data=None) for job in page.jobs], page.cursor, page.searched, page.total
+    )
 
 
 @get("/queues/{queue:str}/dead/jobs/{job_id:str}", guards=WATCH, tags=TAGS)
@@ -204,7 +244,7 @@ async def dead_job(
     with_data: Annotated[bool, QueryParameter(name="data")] = False,
     log_rows: Annotated[int, QueryParameter(ge=0, le=1_000)] = 100,
 ) -> LetterView:
-    """One dead letter; with `data`, for who may operate, what it was given and what it had kept."""
+    """One dead letter; with `data`, for who may see payloads, what it was given and what it had kept."""
     _check_may_see(actor, with_data)
     async with answering():
         letter = await management.queue(queue).dead.show(job_id, log_rows=log_rows)
@@ -228,7 +268,9 @@ async def export_dead_jobs(
     error: FromQuery[str | None] = None,
     redact: FromQuery[bool] = True,
 ) -> Stream:
-    """JSON lines of a group, or of what fits, the newest first. Without `redact` for who may operate."""
+    """JSON lines of a group, or of what fits, the newest first. Without `redact` for who may see
+    payloads.
+    """
     _check_may_see(actor, not redact)
     desk = management.queue(queue).dead
     async with answering():
@@ -245,10 +287,8 @@ async def _lines(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
 
 
 def _check_may_see(actor: Actor, data: bool) -> None:
-    if data and Permission.OPERATE not in actor.permissions:
-        raise Refused(
-            Problem(403, "wrong-role", "Not with this role", "Who may not operate sees no data of jobs.")
-        )
+    if data and Permission.READ_PAYLOADS not in actor.permissions:
+        raise Refused(Problem(403, "wrong-role", "Not with this role", "This role sees no data of jobs."))
 
 
 DEAD_HANDLERS = [

@@ -35,6 +35,10 @@ class Carriers:
         """Carry on the queue's operations, also those that wait for a breaker, until none is left."""
         self._start(queue, "carry", queue.dead.carry_on(wait=True))
 
+    def begin_index(self, queue: Queue) -> None:
+        """Index what is new in the background."""
+        self._start(queue, "index", _index(queue))
+
     async def index(self, queue: Queue) -> None:
         """Index what is new, for as long as a reader may wait; beyond that in the background."""
         await asyncio.wait([self._start(queue, "index", _index(queue))], timeout=PATIENCE_SECONDS)

@@ -64,11 +64,43 @@ class GroupsView(msgspec.Struct, frozen=True, rename="camel"):
     standing: StandingView
 
 
-class AllGroupsView(msgspec.Struct, frozen=True, rename="camel"):
-    """The groups of all queues, those seen last first, and how each queue's index stands."""
+class OperationView(View, frozen=True):
+    """An operation on many dead letters: see `corral.deadletters.operations.Operation`."""
 
+    queue: str
+    id: str
+    kind: Kind
+    state: OperationState
+    about: str
+    group: str
+    by: str
+    total: int
+    selected: bool
+    moved: int
+    gone: int
+    left: int
+    binned: int
+    final: int
+    undo_until: float | None
+    rate: float | None
+    breaker: str
+    undoes: str
+    created: float
+    ended: float | None
+
+
+class AllGroupsView(msgspec.Struct, frozen=True, rename="camel"):
+    """The groups of all queues, those seen last first, and how each queue's index stands.
+
+    hours: of the first groups, by queue and group: how many of their jobs failed in each of the last 24
+    hours, oldest first. operations: those that began last, newest first.
+    """
+
+    at: float
     groups: list[GroupView]
     queues: dict[str, StandingView]
+    hours: dict[str, dict[str, list[int]]]
+    operations: list[OperationView]
 
 
 class NoteView(View, frozen=True):
@@ -122,14 +154,17 @@ class LetterView(View, frozen=True):
 
 
 class LetterRow(View, frozen=True):
-    """A dead letter in a list."""
+    """A dead letter in a list. data: as JSON, cut, if it was asked for."""
 
     id: str
     name: str
     failed_reason: str | None
     attempts_made: int
     enqueued_at: float | None
+    started_at: float | None
     finished_at: float | None
+    processed_by: str | None
+    data: str | None = None
 
 
 class LettersPage(msgspec.Struct, frozen=True, rename="camel"):
@@ -153,31 +188,6 @@ class PreviewView(View, frozen=True):
     cursor: str | None
     bin_jobs: int
     bin_bytes: int
-
-
-class OperationView(View, frozen=True):
-    """An operation on many dead letters: see `corral.deadletters.operations.Operation`."""
-
-    queue: str
-    id: str
-    kind: Kind
-    state: OperationState
-    about: str
-    group: str
-    by: str
-    total: int
-    selected: bool
-    moved: int
-    gone: int
-    left: int
-    binned: int
-    final: int
-    undo_until: float | None
-    rate: float | None
-    breaker: str
-    undoes: str
-    created: float
-    ended: float | None
 
 
 class PolicyView(View, frozen=True):

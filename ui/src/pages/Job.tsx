@@ -16,7 +16,7 @@ import { Icon, type IconName } from '../parts/Icon'
 import { LiveSign } from '../parts/LiveSign'
 import { OldBand } from '../parts/OldBand'
 import { useMay } from '../parts/session'
-import { say } from '../parts/Toasts'
+import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
 import { useNow } from '../parts/useNow'
 

@@ -5,6 +5,9 @@ import { bytes, clock, count, duration, percent, rate } from '../format'
 import { AgeBar } from '../parts/AgeBar'
 import { Glyph } from '../parts/Icon'
 import { Spark } from '../parts/Spark'
+import { useDesk } from '../dead/desk'
+import { incidents } from '../overview/incident'
+import { IncidentBand } from '../overview/IncidentBand'
 import { besides, condition, OBJECTIVE_SECONDS, type OverviewQueue, waitingOf, worstFirst } from '../queues/trouble'
 
 export function useOverview(every = 2_000) {
@@ -17,6 +20,7 @@ export function useOverview(every = 2_000) {
 
 export function Overview() {
   const overview = useOverview()
+  const dead = useDesk()
   const data = overview.data
   return (
     <>
@@ -36,6 +40,7 @@ export function Overview() {
           {data && <span className="quiet hide-narrow">{clock(data.at)}</span>}
         </span>
       </header>
+      {data && <IncidentBand incidents={incidents(data, dead.data)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
       <div className="pad head">
         <h2>Queues</h2>
@@ -114,7 +119,7 @@ function Row({ queue }: { queue: OverviewQueue }) {
   const dead = row.states['failed'] ?? 0
   return (
     <tr className={now.level === 'calm' ? '' : now.level}>
-      <td>
+      <td className="full">
         <span className="qname">
           <Glyph name={now.glyph} className={tone || 'quiet'} />
           <Link className="qlink" to="/queues/$queue" params={{ queue: row.queue }} search={{}}>
@@ -123,27 +128,27 @@ function Row({ queue }: { queue: OverviewQueue }) {
           <span className="second">{now.says}</span>
         </span>
       </td>
-      <td className="num">
+      <td className="num" data-l="Waiting">
         <span className="strong">{count(waitingOf(row.states))}</span>
-        <span className="second">{besides(row.states)}</span>
+        <span className="second hide-narrow">{besides(row.states)}</span>
       </td>
-      <td>
+      <td className="two" data-l="Oldest">
         <span className={oldest > OBJECTIVE_SECONDS ? 'is-failed strong' : ''}>{duration(oldest)}</span>
         <span className="quiet"> / {duration(OBJECTIVE_SECONDS)}</span>
         <AgeBar seconds={oldest} objective={OBJECTIVE_SECONDS} />
       </td>
-      <td className="num">{rate(row.recent.arrived / row.recent.windowSeconds)}</td>
-      <td className="num">{rate(row.recent.perSecond)}</td>
-      <td className="num">{row.drainSeconds === 0 ? 'now' : row.drainSeconds == null ? <span className="is-failed">not draining</span> : duration(row.drainSeconds)}</td>
-      <td className="num">
+      <td className="num wide-only">{rate(row.recent.arrived / row.recent.windowSeconds)}</td>
+      <td className="num" data-l="Out /s">{rate(row.recent.perSecond)}</td>
+      <td className="num wide-only">{row.drainSeconds === 0 ? 'now' : row.drainSeconds == null ? <span className="is-failed">not draining</span> : duration(row.drainSeconds)}</td>
+      <td className="num wide-only">
         {percent(row.recent.failureRate)}
         <span className="second">{dead ? `${count(dead)} dead` : 'none dead'}</span>
       </td>
-      <td className="num">
+      <td className="num wide-only">
         {duration(row.recent.runP95)}
         <span className="second">p50 {duration(row.recent.runP50)}</span>
       </td>
-      <td className="col-wide">
+      <td className="col-wide wide-only">
         <Spark values={queue.ended} level={now.level} label={`${row.queue}: jobs that ended, by minute, last hour`} />
       </td>
     </tr>

@@ -1,54 +1,34 @@
-import { useSyncExternalStore } from 'react'
+import { useEffect } from 'react'
 import { Icon } from './Icon'
+import { holdToast, toast, undoNow, useToast } from './toasting'
 
-interface Toast {
-  text: string
-  undo?: () => void
-}
-
-const SECONDS = 10
-
-let current: Toast | null = null
-let timer = 0
-const listeners = new Set<() => void>()
-
-/** Says what was done, or was not, for ten seconds; one at a time. `undo` takes it back. */
-export function say(text: string, undo?: () => void): void {
-  show({ text, undo })
-  timer = window.setTimeout(() => show(null), SECONDS * 1000)
-}
-
-function show(toast: Toast | null) {
-  window.clearTimeout(timer)
-  current = toast
-  listeners.forEach((listener) => listener())
-}
-
-function subscribe(listener: () => void) {
-  listeners.add(listener)
-  return () => listeners.delete(listener)
-}
-
-/** Where toasts appear; once on the page. */
+/** The one toast of the page; `u` takes back what it tells. */
 export function Toasts() {
-  const toast = useSyncExternalStore(subscribe, () => current)
+  const shown = useToast()
+  const canUndo = shown?.undo !== undefined
+  useEffect(() => {
+    if (!canUndo) return
+    const onKey = (event: KeyboardEvent) => {
+      const typing = (event.target as HTMLElement).closest('input, textarea, select, [contenteditable]')
+      if (event.key === 'u' && !typing && !event.ctrlKey && !event.metaKey) void undoNow()
+    }
+    addEventListener('keydown', onKey)
+    return () => removeEventListener('keydown', onKey)
+  }, [canUndo])
   return (
     <div role="status" aria-live="polite">
-      {toast && (
-        <div className="toast">
-          <span>{toast.text}</span>
-          {toast.undo && (
-            <button
-              className="btn sm"
-              onClick={() => {
-                toast.undo!()
-                show(null)
-              }}
-            >
+      {shown && (
+        <div className="toast" onMouseEnter={() => holdToast(true)} onMouseLeave={() => holdToast(false)}>
+          <span className="toast-says">
+            {shown.failed && <b>Not done. </b>}
+            {shown.says} {shown.detail && <span className="dim">{shown.detail}</span>}
+          </span>
+          {shown.undo && (
+            <button className="btn sm" title="Undo (u)" onClick={() => void undoNow()}>
               Undo
             </button>
           )}
-          <button className="icon-btn inherit" title="Close" onClick={() => show(null)}>
+          <button className="icon-btn" title="Close" onClick={() => toast(null)}>
             <Icon name="close" />
           </button>
         </div>

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { say } from './Toasts'
+import { say } from './toasting'
 
 interface Act {
   run: () => Promise<unknown>

@@ -8,6 +8,8 @@ import { toggleTheme } from './theme'
 
 const PLACES: { to: string; name: string; icon: IconName }[] = [
   { to: '/', name: 'Overview', icon: 'overview' },
+  { to: '/dead', name: 'Dead letters', icon: 'dead' },
+  { to: '/alerts', name: 'Alerts', icon: 'alerts' },
   { to: '/audit', name: 'Audit', icon: 'audit' },
 ]
 

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import { type Alert, type AlertsNow, condition, covers, firing, leadsTo, type Rule, type Silence, watch, worstFirst, written } from './alerts'
+
+const NOW = 1_000_000
+const plain = (text: string) => text.replaceAll('\u00a0', ' ')
+
+function alert(subject: string, changes: Partial<Alert> = {}): Alert {
+  return {
+    rule: 'waiting', subject, state: 'firing', severity: 'warning', title: '', summary: '', advice: '', value: 1, fire: 0, since: NOW,
+    firedAt: NOW, toldAt: NOW, silenced: false, ...changes,
+  }
+}
+
+test('what needs somebody is first', () => {
+  const alerts = [
+    alert('silenced', { silenced: true, severity: 'critical' }), alert('pending', { state: 'pending', firedAt: null, severity: 'critical' }),
+    alert('old', { firedAt: NOW - 60 }), alert('new'), alert('critical', { severity: 'critical' }),
+  ]
+  expect(worstFirst(alerts).map((one) => one.subject)).toEqual(['critical', 'new', 'old', 'silenced', 'pending'])
+  expect(firing(alerts)).toBe(3)
+})
+
+test.each([
+  [null, '', true, 'No process judges the rules. `corral up`, `corral worker` and `corral alerts run` do.'],
+  [NOW - 5, 'vm:12:ab', false, 'Judged 5 s ago by vm, process 12.'],
+  [NOW - 600, 'vm:12:ab', true, 'Nobody has judged the rules since 10 m ago.'],
+])('who looks, last at %s', (evaluatedAt, leader, bad, says) => {
+  const seen = watch({ evaluatedAt, leader } as AlertsNow, NOW)
+  expect([seen.bad, plain(seen.says)]).toEqual([bad, says])
+})
+
+test.each([[0.05, 'share', '5 %'], [0.0125, 'share', '1.25 %'], [372, 'seconds', '6 m 12 s'], [1000, 'jobs', '1,000']])(
+  '%d %s', (value, unit, text) => expect(plain(written(value, unit))).toBe(text),
+)
+
+test('when a rule fires', () => {
+  const limits = { fire: 0.05, forSeconds: 60, minimum: 20 }
+  expect(plain(condition({ unit: 'share', limits } as Rule))).toBe('over 5 % for 1 m 00 s, of at least 20 jobs')
+  expect(plain(condition({ unit: 'jobs', limits: { fire: 0, forSeconds: 0, minimum: 0 } } as Rule))).toBe('as soon as there is any')
+})
+
+test('where an alert leads, and what a silence covers', () => {
+  expect(leadsTo({ rule: 'dead-letters', subject: 'email' })).toMatchObject({ to: '/dead', queue: 'email' })
+  expect(leadsTo({ rule: 'memory', subject: 'redis' })).toBeNull()
+  const silence = (rule: string, subject: string) => ({ rule, subject }) as Silence
+  expect(covers(silence('*', 'email'), alert('email'))).toBe(true)
+  expect(covers(silence('waiting', '*'), alert('email'))).toBe(true)
+  expect(covers(silence('waiting', 'sms'), alert('email'))).toBe(false)
+})

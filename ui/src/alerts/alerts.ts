@@ -1,0 +1,79 @@
+// What the page of alerts decides: the order, who looks, a value in its unit, where an alert leads. No I/O.
+import type { components } from '../api/schema'
+import { ago, count, duration } from '../format'
+import type { GlyphName } from '../parts/Icon'
+
+type Schemas = components['schemas']
+export type AlertsNow = Schemas['AlertsNow']
+export type Alert = Schemas['AlertRow']
+export type Rule = Schemas['RuleRow']
+export type Limits = Schemas['LimitsRow']
+export type Channel = Schemas['ChannelRow']
+export type Silence = Schemas['SilenceRow']
+
+/** Nobody has looked for so long: whoever should is gone. */
+const LATE_SECONDS = 120
+
+export const ANY = '*'
+
+const SEVERITY: Record<string, number> = { critical: 0, warning: 1, info: 2 }
+
+/** Firing before pending, told before silenced, critical before others, the newest first. */
+export function worstFirst(alerts: Alert[]): Alert[] {
+  const key = (alert: Alert) => [
+    alert.state === 'firing' ? 0 : 1,
+    alert.silenced ? 1 : 0,
+    SEVERITY[alert.severity] ?? 3,
+    -(alert.firedAt ?? alert.since),
+  ]
+  return [...alerts].sort((a, b) => {
+    const [x, y] = [key(a), key(b)]
+    for (let at = 0; at < x.length; at += 1) if (x[at] !== y[at]) return x[at]! - y[at]!
+    return `${a.rule} ${a.subject}`.localeCompare(`${b.rule} ${b.subject}`)
+  })
+}
+
+export function firing(alerts: Alert[]): number {
+  return alerts.filter((alert) => alert.state === 'firing' && !alert.silenced).length
+}
+
+/** Whether anybody judges the rules, in one sentence. */
+export function watch(now: AlertsNow, at: number): { says: string; bad: boolean } {
+  if (now.evaluatedAt === null) {
+    return { says: 'No process judges the rules. `corral up`, `corral worker` and `corral alerts run` do.', bad: true }
+  }
+  if (at - now.evaluatedAt > LATE_SECONDS) return { says: `Nobody has judged the rules since ${ago(now.evaluatedAt, at)}.`, bad: true }
+  return { says: `Judged ${ago(now.evaluatedAt, at)} by ${now.leader.split(':', 2).join(', process ') || 'a process that has ended'}.`, bad: false }
+}
+
+export function sign(alert: Pick<Alert, 'state' | 'severity' | 'silenced'>): { glyph: GlyphName; tone: string; word: string } {
+  if (alert.silenced) return { glyph: 'paused', tone: 'quiet', word: 'silenced' }
+  if (alert.state !== 'firing') return { glyph: 'next', tone: 'is-limited', word: 'pending' }
+  return { glyph: 'alert', tone: alert.severity === 'critical' ? 'is-failed' : 'is-limited', word: alert.severity }
+}
+
+/** A value as the rule means it. */
+export function written(value: number, unit: string): string {
+  if (unit === 'share') return `${Number((value * 100).toPrecision(3))}\u00a0%`
+  return unit === 'seconds' ? duration(value) : count(value)
+}
+
+/** When a rule fires, in words. */
+export function condition(rule: Rule, limits: Limits = rule.limits): string {
+  const lasts = limits.forSeconds ? ` for ${duration(limits.forSeconds)}` : ''
+  const least = limits.minimum ? `, of at least ${count(limits.minimum)} jobs` : ''
+  const many = limits.fire === 0 ? 'as soon as there is any' : `over ${written(limits.fire, rule.unit)}`
+  return `${many}${lasts && limits.fire === 0 ? `,${lasts}` : lasts}${least}`
+}
+
+/** The page where an alert is repaired; null: there is none. */
+export function leadsTo(alert: Pick<Alert, 'rule' | 'subject'>): { to: '/' | '/dead'; queue?: string; name: string } | null {
+  if (alert.rule === 'dead-letters' || alert.rule === 'failure-rate') {
+    return { to: '/dead', queue: alert.subject, name: 'Look at the dead letters' }
+  }
+  return alert.rule === 'breaker-open' ? { to: '/', name: 'Test key and resume' } : null
+}
+
+export function covers(silence: Silence, alert: Pick<Alert, 'rule' | 'subject'>): boolean {
+  return (silence.rule === ANY || silence.rule === alert.rule) && (silence.subject === ANY || silence.subject === alert.subject)
+}

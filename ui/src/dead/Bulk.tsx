@@ -1,0 +1,53 @@
+import { useState } from 'react'
+import { count } from '../format'
+import type { useDeskActions } from './actions'
+import type { Group } from './groups'
+
+const RATE = 10
+
+/** The bin of a queue takes so many; more than that is asked for each group, where the dry run says what is lost. */
+const BIN_JOBS = 100_000
+
+interface Props {
+  groups: Group[]
+  down: boolean
+  actions: ReturnType<typeof useDeskActions>
+  onDone: () => void
+}
+
+/** What is done with several groups at once. Undo reaches all of it. */
+export function Bulk({ groups, down, actions, onDone }: Props) {
+  const [busy, setBusy] = useState(false)
+  const off = busy || down
+  const jobs = groups.reduce((all, group) => all + group.count, 0)
+  async function act(what: () => Promise<void>) {
+    setBusy(true)
+    await what()
+    setBusy(false)
+    onDone()
+  }
+  return (
+    <div className="bulk" role="region" aria-label="Chosen groups">
+      <span>
+        {groups.length === 1 ? '1 group' : `${groups.length} groups`} <span className="dim">{count(jobs)} jobs</span>
+      </span>
+      <button className="btn sm" disabled={off} onClick={() => void act(() => actions.retry(groups, { rate: RATE, breaker: '' }))}>
+        Retry at {RATE}/s
+      </button>
+      <button className="btn sm" disabled={off} onClick={() => void act(() => actions.mark(groups, 'resolved'))}>
+        Resolve
+      </button>
+      <button
+        className="btn sm"
+        disabled={off || jobs > BIN_JOBS}
+        title={jobs > BIN_JOBS ? 'More than the bin takes back: discard each group by itself' : undefined}
+        onClick={() => void act(() => actions.discard(groups))}
+      >
+        Discard
+      </button>
+      <button className="btn sm" onClick={onDone}>
+        Clear
+      </button>
+    </div>
+  )
+}

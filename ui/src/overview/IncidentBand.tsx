@@ -1,0 +1,205 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { Link, useRouter } from '@tanstack/react-router'
+import { useState } from 'react'
+import { answered, api, ProblemError } from '../api/client'
+import { useMay } from '../api/session'
+import { count } from '../format'
+import { Glyph, Icon } from '../parts/Icon'
+import { Time } from '../parts/Time'
+import { failed, toast } from '../parts/toasting'
+import type { Incident } from './incident'
+
+/** What is wrong, why, and the button that repairs it. Nothing when all is well. */
+export function IncidentBand({ incidents, off }: { incidents: Incident[]; off: boolean }) {
+  const worst = incidents[0]
+  return (
+    <div role="region" aria-label="What is wrong" aria-live="polite">
+      {worst && <Band key={`${worst.kind} ${worst.queue}`} incident={worst} others={incidents.slice(1)} off={off} />}
+    </div>
+  )
+}
+
+function Band({ incident, others, off }: { incident: Incident; others: Incident[]; off: boolean }) {
+  return (
+    <section className="incident" aria-labelledby="incident">
+      <div className="incident-head">
+        <Glyph name={incident.glyph} />
+        <h1 id="incident">{incident.title}</h1>
+        {incident.since !== undefined && (
+          <span className="meta">
+            since <Time at={incident.since} />
+          </span>
+        )}
+      </div>
+      <div className="incident-grid">
+        <div>
+          <span className="label">What is wrong</span>
+          <div className="figures">
+            {incident.figures.map((figure) => (
+              <div key={figure.label} className={figure.bad ? 'figure is-failed' : 'figure'}>
+                <b>{figure.value}</b>
+                <span>{figure.label}</span>
+              </div>
+            ))}
+          </div>
+          <p className="impact">{incident.impact}</p>
+        </div>
+        <div>
+          <span className="label">Why</span>
+          <ol className="chain">
+            {incident.why.map((link) => (
+              <li key={link.says} className={link.cause ? 'cause' : ''}>
+                {link.at === undefined ? <span /> : <Time at={link.at} />}
+                <Glyph name={link.glyph} />
+                <span>{link.says}</span>
+              </li>
+            ))}
+          </ol>
+        </div>
+        <div>
+          <span className="label">Repair</span>
+          <ol className="steps">
+            {incident.first && (
+              <li>
+                <span>{incident.first}</span>
+              </li>
+            )}
+            <Repair incident={incident} off={off} />
+            {incident.afterwards && (
+              <li>
+                <Link className="btn" to="/dead" search={{ queue: incident.afterwards.queue }}>
+                  <Icon name="retry" />
+                  Retry {count(incident.afterwards.jobs)} dead {incident.afterwards.jobs === 1 ? 'letter' : 'letters'}
+                </Link>
+              </li>
+            )}
+          </ol>
+        </div>
+      </div>
+      {others.length > 0 && (
+        <p className="also">
+          Also: {others.slice(0, 3).map((other) => other.title).join(' · ')}
+          {others.length > 3 && ` · ${count(others.length - 3)} more`}
+        </p>
+      )}
+    </section>
+  )
+}
+
+function Repair({ incident, off }: { incident: Incident; off: boolean }) {
+  const { repair, brings } = incident
+  const router = useRouter()
+  switch (repair.does) {
+    case 'resume':
+      return <Resume breaker={repair.breaker} brings={brings} off={off} />
+    case 'copy':
+      return (
+        <>
+          <li>
+            <code className="command">{repair.command}</code>
+          </li>
+          <li>
+            <button className="btn primary" onClick={() => void copy(repair.command)}>
+              <Icon name="copy" />
+              Copy the command
+            </button>
+            <span className="note">{brings}</span>
+          </li>
+        </>
+      )
+    case 'dead':
+      return (
+        <li>
+          <Link className="btn primary" to="/dead" search={{ queue: repair.queue, group: repair.group }}>
+            <Icon name="dead" />
+            Look at {count(repair.jobs)} dead {repair.jobs === 1 ? 'letter' : 'letters'}
+          </Link>
+          <span className="note">{brings}</span>
+        </li>
+      )
+    case 'workers':
+      return (
+        <li>
+          <a
+            className="btn primary"
+            href="/workers"
+            onClick={(event) => {
+              event.preventDefault()
+              router.history.push('/workers')
+            }}
+          >
+            <Icon name="workers" />
+            Look at its workers
+          </a>
+          <span className="note">{brings}</span>
+        </li>
+      )
+  }
+}
+
+/** Asks the provider first; who knows better may resume all the same. */
+function Resume({ breaker, brings, off }: { breaker: string; brings: string; off: boolean }) {
+  const client = useQueryClient()
+  const may = useMay('operate')
+  const [busy, setBusy] = useState(false)
+  const [refusal, setRefusal] = useState('')
+  const name = { params: { path: { name: breaker } } }
+
+  async function resume() {
+    setBusy(true)
+    try {
+      const row = await answered(api.POST('/api/v1/breakers/{name}/resume', { ...name, body: {} }))
+      toast({ says: `${breaker}’s breaker is closed.`, detail: `Held jobs run again, ${row.rate}/s.` })
+      await client.invalidateQueries({ queryKey: ['overview'] })
+    } catch (error) {
+      failed(`${breaker}’s breaker was not closed.`, error)
+    }
+    setBusy(false)
+  }
+
+  async function test() {
+    setBusy(true)
+    setRefusal('')
+    try {
+      const tried = await answered(api.POST('/api/v1/breakers/{name}/test', name))
+      if (tried.ok) return await resume()
+      setRefusal(tried.kind === 'misconfigured' ? `Not yet: ${tried.reason}.` : `Nobody can say now: ${tried.reason}.`)
+    } catch (error) {
+      const untestable = error instanceof ProblemError && error.status === 422
+      setRefusal(untestable ? `No key of ${breaker} can be tested from here.` : (error as Error).message)
+    }
+    setBusy(false)
+  }
+
+  if (!may) return <li><span>Ask an operator to test the key and resume</span></li>
+  return (
+    <>
+      <li>
+        <button className="btn primary" disabled={off || busy} onClick={() => void test()}>
+          <Icon name="play" />
+          {busy ? 'Testing the key' : 'Test key and resume'}
+        </button>
+        <span className="note">{brings}</span>
+      </li>
+      {refusal && (
+        <li role="alert" className="refusal">
+          <span>
+            {refusal}{' '}
+            <button className="link plain" disabled={off || busy} onClick={() => void resume()}>
+              Resume all the same
+            </button>
+          </span>
+        </li>
+      )}
+    </>
+  )
+}
+
+async function copy(text: string) {
+  try {
+    await navigator.clipboard.writeText(text)
+    toast({ says: 'Copied.', detail: text })
+  } catch (error) {
+    failed('It was not copied.', error)
+  }
+}

@@ -1,0 +1,231 @@
+// What is wrong, why, and the one repair: decided from how queues, breakers and dead letters stand. No I/O.
+import type { components } from '../api/schema'
+import type { Group } from '../dead/groups'
+import { errorName, keyOf, sentence } from '../dead/groups'
+import { count, duration, rate } from '../format'
+import type { GlyphName } from '../parts/Icon'
+import { OBJECTIVE_SECONDS, type OverviewQueue, waitingOf } from '../queues/trouble'
+
+type Overview = components['schemas']['Overview']
+type Breaker = components['schemas']['workers_BreakerRow']
+
+export interface Figure {
+  value: string
+  label: string
+  bad?: boolean
+}
+
+/** A link of the chain that led here; `cause` is the one to repair. */
+export interface Link {
+  at?: number
+  glyph: GlyphName
+  says: string
+  cause?: boolean
+}
+
+export type Repair =
+  | { does: 'resume'; breaker: string }
+  | { does: 'copy'; command: string }
+  | { does: 'dead'; queue: string; group: string; jobs: number }
+  | { does: 'workers' }
+
+export interface Incident {
+  kind: 'held' | 'unserved' | 'rising' | 'behind'
+  glyph: GlyphName
+  queue: string
+  title: string
+  since?: number
+  figures: Figure[]
+  impact: string
+  why: Link[]
+  /** What a person has to do first, if the button alone is not enough. */
+  first?: string
+  repair: Repair
+  /** What the button brings, in words. */
+  brings: string
+  /** Dead letters of the queue that are left to be retried afterwards. */
+  afterwards?: { queue: string; jobs: number }
+}
+
+/** A group rises when its last hour has so many failures, and so many times those of its usual hour. */
+const RISING_JOBS = 10
+const RISING_TIMES = 3
+
+/** A group that was quiet for so long is history, not an incident. */
+const RISING_SECONDS = 900
+
+/** A share of failures that explains a backlog by itself. */
+const FAILING = 0.2
+
+const ORDER = { held: 0, unserved: 1, rising: 2, behind: 3 }
+
+export interface Dead {
+  groups: Group[]
+  hours: Record<string, Record<string, number[]>>
+}
+
+/** All that is wrong, the worst first; empty when all is well. */
+export function incidents(overview: Overview, dead?: Dead, objective = OBJECTIVE_SECONDS): Incident[] {
+  const found = [
+    ...overview.breakers.filter(isHolding).map((breaker) => held(breaker, overview)),
+    ...overview.queues.filter(isUnserved).map((queue) => unserved(queue, overview)),
+    ...(dead?.groups ?? []).filter((group) => isRising(group, dead!, overview.at)).map((group) => rising(group, dead!, overview)),
+    ...overview.queues.filter((queue) => isBehind(queue, objective)).map((queue) => behind(queue, objective)),
+  ]
+  return found.sort((a, b) => ORDER[a.kind] - ORDER[b.kind] || weight(b, overview) - weight(a, overview))
+}
+
+function isHolding(breaker: Breaker): boolean {
+  return breaker.state !== 'closed' && breaker.held > 0
+}
+
+function isUnserved({ row }: OverviewQueue): boolean {
+  return row.workers === 0 && !row.paused && waitingOf(row.states) > 0
+}
+
+function isBehind({ row }: OverviewQueue, objective: number): boolean {
+  return row.workers > 0 && !row.paused && (row.oldestWaitingSeconds ?? 0) > objective
+}
+
+function isRising(group: Group, dead: Dead, now: number): boolean {
+  const last = lastHour(group, dead)
+  const hours = dead.hours[group.queue]?.[group.id] ?? []
+  const before = hours.slice(0, -1)
+  const usual = before.reduce((all, failed) => all + failed, 0) / Math.max(1, before.length)
+  const fresh = now - group.lastSeen < RISING_SECONDS
+  return group.state === 'open' && fresh && last >= RISING_JOBS && last >= RISING_TIMES * usual
+}
+
+function lastHour(group: Group, dead: Dead): number {
+  return dead.hours[group.queue]?.[group.id]?.at(-1) ?? 0
+}
+
+function held(breaker: Breaker, overview: Overview): Incident {
+  const queues = overview.queues
+    .filter(({ row }) => (row.held[breaker.name] ?? 0) > 0)
+    .sort((a, b) => b.row.held[breaker.name]! - a.row.held[breaker.name]!)
+  const first = queues[0]
+  const name = first?.row.queue ?? ''
+  const more = queues.length > 1 ? ` and ${count(queues.length - 1)} more` : ''
+  const dead = first?.row.states['failed'] ?? 0
+  const arrives = queues.reduce((all, { row }) => all + row.recent.arrived / row.recent.windowSeconds, 0)
+  const probing = breaker.state === 'half-open'
+  const jobs = breaker.held === 1 ? '1 job' : `${count(breaker.held)} jobs`
+  return {
+    kind: 'held',
+    glyph: 'held',
+    queue: name,
+    title: `${name || 'Jobs'}${more} ${more || !name ? 'are' : 'is'} held: ${breaker.name}’s breaker is ${probing ? 'half-open' : 'open'}`,
+    since: breaker.since ?? undefined,
+    figures: [
+      { value: count(breaker.held), label: 'held', bad: true },
+      { value: breaker.since === null ? '–' : duration(overview.at - breaker.since), label: 'since it opened' },
+      { value: count(dead), label: dead === 1 ? 'dead letter' : 'dead letters' },
+    ],
+    impact: arrives > 0 ? `${rate(arrives)} new jobs a second come in. None is lost; none gets an answer yet.` : 'No job is lost, and no attempt is spent.',
+    why: [
+      { glyph: 'key', says: `${breaker.name}: ${breaker.reason || 'its calls fail'}`, cause: true },
+      { at: breaker.since ?? undefined, glyph: 'held', says: `Breaker opened, ${jobs} held, no attempt is spent` },
+      ...(probing ? [{ glyph: 'next' as const, says: 'One job tries it now' }] : []),
+    ],
+    first: `Repair it at ${breaker.name}, or in its settings`,
+    repair: { does: 'resume', breaker: breaker.name },
+    brings: `runs the ${jobs} again`,
+    ...(dead > 0 && { afterwards: { queue: name, jobs: dead } }),
+  }
+}
+
+function unserved({ row }: OverviewQueue, overview: Overview): Incident {
+  const waiting = waitingOf(row.states)
+  const others = overview.workers
+  return {
+    kind: 'unserved',
+    glyph: 'alert',
+    queue: row.queue,
+    title: `${row.queue} has no worker`,
+    figures: [
+      { value: count(waiting), label: 'waiting', bad: true },
+      { value: duration(row.oldestWaitingSeconds), label: 'oldest', bad: true },
+      { value: '0', label: 'workers' },
+    ],
+    impact: row.recent.arrived ? `${rate(row.recent.arrived / row.recent.windowSeconds)} new jobs a second come in.` : 'Nothing new comes in.',
+    why: [
+      {
+        glyph: 'alert',
+        says:
+          others === 0
+            ? 'No worker runs at all'
+            : others === 1
+              ? 'The one worker that runs serves other queues'
+              : `The ${count(others)} workers that run serve other queues`,
+        cause: true,
+      },
+      { glyph: 'waiting', says: `${waiting === 1 ? '1 job waits' : `${count(waiting)} jobs wait`}; none is lost` },
+    ],
+    repair: { does: 'copy', command: `corral worker --queues ${row.queue}` },
+    brings: 'starts one; for queues of your own, name their module',
+  }
+}
+
+function rising(group: Group, dead: Dead, overview: Overview): Incident {
+  const last = lastHour(group, dead)
+  const row = overview.queues.find((queue) => queue.row.queue === group.queue)?.row
+  const name = errorName(group.error)
+  const what = name === 'Unrecoverable' ? sentence(group) : name
+  return {
+    kind: 'rising',
+    glyph: 'failed',
+    queue: group.queue,
+    title: `${group.queue} loses jobs to one error: ${what}`,
+    since: group.firstSeen,
+    figures: [
+      { value: count(last), label: 'in the last hour', bad: true },
+      { value: count(group.count), label: 'of this kind' },
+      { value: row ? `${(row.recent.failureRate * 100).toFixed(1)}\u00a0%` : '–', label: 'fail, last 5 m' },
+    ],
+    impact: `All of them are ${group.name} jobs, and stay in the dead letters.`,
+    why: [
+      { at: group.firstSeen, glyph: 'failed', says: `${name} seen first` },
+      { at: group.lastSeen, glyph: 'failed', says: sentence(group), cause: true },
+    ],
+    repair: { does: 'dead', queue: group.queue, group: keyOf(group), jobs: group.count },
+    brings: 'shows the stack, and retries them at your pace',
+  }
+}
+
+function behind({ row }: OverviewQueue, objective: number): Incident {
+  const oldest = row.oldestWaitingSeconds ?? 0
+  const comes = row.recent.arrived / row.recent.windowSeconds
+  const goes = row.recent.perSecond
+  const why: Link[] = [{ glyph: 'limited', says: cause(row, comes, goes), cause: true }]
+  if (row.drainSeconds != null && comes < goes) why.push({ glyph: 'next', says: `Nothing waits in about ${duration(row.drainSeconds)}, at this rate` })
+  return {
+    kind: 'behind',
+    glyph: 'limited',
+    queue: row.queue,
+    title: `${row.queue} is behind by ${duration(oldest - objective)}`,
+    figures: [
+      { value: count(waitingOf(row.states)), label: 'waiting' },
+      { value: duration(oldest), label: `oldest, limit ${duration(objective)}`, bad: true },
+      { value: `${rate(goes)}/s`, label: 'done' },
+    ],
+    impact: `${rate(comes)} jobs a second come in, ${rate(goes)} are done.`,
+    why,
+    repair: { does: 'workers' },
+    brings: 'more slots or workers, or less work a job',
+  }
+}
+
+function cause(row: OverviewQueue['row'], comes: number, goes: number): string {
+  if (row.recent.failureRate > FAILING) return `${Math.round(row.recent.failureRate * 100)}\u00a0% of its jobs fail for good`
+  if (row.recent.stalled > 0) return `${count(row.recent.stalled)} jobs were lost by their workers and run again`
+  if (goes === 0) return 'No job has ended within five minutes'
+  if (comes > goes) return `More comes in (${rate(comes)}/s) than is done (${rate(goes)}/s)`
+  return 'It works a backlog off'
+}
+
+function weight(incident: Incident, overview: Overview): number {
+  const row = overview.queues.find((queue) => queue.row.queue === incident.queue)?.row
+  if (!row) return 0
+  return incident.kind === 'held' ? Object.values(row.held).reduce((all, jobs) => all + jobs, 0) : (row.oldestWaitingSeconds ?? 0)
+}
