@@ -53,8 +53,9 @@ class Connected:
         self._bound: WeakKeyDictionary[asyncio.AbstractEventLoop, Bound] = WeakKeyDictionary()
         self._current: Bound | None = None
 
-    def address(self) -> Address:
-        return Address.resolve(self._redis_url, prefix=self.keys().prefix)
+    def address(self, settings: Settings | None = None) -> Address:
+        """Where its server is. Give `settings` to ask many queues: reading them takes milliseconds."""
+        return Address.resolve(self._redis_url, settings, prefix=self.keys().prefix)
 
     def keys(self) -> QueueKeys:
         if self._keys is None:

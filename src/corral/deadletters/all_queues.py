@@ -1,7 +1,7 @@
 """What is read of many queues' dead letters at once: groups, operations, when they failed. One round trip or
 two a server, however many queues.
 
-Every function raises RedisUnavailable.
+Every function raises RedisUnavailable. `settings`: those of the process, if it has read them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.failures import as_corral_error
 from corral.deadletters.groups import STATES, Group, GroupsPage, State, page_of
 from corral.deadletters.operations import Operation, operation_of
+from corral.settings import Settings
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -29,7 +30,9 @@ HOURS = 24
 _HOUR_MS = 3_600_000
 
 
-async def all_groups(queues: Sequence[Queue], *, states: Sequence[State] = STATES) -> list[GroupsPage]:
+async def all_groups(
+    queues: Sequence[Queue], *, states: Sequence[State] = STATES, settings: Settings | None = None
+) -> list[GroupsPage]:
     """The groups of many queues as they are indexed, in the order of `queues`. One round trip a server."""
 
     async def read(client: aioredis.Redis, some: Sequence[Queue]) -> list[GroupsPage]:
@@ -37,10 +40,12 @@ async def all_groups(queues: Sequence[Queue], *, states: Sequence[State] = STATE
         now = await server_seconds(client)
         return [page_of(queue.name, rows, now, states) for queue, rows in zip(some, found, strict=True)]
 
-    return await _each_server(queues, read)
+    return await _each_server(queues, settings, read)
 
 
-async def all_operations(queues: Sequence[Queue], count: int = 50) -> list[Operation]:
+async def all_operations(
+    queues: Sequence[Queue], count: int = 50, *, settings: Settings | None = None
+) -> list[Operation]:
     """The operations that began last over many queues, newest first. Two round trips a server."""
 
     async def read(client: aioredis.Redis, some: Sequence[Queue]) -> list[list[Operation]]:
@@ -50,12 +55,13 @@ async def all_operations(queues: Sequence[Queue], count: int = 50) -> list[Opera
             for queue, rows in zip(some, found, strict=True)
         ]
 
-    every = [operation for part in await _each_server(queues, read) for operation in part]
+    parts = await _each_server(queues, settings, read)
+    every = [operation for part in parts for operation in part]
     return sorted(every, key=lambda operation: operation.created, reverse=True)[:count]
 
 
 async def failed_by_hour(
-    queues: Sequence[Queue], groups: Sequence[Group], now: float
+    queues: Sequence[Queue], groups: Sequence[Group], now: float, *, settings: Settings | None = None
 ) -> list[tuple[Group, list[int]]]:
     """How many of each group's jobs failed in each of the last 24 hours, oldest first, of those that are
     still failed. `now`: epoch seconds. One round trip a server.
@@ -70,7 +76,7 @@ async def failed_by_hour(
         return await dead_groups.failed_in_spans(client, asked, edges)
 
     concerned = [queue for queue in queues if queue.name in of]
-    counts = await _each_server(concerned, read)
+    counts = await _each_server(concerned, settings, read)
     return [
         pair
         for queue, found in zip(concerned, counts, strict=True)
@@ -79,12 +85,15 @@ async def failed_by_hour(
 
 
 async def _each_server(
-    queues: Sequence[Queue], read: Callable[[aioredis.Redis, Sequence[Queue]], Awaitable[list[T]]]
+    queues: Sequence[Queue],
+    settings: Settings | None,
+    read: Callable[[aioredis.Redis, Sequence[Queue]], Awaitable[list[T]]],
 ) -> list[T]:
     """Ask each server for its queues, all at once; the answers in the order of `queues`."""
+    settings = settings or Settings.load()
     servers: dict[Address, list[Queue]] = {}
     for queue in queues:
-        servers.setdefault(queue.address(), []).append(queue)
+        servers.setdefault(queue.address(settings), []).append(queue)
     try:
         parts = await asyncio.gather(*(read(shared_client(at), some) for at, some in servers.items()))
     except (RedisError, OSError) as error:

@@ -79,12 +79,13 @@ async def all_dead_groups(
                 queues.append(management.queue(name))
             except UnknownQueue:  # of somebody else, under the same prefix
                 continue
-        pages = await all_groups(queues, states=states or STATES)
+        settings = management.settings
+        pages = await all_groups(queues, states=states or STATES, settings=settings)
         groups = [group for page in pages for group in page.groups]
         groups.sort(key=lambda group: group.last_seen, reverse=True)
         now = await server_seconds(management.client)
-        counts = await failed_by_hour(queues, groups[:CHARTS], now)
-        operations = await all_operations(queues, OPERATIONS)
+        counts = await failed_by_hour(queues, groups[:CHARTS], now, settings=settings)
+        operations = await all_operations(queues, OPERATIONS, settings=settings)
     carriers = carriers_of(request.app)
     behind = {page.queue for page in pages if not page.standing.complete}
     unfinished = {operation.queue for operation in operations if not operation.is_over}
