@@ -25,7 +25,7 @@ from corral.flow import Flow
 from corral.groups import GroupLimits
 from corral.hooks import Webhook
 from corral.job import Job
-from corral.policy import Forget, Keep, Priority, RateLimit, Retention, Retry
+from corral.policy import Forget, Keep, Objective, Priority, RateLimit, Retention, Retry
 from corral.queue import Queue
 from corral.schedules import Schedule
 from corral.settings import Settings
@@ -57,6 +57,7 @@ __all__ = [
     "JobFailed",
     "Keep",
     "NewJob",
+    "Objective",
     "OnFailure",
     "Priority",
     "ProcessJobContext",

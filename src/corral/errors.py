@@ -82,6 +82,10 @@ class UnknownQueue(InvalidInput):
     """No queue of this name is known here."""
 
 
+class UnknownWorker(InvalidInput):
+    """No living worker has this name. `corral workers` lists them."""
+
+
 class UnknownJobName(InvalidInput):
     """The queue declares no job of this name."""
 

@@ -1,4 +1,4 @@
-"""What a queue promises about its jobs: Retry, RateLimit, Priority, Retention, Forget.
+"""What a queue promises about its jobs: Retry, RateLimit, Priority, Retention, Forget, Objective.
 
 Pure values and pure decisions; nothing here does I/O. Seconds throughout: milliseconds exist only on
 the wire, and `corral.bullmq.codec` is where they turn.
@@ -162,3 +162,19 @@ class Retention:
 
     completed: Keep = field(default=Keep(count=10_000, age=24 * 3600.0))
     failed: Keep = field(default=Keep(age=30 * 24 * 3600.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """How soon a queue's jobs are to start; worker processes are added while it is missed.
+
+    drain: seconds within which everything that waits should be started, at the present rate.
+    age: seconds that no job should have waited longer than.
+    """
+
+    drain: float = 30.0
+    age: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not all(0 < seconds < math.inf for seconds in (self.drain, self.age)):
+            raise InvalidOptions(f"Objective(drain={self.drain}, age={self.age}): seconds above zero.")

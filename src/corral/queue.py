@@ -45,7 +45,7 @@ from corral.groups import GroupLimits, Groups
 from corral.hooks import Webhook, hook_of
 from corral.job import Job
 from corral.limits import Limits
-from corral.policy import Forget, Priority, RateLimit, Retention, Retry
+from corral.policy import Forget, Objective, Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
 from corral.results import Outcome
 from corral.schedule_options import ScheduleOptions
@@ -81,6 +81,8 @@ class Queue(Connected, Relations, Surroundings):
     forget: what of the data of a job that ended is removed; None: nothing. Or a function that is given the
         worker's settings and says so.
     webhooks: told of every job's end, beside the job's own; what the worker's queue declares counts.
+    objective: how soon its jobs are to start, for scaling; None: as CORRAL_SCALE_DRAIN_SECONDS and
+        CORRAL_SCALE_AGE_SECONDS say.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Queue(Connected, Relations, Surroundings):
         defaults: JobDefaults | None = None,
         forget: Forget | Callable[[Settings], Forget | None] | None = None,
         webhooks: Sequence[str | Webhook] = (),
+        objective: Objective | None = None,
     ) -> None:
         Connected.__init__(self, name, redis_url, prefix)
         Surroundings.__init__(self)
@@ -119,6 +122,7 @@ class Queue(Connected, Relations, Surroundings):
         self.defaults = check_defaults(defaults or {})
         self._forget = forget
         self.webhooks = tuple(hook_of(given) for given in webhooks)
+        self.objective = objective
         self.jobs: dict[str, JobDefinition] = {}
         living.add(self)
 

@@ -50,6 +50,14 @@ class Settings(BaseSettings):
     stalled_seconds: float = Field(30, alias="CORRAL_STALLED_SECONDS", gt=0)
     grace_seconds: float = Field(30, alias="CORRAL_GRACE_SECONDS", ge=0)
 
+    # Scaling and supervision
+    scale_drain_seconds: float = Field(30, alias="CORRAL_SCALE_DRAIN_SECONDS", gt=0)
+    scale_age_seconds: float = Field(60, alias="CORRAL_SCALE_AGE_SECONDS", gt=0)
+    scale_interval_seconds: float = Field(5, alias="CORRAL_SCALE_INTERVAL_SECONDS", gt=0)
+    scale_up_seconds: float = Field(15, alias="CORRAL_SCALE_UP_SECONDS", ge=0)
+    scale_down_seconds: float = Field(120, alias="CORRAL_SCALE_DOWN_SECONDS", ge=0)
+    drain_seconds: float = Field(3_600, alias="CORRAL_DRAIN_SECONDS", gt=0)
+
     # Statistics
     release: str = Field("", alias="CORRAL_RELEASE", pattern=r"^[\x21-\x7e]{0,64}$")
 

@@ -81,7 +81,7 @@ class Stats:
         """The last so many minutes (60 without a number, at most 1,440) or hours (at most 2,160).
 
         A span for each, oldest first; the last one is not over yet. name: of this job name alone.
-        One round trip, for an hour's minutes some kilobytes, for 90 days up to megabytes.
+        One round trip, of a megabyte at most for 90 days.
         Raises InvalidInput for both, or a number out of range.
         """
         if minutes is not None and hours is not None:
@@ -97,7 +97,7 @@ class Stats:
         return [span((first + n) * unit.ms / 1000, unit.ms / 1000, entry) for n, entry in enumerate(entries)]
 
     async def recent(self, seconds: float = 300, *, name: str | None = None) -> Recent:
-        """The last minutes as one. Two round trips.
+        """The last minutes as one. One round trip.
 
         They are whole minutes up to now, so `Recent.window_seconds` is up to a minute less than `seconds`.
         Raises InvalidInput for more than 24 hours.

@@ -10,7 +10,7 @@ from http_service import READ, Service, serving
 from corral import Queue
 from corral.breakers import Breakers
 from corral.bullmq import registry, statistics
-from corral.bullmq.statistics import Counted, Entry
+from corral.bullmq.statistics import Entry, counted
 from corral.data import encode
 
 
@@ -22,8 +22,8 @@ async def service(redis_url: str):  # type: ignore[no-untyped-def]
 
 async def did(queue: Queue, **names: Entry) -> None:
     """Have a worker write what it counted."""
-    counted = Counted(queue.keys(), Entry(), names, ())
-    await statistics.write(queue.client(), "bull", "w", time.time_ns() // 1000, [counted])
+    one = counted(queue.keys(), names, {}, ())
+    await statistics.write(queue.client(), "bull", "w", time.time_ns() // 1000, [one])
 
 
 async def test_all_queues_are_listed_with_how_they_stand(service: Service) -> None:

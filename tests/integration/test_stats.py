@@ -12,7 +12,7 @@ from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Queue, Retry
 from corral.bullmq import statistics
-from corral.bullmq.statistics import Counted, Entry
+from corral.bullmq.statistics import Entry, counted
 from corral.errors import InvalidInput
 from corral.observe.stand import read_standing
 from corral.stats import read_marks
@@ -27,8 +27,8 @@ NOW = 20_000 * DAY
 
 
 async def note(queue: Queue, batch: int, at_ms: int, **names: Entry) -> bool:
-    counted = Counted(queue.keys(), Entry(), names, ())
-    return await statistics.write(queue.client(), "bull", "w", batch, [counted], now_ms=at_ms)
+    did = counted(queue.keys(), names, {}, ())
+    return await statistics.write(queue.client(), "bull", "w", batch, [did], now_ms=at_ms)
 
 
 async def read(queue: Queue, unit: statistics.Unit, count: int, at_ms: int, name: str | None = None) -> Any:

@@ -8,18 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import psutil
 import pytest
 import structlog
+from supervised import BOUND, Diary, gone, running, until
 
 from corral.errors import ConfigurationError
 from corral.worker.supervise import ChildHealth, Supervisor
-
-#: Seconds that anything here may take; far above what it does take.
-BOUND = 20.0
 
 #: Writes "ready <pid>" into its diary, then behaves. Its ways: see the match statement.
 CHILD = """
@@ -60,26 +57,6 @@ while True:
 """
 
 
-class Diary:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def pids(self, word: str) -> list[int]:
-        if not self.path.exists():
-            return []
-        return [int(line.split()[1]) for line in self.path.read_text().splitlines() if line.startswith(word)]
-
-    async def lines(self, word: str, count: int) -> list[int]:
-        await until(lambda: len(self.pids(word)) >= count)
-        return self.pids(word)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(BOUND):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 def diary(tmp_path: Path) -> Diary:
     return Diary(tmp_path / "diary")
@@ -87,21 +64,6 @@ def diary(tmp_path: Path) -> Diary:
 
 def command(diary: Diary, way: str) -> list[str]:
     return [sys.executable, "-S", "-c", CHILD, str(diary.path), way]
-
-
-@contextlib.asynccontextmanager
-async def running(supervisor: Supervisor) -> AsyncIterator[asyncio.Task[int]]:
-    run = asyncio.create_task(supervisor.run())
-    try:
-        async with asyncio.timeout(BOUND):
-            yield run
-    finally:
-        supervisor.stop()
-        await asyncio.wait([run], timeout=BOUND)
-
-
-def gone(pids: list[int]) -> bool:
-    return not any(psutil.pid_exists(pid) for pid in pids)
 
 
 async def test_it_runs_as_many_as_it_was_told_and_stops_them(diary: Diary) -> None:

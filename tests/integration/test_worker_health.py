@@ -58,7 +58,13 @@ async def test_a_healthy_worker(queue: Queue, start_worker: StartWorker) -> None
     await eventually(lambda: running.worker.health()["queues"]["orders"]["running"] == 1)
     health = running.worker.health()
     assert (health["ok"], health["worker"], health["stopping"]) == (True, "host-1", False)
-    assert health["queues"]["orders"] == {"ok": True, "running": 1, "slots": 7, "redis_away_seconds": None}
+    assert health["queues"]["orders"] == {
+        "ok": True,
+        "running": 1,
+        "slots": 7,
+        "jobs": 0,
+        "redis_away_seconds": None,
+    }
     gate.set()
     await running.stop()
     assert running.worker.health()["ok"] is False
@@ -240,7 +246,7 @@ async def test_a_worker_may_be_started_before_its_server(
         ran.set()
 
     running = start_worker(queue)
-    await eventually(lambda: running.worker._stop is not None)
+    await eventually(lambda: running.worker._stopping.begun)
     assert running.worker.health()["ok"] is False
     await asyncio.to_thread(server.start)
     await eventually(lambda: running.worker.health()["ok"], within=BACK_SECONDS)

@@ -10,8 +10,7 @@ import pytest
 from running_worker import MakeQueue, Redis, StartWorker
 
 from corral import JobContext, Queue, Retry, ThreadJobContext, Worker
-from corral.worker import slots
-from corral.worker import worker as worker_module
+from corral.worker import slots, stopping
 from eventually import eventually
 
 
@@ -160,7 +159,7 @@ async def test_a_handler_that_never_gives_up_does_not_keep_the_worker(
 ) -> None:
     monkeypatch.setenv("CORRAL_GRACE_SECONDS", "0.1")
     monkeypatch.setattr(slots, "CLOSE_SECONDS", 0.1)
-    monkeypatch.setattr(worker_module, "PUT_BACK_SECONDS", 0.1)
+    monkeypatch.setattr(stopping, "PUT_BACK_SECONDS", 0.1)
     started, give_up = asyncio.Event(), asyncio.Event()
 
     @queue.job("build")
@@ -229,7 +228,7 @@ async def test_a_stop_while_the_worker_waits_for_its_server(
 ) -> None:
     worker = Worker(Queue("orders", redis_url=f"redis://127.0.0.1:{unused_tcp_port}"))
     task = asyncio.create_task(worker.run())
-    await eventually(lambda: worker._stop is not None)
+    await eventually(lambda: worker._stopping.begun)
     assert not worker.health()["ok"]
     worker.stop()
     async with asyncio.timeout(15):

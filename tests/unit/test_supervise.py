@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corral.errors import ConfigurationError
-from corral.worker.supervise import (
-    STEADY_SECONDS,
-    Exit,
-    Supervisor,
-    deaths_in_a_row,
-    restart_delay,
-    verdict,
-)
+from corral.worker.restarts import STEADY_SECONDS, Exit, deaths_in_a_row, restart_delay, verdict
+from corral.worker.supervise import Supervisor
 
 CRASH = Exit(pid=7, code=1, lived_seconds=2.0, asked=False)
 

@@ -76,6 +76,7 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.JobTooLarge: (413, "The job is too large"),
     errors.GroupFull: (429, "The group is full"),
     errors.UnknownQueue: (404, "Unknown queue"),
+    errors.UnknownWorker: (404, "Unknown worker"),
     errors.UnknownJobName: (422, "Unknown job name"),
     errors.IdempotencyConflict: (409, "The idempotency key was used for another request"),
     errors.InvalidInput: (422, "The request is not valid"),

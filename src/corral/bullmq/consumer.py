@@ -207,6 +207,10 @@ class Consumer:
             popped = await self._blocking.bzpopmin(self.keys.marker, timeout_seconds)
         return None if popped is None else int(popped[2])
 
+    async def wake_another(self) -> None:
+        """Put back a marker that was taken by a worker which takes no jobs. One round trip."""
+        await self._client.zadd(self.keys.marker, {"0": 0})
+
     async def sweep_stalled(self, max_stalled: int, interval_seconds: float, now_ms: int) -> list[str]:
         """Mark active jobs and put back those marked earlier whose lock ran out. One round trip.
 

@@ -214,6 +214,16 @@ def worker_key(prefix: str, name: str) -> str:
     return f"corral:{prefix}::worker:{name}"
 
 
+def worker_order(prefix: str, name: str) -> str:
+    """What a worker process was told to do."""
+    return f"corral:{prefix}::worker:{name}:order"
+
+
+def scaling_key(prefix: str) -> str:
+    """Stream of the decisions on how many worker processes there should be."""
+    return f"corral:{prefix}::scaling"
+
+
 def workers_known(prefix: str) -> str:
     """Set of the names of worker processes."""
     return f"corral:{prefix}::workers"

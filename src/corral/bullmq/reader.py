@@ -68,12 +68,13 @@ async def counts(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[di
             pipe.zcard(key)
         pipe.zcount(keys.waiting_children, "-inf", "(0")  # jobs that wait in a group
     replies = await pipe.execute()
-    result = []
-    for start in range(0, len(replies), 9):
-        waiting, paused, *rest, parents, parked = replies[start : start + 9]
-        states = [waiting + paused + parked, *rest, parents - parked]
-        result.append(dict(zip(STATES, states, strict=True)))
-    return result
+    return [by_state(replies[start : start + 9]) for start in range(0, len(replies), 9)]
+
+
+def by_state(lengths: Sequence[int]) -> dict[str, int]:
+    """Jobs by state, from what `counts` asks for."""
+    waiting, paused, *rest, parents, parked = lengths
+    return dict(zip(STATES, [waiting + paused + parked, *rest, parents - parked], strict=True))
 
 
 async def logs(

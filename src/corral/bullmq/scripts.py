@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
@@ -22,6 +23,9 @@ from redis.exceptions import NoScriptError
 from corral.errors import ConfigurationError
 
 Argument = str | bytes | int | float
+
+#: Keys and arguments.
+Call = tuple[list[str], list[Argument]]
 
 _INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
 
@@ -53,6 +57,21 @@ class Script:
 
     def __repr__(self) -> str:
         return f"Script({self.name!r})"
+
+
+async def run_all(client: aioredis.Redis, script: Script, calls: Sequence[Call]) -> list[Any]:
+    """Run it with all these keys and arguments. One round trip; more where the server does not know it."""
+    while True:
+        pipe = client.pipeline(transaction=False)
+        for keys, args in calls:
+            pipe.evalsha(script.sha, len(keys), *keys, *args)
+        replies = await pipe.execute(raise_on_error=False)
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        if not errors:
+            return list(replies)
+        if not any(isinstance(error, NoScriptError) for error in errors):
+            raise errors[0]
+        await client.script_load(script.source)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Reading how queues stand beside their counts, and the server: see lua/standing.lua.
+"""Reading how queues stand, and the server: see lua/standing.lua.
 
 No call looks at more than a few jobs of a queue. All raise what redis-py raises.
 """
@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
 from corral.bullmq.keys import QueueKeys, breaker_keys
-from corral.bullmq.scripts import ours
+from corral.bullmq.reader import by_state
+from corral.bullmq.scripts import Call, ours, run_all
 
 #: Queues that one call of the script looks at: about a millisecond of Redis.
 CHUNK = 50
@@ -26,37 +27,31 @@ MOST_HELD = 5_000
 
 
 class Side(NamedTuple):
-    """One queue. Milliseconds; `since` 0: no job waits."""
+    """One queue. Milliseconds; `since` 0: no job waits. `counts`: jobs by state, as `reader.counts`."""
 
     since: int
     paused: bool
     late: dict[str, int]
     unknown: dict[str, int]
+    counts: dict[str, int]
 
 
-async def read_sides(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> tuple[int, list[Side]]:
-    """The server's time in epoch milliseconds, and each queue. One round trip."""
-    script = ours("standing")
-    while True:
-        pipe = client.pipeline(transaction=False)
-        pipe.time()
-        for start in range(0, len(queues), CHUNK):
-            part = queues[start : start + CHUNK]
-            arguments = [text for keys in part for text in (keys.base, keys.unknown_names())]
-            pipe.evalsha(script.sha, len(part), *[keys.meta for keys in part], LATE_MS, *arguments)
-        time, *replies = await pipe.execute(raise_on_error=False)
-        errors = [reply for reply in (time, *replies) if isinstance(reply, Exception)]
-        if not errors:
-            break
-        if not any(isinstance(error, NoScriptError) for error in errors):
-            raise errors[0]
-        await client.script_load(script.source)
-    now = time[0] * 1000 + time[1] // 1000
-    return now, [_side(*row) for reply in replies for row in reply]
+def chunks(queues: Sequence[QueueKeys]) -> list[Sequence[QueueKeys]]:
+    """As many as one call of a script looks at."""
+    return [queues[start : start + CHUNK] for start in range(0, len(queues), CHUNK)]
 
 
-def _side(since: bytes, paused: int, late: list[bytes], unknown: list[bytes]) -> Side:
-    return Side(int(since), bool(paused), _pairs(late), _pairs(unknown))
+async def read_sides(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[Side]:
+    """Each queue, in order. One round trip."""
+    calls: list[Call] = []
+    for part in chunks(queues):
+        arguments = [text for keys in part for text in (keys.base, keys.unknown_names())]
+        calls.append(([keys.meta for keys in part], [LATE_MS, *arguments]))
+    return [_side(*row) for reply in await run_all(client, ours("standing"), calls) for row in reply]
+
+
+def _side(since: bytes, paused: int, late: list[bytes], unknown: list[bytes], lengths: list[int]) -> Side:
+    return Side(int(since), bool(paused), _pairs(late), _pairs(unknown), by_state(lengths))
 
 
 def _pairs(flat: list[bytes]) -> dict[str, int]:

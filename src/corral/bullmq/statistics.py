@@ -14,7 +14,8 @@ import msgspec
 import redis.asyncio as aioredis
 
 from corral.bullmq.keys import QueueKeys, flushed_key, releases_key
-from corral.bullmq.scripts import ours
+from corral.bullmq.scripts import Call, ours, run_all
+from corral.bullmq.standings import chunks
 
 #: The numbers of an entry, in the order in which they are kept. New ones go to the end.
 COUNTED = (
@@ -75,12 +76,24 @@ def _add(mine: dict[Any, int], theirs: Mapping[Any, int]) -> None:
 
 
 class Counted(NamedTuple):
-    """What one process counted of one queue since it last said so. `whole`: lost_locks, reconnects."""
+    """What one process counted of one queue since it last said so: as a whole, and by job name."""
 
     keys: QueueKeys
     whole: Entry
     names: Mapping[str, Entry]
     unknown: Sequence[str]
+
+
+def counted(
+    keys: QueueKeys, names: Mapping[str, Entry], more: Mapping[str, int], unknown: Sequence[str]
+) -> Counted:
+    """`more`: numbers of the queue that are of no job name."""
+    whole = Entry()
+    for entry in names.values():
+        whole.add(entry)
+    whole.counts.pop("arrived", None)  # read from the queue itself
+    _add(whole.counts, more)
+    return Counted(keys, whole, names, unknown)
 
 
 async def write(
@@ -100,6 +113,8 @@ async def write(
         (
             one.keys.own(),
             _numbers(one.whole.counts),
+            _gaps(one.whole.wait),
+            _gaps(one.whole.run),
             [
                 (name, _numbers(entry.counts), _gaps(entry.wait), _gaps(entry.run))
                 for name, entry in one.names.items()
@@ -153,32 +168,11 @@ async def read_series(
     """
     last = now_ms // unit.ms
     first = last - count + 1
-    entries = [Entry() for _ in range(count)]
+    of_name = "" if name is None else f":{name}"
     pipe = client.pipeline(transaction=False)
-    hashes = list(unit.hashes(keys, first, last))
-    for key, numbers in hashes:
-        if name is None:
-            pipe.hgetall(key)
-        else:
-            pipe.hmget(key, [f"{number % unit.in_hash}:{name}" for number in numbers])
-    for (_, numbers), reply in zip(hashes, await pipe.execute(), strict=True):
-        if name is not None:
-            for number, text in zip(numbers, reply, strict=True):
-                entries[number - first].add(_entry(text))
-            continue
-        for label, text in reply.items():
-            number = numbers.start - numbers.start % unit.in_hash + int(label.partition(b":")[0])
-            if number in numbers:
-                entries[number - first].add(_of_whole(label, text))
-    return first, entries
-
-
-def _of_whole(label: bytes, text: bytes) -> Entry:
-    """An entry's share in its queue's: what came is counted once, by the queue's own."""
-    entry = _entry(text)
-    if b":" in label:
-        entry.counts.pop("arrived", None)
-    return entry
+    for key, numbers in unit.hashes(keys, first, last):
+        pipe.hmget(key, [f"{number % unit.in_hash}{of_name}" for number in numbers])
+    return first, [_entry(text) for texts in await pipe.execute() for text in texts]
 
 
 class Lately(NamedTuple):
@@ -191,38 +185,21 @@ class Lately(NamedTuple):
 async def read_recent(
     client: aioredis.Redis, queues: Sequence[QueueKeys], minutes: int, now_ms: int
 ) -> list[Lately]:
-    """The last minutes of each queue, the one that is not over among them. Two round trips."""
-    if not queues:
-        return []
-    last = now_ms // MINUTE.ms
-    first = last - minutes + 1
-    pipe = client.pipeline(transaction=False)
-    for keys in queues:
-        pipe.zrangebyscore(keys.stats_names(), first * MINUTE.ms, "+inf")
-    known = await pipe.execute()
-    pipe = client.pipeline(transaction=False)
-    asked = []
-    for place, (keys, names) in enumerate(zip(queues, known, strict=True)):
-        for key, numbers in MINUTE.hashes(keys, first, last):
-            labels = [(name, f"{n % 60}".encode() + (b":" + name if name else b""))
-                      for name in (b"", *names) for n in numbers]  # fmt: skip
-            asked.append((place, [name for name, _ in labels]))
-            pipe.hmget(key, [label for _, label in labels])
-    found = [Lately(Entry(), {}) for _ in queues]
-    for (place, names), texts in zip(asked, await pipe.execute(), strict=True):
-        _collect(found[place], names, texts)
+    """The last minutes of each queue, the one that is not over among them. One round trip."""
+    first = now_ms // MINUTE.ms - minutes + 1
+    calls: list[Call] = [
+        ([keys.stats_names() for keys in part], [first, minutes, *(keys.own() for keys in part)])
+        for part in chunks(queues)
+    ]
+    return [_lately(flat) for reply in await run_all(client, ours("stats_recent"), calls) for flat in reply]
+
+
+def _lately(flat: Sequence[bytes]) -> Lately:
+    found = Lately(Entry(), {})
+    for name, text in zip(flat[::2], flat[1::2], strict=True):
+        of = found.names.setdefault(name.decode(errors="replace"), Entry()) if name else found.whole
+        of.add(_entry(text))
     return found
-
-
-def _collect(lately: Lately, names: Sequence[bytes], texts: Sequence[bytes | None]) -> None:
-    for name, text in zip(names, texts, strict=True):
-        if text is None:
-            continue
-        entry = _entry(text)
-        if name:
-            lately.names.setdefault(name.decode(errors="replace"), Entry()).add(entry)
-            entry.counts.pop("arrived", None)
-        lately.whole.add(entry)
 
 
 async def names(client: aioredis.Redis, keys: QueueKeys) -> dict[str, float]:

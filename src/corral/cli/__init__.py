@@ -20,15 +20,17 @@ from corral.cli import (
     jobs_manage,
     mail,
     queues,
+    scaling,
     stats,
     up,
     webhooks,
     worker,
+    worker_control,
 )
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
 from corral.observe.logs import log_to_stderr
-from corral.worker.supervise import EXIT_CONFIGURATION
+from corral.worker.restarts import EXIT_CONFIGURATION
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
@@ -48,9 +50,10 @@ app.command(jobs_manage.app)
 app.command(dashboard.app)
 app.command(queues.app)
 app.command(stats.stats)
-app.command(stats.workers)
+app.command(worker_control.app)
 app.command(breakers.app)
 app.command(doctor.app)
+app.command(scaling.scaling)
 app.command(webhooks.app)
 app.command(mail.app)
 

@@ -17,6 +17,7 @@ from corral.cli.output import console, errors, print_json
 from corral.cli.stack import Stack
 from corral.errors import CorralError
 from corral.observe.logs import configure_logs
+from corral.worker.autoscale import Bounds
 
 #: A check in the sandbox takes about two seconds; a cold machine gets plenty.
 LIMIT_SECONDS = 120.0
@@ -49,7 +50,7 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quie
         data_dir=folder,
         host="127.0.0.1",
         api_port=api_port,
-        processes=1,
+        processes=Bounds(least=1, most=1),
         sandbox=True,
         own_key=True,
         quiet=True,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sys
 import tempfile
 from pathlib import Path
 from typing import Self
@@ -29,6 +28,8 @@ from corral.providers import close_providers
 from corral.queues import built_in
 from corral.sandbox import serve
 from corral.settings import Settings
+from corral.worker.autoscale import Bounds
+from corral.worker.host import Host
 from corral.worker.supervise import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ class Stack:
         data_dir: Path,
         host: str,
         api_port: int,
-        processes: int,
+        processes: Bounds,
         sandbox: bool,
         dashboard_port: int | None = None,
         own_key: bool = False,
@@ -128,9 +129,12 @@ class Stack:
 
     def _supervise(self, opening: contextlib.AsyncExitStack) -> Supervisor:
         health_dir = opening.enter_context(tempfile.TemporaryDirectory(prefix="corral-health-"))
-        command = [sys.executable, "-m", "corral.worker.process", "--health-dir", health_dir]
-        command += ["--quiet"] if self._quiet else []
-        return Supervisor(command, self._processes, Settings.load().grace_seconds)
+        host = Host(
+            folder=Path(health_dir),
+            processes=self._processes,
+            options=["--quiet"] if self._quiet else [],
+        )
+        return host.supervisor(Settings.load())
 
     def _ensure_key(self) -> str:
         """The key to show to whoever started this, or "" if keys are configured: then they know theirs."""

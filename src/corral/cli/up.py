@@ -10,6 +10,7 @@ from corral.cli.output import errors, print_json
 from corral.cli.stack import FIRST_USER, Stack
 from corral.observe.logs import configure_logs
 from corral.observe.traces import configure_traces
+from corral.worker.autoscale import Bounds
 
 
 def up(
@@ -18,7 +19,7 @@ def up(
     dashboard_port: int = 3002,
     host: str = "127.0.0.1",
     data_dir: Path = Path(".corral"),
-    processes: int = 1,
+    processes: str = "1",
     sandbox: bool = True,
     json: bool = False,
 ) -> int:
@@ -30,12 +31,14 @@ def up(
     dashboard_port: port of the dashboard; 0 takes a free one
     host: address that both listen on
     data_dir: where the embedded server, images and keys are kept
-    processes: worker processes
+    processes: worker processes; MIN..MAX lets their number follow the load
     sandbox: providers without a key talk to the local sandbox instead
     json: print where the service listens as JSON, and log lines as JSON
     """
     configure_logs(json=json or None)
     configure_traces("corral")
+
+    bounds = Bounds.parse(processes)
 
     async def run() -> int:
         stack = Stack(
@@ -43,7 +46,7 @@ def up(
             host=host,
             api_port=api_port,
             dashboard_port=dashboard_port,
-            processes=processes,
+            processes=bounds,
             sandbox=sandbox,
         )
         async with stack:

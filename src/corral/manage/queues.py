@@ -115,7 +115,7 @@ async def list_queues(
 ) -> Response[QueueList]:
     """All queues, by name: the declared ones, those that workers run, and those found in Redis.
 
-    Four round trips. A queue that nobody here declares and no worker runs is found within 15 s.
+    Three round trips. A queue that nobody here declares and no worker runs is found within 15 s.
     """
     queues = await known_queues(request, management)
     async with answering():
@@ -153,7 +153,7 @@ def _chosen(management: Management, names: list[str]) -> list[Queue]:
 
 @get("/queues/{queue:str}", guards=[asks_for(Permission.WATCH)], tags=["queues"])
 async def read_queue(management: NamedDependency[Management], queue: FromPath[str]) -> QueueRow:
-    """One queue. Four round trips."""
+    """One queue. Three round trips."""
     chosen = management.queue(queue)
     async with answering():
         standing = await read_standing([chosen], server=False)

@@ -16,7 +16,9 @@ from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.overview import read_overview
 from corral.manage.queues import list_queues, read_queue, read_stats
+from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.service import Management, actor_of, asks_for
+from corral.manage.worker_control import quiet_workers, stop_workers
 from corral.manage.workers import list_workers, read_surroundings
 
 PATH = "/api/v1"
@@ -33,6 +35,10 @@ HANDLERS = [
     describe,
     read_audit,
     read_overview,
+    read_decisions,
+    read_scaling,
+    quiet_workers,
+    stop_workers,
     list_queues,
     read_queue,
     read_stats,

@@ -65,7 +65,8 @@ Page = Callable[[Mapping[str, str]], Answer]
 def judge(reports: list[dict[str, Any]], processes: int, now: float) -> dict[str, Any]:
     """One verdict over the reports of all processes: are they well? Pure."""
     fresh = _fresh(reports, now)
-    well = [report for report in fresh if report.get("ok")]
+    # One that is drained has its successor, or is not needed: it counts neither way.
+    well = [report for report in fresh if report.get("ok") and not report.get("draining")]
     return {"ok": len(well) >= processes, "processes": processes, "well": len(well), "workers": fresh}
 
 

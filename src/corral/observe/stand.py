@@ -1,6 +1,6 @@
 """How everything stands, read from Redis: the dataclasses of `standing` filled in.
 
-Four round trips for any number of queues of one server and prefix, whatever they hold. Times are by the
+Three round trips for any number of queues of one server and prefix, whatever they hold. Times are by the
 server's clock. Workers look after what is read here (`worker/reporting.py`); with no worker running, counts,
 ages and breakers are still true, and nothing recent is told.
 
@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import redis.asyncio as aioredis
 
-from corral.bullmq import breaking, reader, registry, standings, statistics
+from corral.bullmq import breaking, registry, standings, statistics
 from corral.bullmq.breaking import Seen
 from corral.bullmq.clock import server_ms
 from corral.bullmq.standings import Side
@@ -67,7 +67,7 @@ def _worker(text: bytes) -> WorkerStanding | None:
 async def read_standing(
     queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES
 ) -> Standing:
-    """How these queues stand, which are all of one server and prefix. Four round trips.
+    """How these queues stand, which are all of one server and prefix. Three round trips.
 
     minutes: how much is recent, 1 to 1,440; they are whole minutes up to now.
     server: ask the server for itself, too; `Standing.server` is None without it, or where INFO is denied.
@@ -79,11 +79,10 @@ async def read_standing(
     with first.redis_errors():
         client, prefix = first.client(), first.keys().prefix
         keys = [queue.keys() for queue in queues]
-        recent_ms = await server_ms(client)
-        (now_ms, sides), counts, lately, workers, (breakers, held), told = await asyncio.gather(
+        now_ms = await server_ms(client)
+        sides, lately, workers, (breakers, held), told = await asyncio.gather(
             standings.read_sides(client, keys),
-            reader.counts(client, keys),
-            statistics.read_recent(client, keys, minutes, recent_ms),
+            statistics.read_recent(client, keys, minutes, now_ms),
             read_workers(client, prefix),
             _breakers(client, prefix),
             standings.read_server(client) if server else _nothing(),
@@ -91,8 +90,8 @@ async def read_standing(
     return Standing(
         at=now_ms / 1000,
         queues={
-            queue.name: _queue(queue.name, now_ms, side, states, held, _recents(of_queue, minutes, recent_ms))
-            for queue, side, states, of_queue in zip(queues, sides, counts, lately, strict=True)
+            queue.name: _queue(queue.name, now_ms, side, held, _recents(of_queue, minutes, now_ms))
+            for queue, side, of_queue in zip(queues, sides, lately, strict=True)
         },
         workers=workers,
         breakers=tuple(breaker_standing(seen) for seen in breakers),
@@ -121,13 +120,12 @@ def _queue(
     name: str,
     now_ms: int,
     side: Side,
-    counts: dict[str, int],
     held: Mapping[str, dict[str, int]],
     recents: tuple[Recent, Mapping[str, Recent]],
 ) -> QueueStanding:
     return QueueStanding(
         queue=name,
-        counts=counts,
+        counts=side.counts,
         paused=side.paused,
         held={breaker: jobs[name] for breaker, jobs in held.items() if name in jobs},
         oldest_waiting_seconds=max(0, now_ms - side.since) / 1000 if side.since else None,

@@ -1,7 +1,8 @@
-"""What is said to running workers: cancel this job. One pub/sub connection for each server of a worker.
+"""What is said to running workers: cancel this job, go quiet, stop. One pub/sub connection for each server.
 
-A message says only that a job's field changed; the field is read before anything is done. Messages can be
-lost with their connection, so after each subscription the fields of all jobs that run here are looked at.
+A message says only that a job's field or an order changed; that is read before anything is done. Messages
+can be lost with their connection, so after each subscription the orders and the fields of all jobs that run
+here are looked at.
 A message may also be faster than the answer that brings its job here: it is remembered for a while.
 
 Emits: control_lost (error), control_back.
@@ -11,17 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
-from corral.bullmq import cancel
+from corral.bullmq import cancel, ordering
 from corral.bullmq.connection import COMMAND_TIMEOUT_SECONDS, Address, blocking_client, shared_client
 from corral.bullmq.keys import control_channel
 from corral.errors import JobCancelled
 from corral.worker.feed import Feed
+from corral.worker.orders import Orders
 from corral.worker.outage import pause
 
 log = structlog.get_logger(__name__)
@@ -42,7 +44,9 @@ _LOST = (RedisError, OSError, TimeoutError)
 class Control:
     """Listens for one server's queues of a worker. `run` it beside their feeds."""
 
-    def __init__(self, address: Address, feeds: Iterable[Feed], worker: str) -> None:
+    def __init__(
+        self, address: Address, feeds: Iterable[Feed], worker: str, orders: Sequence[Orders] = ()
+    ) -> None:
         self._feeds = {(control_channel(feed.locks.keys.prefix), feed.queue.name): feed for feed in feeds}
         self._channels = {channel for channel, _ in self._feeds}
         self._client = shared_client(address)
@@ -50,6 +54,8 @@ class Control:
         self._listening = blocking_client(address, f"corral:control:{worker}")
         self._loop = asyncio.get_running_loop()
         self._wanted: dict[tuple[Feed, str], float] = {}
+        self._orders = {(control_channel(each.prefix), each.name): each for each in orders}
+        self._called: set[Orders] = set()
 
     async def run(self) -> None:
         """Until cancelled. Redis may go away and come back."""
@@ -85,6 +91,8 @@ class Control:
             for _ in self._channels:
                 while (await pubsub.get_message(timeout=None))["type"] != "subscribe":
                     pass
+        for orders in self._orders.values():
+            await orders.look()
         for feed in self._feeds.values():
             held = list(feed.locks.held)
             for start in range(0, len(held), CHUNK):
@@ -104,12 +112,20 @@ class Control:
             elif now - heard >= PING_SECONDS and not asked:
                 await pubsub.ping()
                 asked = True
+            while self._called:
+                await self._called.pop().look()
             if self._wanted:
                 await self._look()
 
     def _note(self, message: dict[str, Any]) -> None:
+        channel = message["channel"].decode()
+        called = ordering.read_call(message["data"])
+        if called is not None:
+            if orders := self._orders.get((channel, called)):
+                self._called.add(orders)
+            return
         said = cancel.read_message(message["data"])
-        feed = said and self._feeds.get((message["channel"].decode(), said.queue))
+        feed = said and self._feeds.get((channel, said.queue))
         if said and feed:
             self._wanted[feed, said.cancel] = self._loop.time() + REMEMBER_SECONDS
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from corral.bullmq.keys import QueueKeys
-from corral.bullmq.statistics import Counted, Entry
+from corral.bullmq.statistics import Counted, Entry, counted
 from corral.observe import buckets
 from corral.worker.tally import Row, Tally
 
@@ -60,14 +60,14 @@ class Counting:
 
 
 def _taken(keys: QueueKeys, tally: Tally, said: _Said) -> Counted:
-    whole = _since({"lost_locks": tally.lost_locks, "reconnects": tally.reconnects}, said.whole)
+    more = _since({"lost_locks": tally.lost_locks, "reconnects": tally.reconnects}, said.whole)
     names = {}
     for name, row in tally.rows.items():
         entry = _entry_since(row, said.names.setdefault(name, Entry()))
         if not entry.is_empty:
             names[name] = entry
     unknown = [*_since(tally.unknown, said.unknown)]
-    return Counted(keys, Entry(whole), names, unknown)
+    return counted(keys, names, more, unknown)
 
 
 def _entry_since(row: Row, said: Entry) -> Entry:

@@ -95,7 +95,13 @@ class Feed:
             queue, consumer, self.locks.held, self._finish, threads, processes, around, tally, forget, board
         )
         self._slots = Slots(slots, self._executor.run)
-        self._idle = Idle(consumer, self.outage, is_resting=self._is_resting, look_again=self._look_again)
+        self._idle = Idle(
+            consumer,
+            self.outage,
+            is_resting=self._is_resting,
+            is_quiet=lambda: self.stopping,
+            look_again=self._look_again,
+        )
         self._occupied = 0  # fetched and not ended
         self._reserved = 0  # asked for by calls under way
         self._more = True  # the queue may have jobs
@@ -107,6 +113,7 @@ class Feed:
         self._lost_calls: list[tuple[str, str]] = []
         self._wake = asyncio.Event()
         self._stopping = False
+        self._quiet = False
         self._draining = False
         # One call never asks for all slots: the others' jobs run while it is under way.
         self._share = min(-(-slots // CALLS_IN_FLIGHT), MOST_JOBS)
@@ -165,6 +172,11 @@ class Feed:
         self._executor.batches.stop()
         self._wake.set()
 
+    def quiet(self) -> None:
+        """Fetch nothing more, and stay: for an operator who takes this worker out before stopping it."""
+        self._quiet = True
+        self._wake.set()
+
     def stop_job(self, job_id: str, reason: BaseException) -> bool:
         """Stop one job. False: it does not run here, or not yet."""
         slot = next((slot for slot in self._slots.running() if slot.job_id == job_id), None)
@@ -186,7 +198,7 @@ class Feed:
     @property
     def stopping(self) -> bool:
         """It takes no new jobs."""
-        return self._stopping
+        return self._quiet or self._stopping
 
     def running_jobs(self) -> Iterator[tuple[str, bytes, int]]:
         """Id, name and start (the server's epoch milliseconds) of each job in a slot."""
@@ -207,7 +219,7 @@ class Feed:
             # A call that settles anyway looks for work too: that costs next to nothing.
             # A hint is mostly of one job: one call looks, and a second joins it if there were plenty.
             some = self._more and (self._plenty or not self._reserved)
-            if not self._stopping and (some or self.settling.waiting):
+            if not (self._stopping or self._quiet) and (some or self.settling.waiting):
                 want = min(self.limit - self._occupied - self._reserved, self._share)
             if not self.settling.waiting and want <= 0:
                 if self._is_over():
@@ -283,7 +295,7 @@ class Feed:
         self._executor.fetched_ms = step.now_ms
         self._occupied += len(jobs)
         self.state.fetched += len(jobs)
-        if self._stopping:
+        if self._stopping or self._quiet:
             for values in jobs:
                 self._give_back(values[0].decode())  # type: ignore[union-attr]  # as above
         else:
@@ -302,7 +314,8 @@ class Feed:
     # Waiting for work
 
     def _is_resting(self) -> bool:
-        return not self._more and self._occupied + self._reserved < self.limit
+        # A quiet feed leaves the marker to others.
+        return not (self._more or self._quiet) and self._occupied + self._reserved < self.limit
 
     def _look_again(self) -> None:
         self._hints += 1

@@ -32,11 +32,13 @@ class Idle:
         outage: Outage,
         *,
         is_resting: Callable[[], bool],
+        is_quiet: Callable[[], bool],
         look_again: Callable[[], None],
     ) -> None:
         self._consumer = consumer
         self._outage = outage
         self._is_resting = is_resting
+        self._is_quiet = is_quiet
         self._look_again = look_again
         self._loop = asyncio.get_running_loop()
         self._resting = asyncio.Event()
@@ -70,6 +72,8 @@ class Idle:
                 continue
             try:
                 due_ms = await self._consumer.wait_for_work(POLL_SECONDS)
+                if due_ms is not None and self._is_quiet():  # asked before it went quiet
+                    await self._consumer.wake_another()
             except (RedisError, OSError, TimeoutError) as error:
                 self._look_again()
                 if not is_outage(error):

@@ -29,7 +29,8 @@ from corral.observe.counting import numbers_of
 from corral.observe.logs import configure_logs
 from corral.observe.process_folder import NumbersFile
 from corral.observe.traces import configure_traces, flush_traces
-from corral.worker.supervise import EXIT_CONFIGURATION, until_orphaned
+from corral.worker.restarts import EXIT_CONFIGURATION
+from corral.worker.supervise import until_orphaned
 from corral.worker.target import load_worker
 from corral.worker.worker import Worker
 

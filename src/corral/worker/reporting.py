@@ -27,10 +27,12 @@ from redis.exceptions import RedisError
 from corral.bullmq import registry, statistics
 from corral.bullmq.clock import server_ms, server_seconds
 from corral.bullmq.failures import code
+from corral.bullmq.ordering import Wish
 from corral.observe.process_use import ProcessUse
 from corral.observe.standing import RunningJob, WorkerStanding
 from corral.worker.counting import Counting
 from corral.worker.feed import Feed
+from corral.worker.orders import Orders
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +76,10 @@ class Reporter:
         self._task: asyncio.Task[None] | None = None
         self._started_at = 0.0
         self._lag = 0.0
+
+    def orders(self, obey: Callable[[Wish], None]) -> Orders:
+        """What is told to the worker under the name and start that its beats tell."""
+        return Orders(self._client, self._prefix, self.name, lambda: self._started_at, obey)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())

@@ -1,53 +1,52 @@
-"""Keep N worker processes running: start them, restart what dies, stop them all in order.
+"""Keep worker processes running: start them, restart what dies, add and drain some, stop them all in order.
 
-- A child that dies unasked starts again after 0.5 s, doubling to 30 s; 60 s of life start the count anew.
-- SIGTERM, SIGINT or `stop`: every child gets SIGTERM, and SIGKILL if it still lives after the grace time and
-  a margin of 5 s. A second SIGINT (Ctrl-C, impatient) kills at once. Nothing is restarted from then on.
-- Exit code 78 (EX_CONFIG: a setting is wrong) is final, since a restart cannot help: all are stopped.
-- `until_empty`: exit code 0 is the end of that child; the run ends when all have ended.
+- A process that dies unasked starts again, with growing waits: see `restarts`.
+- SIGTERM, SIGINT or `stop`: every process gets SIGTERM, and SIGKILL if it still lives after the grace time
+  and a margin of 5 s. A second SIGINT (Ctrl-C, impatient) kills at once. Nothing is started from then on.
+- SIGUSR1 or `quiet`: all processes take no new jobs and stay until SIGTERM; nothing is started. SIGTSTP too,
+  where there is no terminal: at one, Ctrl-Z keeps its meaning. SIGUSR2: all are drained, then the run ends.
+- `scale_to`: more processes are started; of too many the youngest is drained: it takes no new job, ends
+  those it has, and ends. One that takes longer than the drain time for it is stopped as by SIGTERM.
+- Exit code 78 (a setting is wrong) is final: all are stopped.
+- `until_empty`: exit code 0 is the end of that process; the run ends when all have ended.
 
-Children share the terminal, standard output and standard error with the supervisor, so what a child says
+Processes share the terminal, standard output and standard error with the supervisor, so what one says
 of its end (the message that goes with 78, a traceback) is where the operator looks already.
 
-Limit: children outlive a supervisor that is killed with SIGKILL, unless they watch it: `until_orphaned`.
+Limit: they outlive a supervisor that is killed with SIGKILL, unless they watch it: `until_orphaned`.
 
-Emits: worker_process_started (pid), worker_process_died (pid, ended_by, lived_seconds, delay_seconds),
-worker_process_killed (pid, waited_seconds), worker_processes_stopping (reason).
+Emits: worker_process_died (pid, ended_by, lived_seconds, delay_seconds), worker_processes_stopping (reason),
+worker_processes_quiet, and what a seat emits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
+import sys
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, TypedDict
 
 import structlog
 
 from corral.errors import ConfigurationError
-from corral.policy import Retry
+from corral.worker.restarts import deaths_in_a_row, restart_delay, verdict
+from corral.worker.seat import Command, Seat, Wishes
+from corral.worker.signals import DRAIN, QUIET
 
-#: EX_CONFIG of sysexits.h: what `corral worker` exits with for a ConfigurationError.
-EXIT_CONFIGURATION = 78
-#: The run's exit code if a child had to be killed.
+#: The run's exit code if a process had to be killed.
 EXIT_KILLED = 1
-#: Seconds before the 1st, 2nd, … restart in a row.
-RESTART = Retry(delay=0.5, max_delay=30)
-#: A child that lived this long, in seconds, was well: its next death counts as the first.
-STEADY_SECONDS = 60.0
 #: Seconds beyond the grace time: a worker puts jobs back after it, which takes a few round trips.
 MARGIN_SECONDS = 5.0
-#: Reasons not to start a process that pass by themselves.
-SCARCE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+#: A drained process may go on with its last jobs for so many seconds.
+DRAIN_SECONDS = 3_600.0
+#: A process that was added counts as wanted after so many seconds: until then it may still be starting.
+STARTING_SECONDS = 15.0
 #: Seconds between two looks at who the parent is.
 ORPHAN_POLL_SECONDS = 1.0
-
-Verdict = Literal["restart", "done", "misconfigured"]
 
 _log = structlog.get_logger(__name__)
 
@@ -60,59 +59,18 @@ class ChildHealth(TypedDict):
     alive_since: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a child ended. `code` is negative for a signal, as in asyncio; `asked`: it was told to stop."""
-
-    pid: int | None
-    code: int
-    lived_seconds: float
-    asked: bool
-
-    @property
-    def ended_by(self) -> str:
-        if self.code >= 0:
-            return f"exit code {self.code}"
-        try:
-            return signal.Signals(-self.code).name
-        except ValueError:
-            return f"signal {-self.code}"
-
-
-def verdict(end: Exit, *, until_empty: bool) -> Verdict:
-    """What to do after a child has ended."""
-    if end.asked:
-        return "done"
-    if end.code == EXIT_CONFIGURATION:
-        return "misconfigured"
-    if end.code == 0 and until_empty:
-        return "done"
-    return "restart"
-
-
-def deaths_in_a_row(before: int, end: Exit) -> int:
-    """The count that `restart_delay` takes, after one more death."""
-    return 1 if end.lived_seconds >= STEADY_SECONDS else before + 1
-
-
-def restart_delay(deaths: int) -> float:
-    """Seconds to wait before the restart after that many deaths in a row (1 is the first)."""
-    return RESTART.wait_after(deaths)
-
-
-@dataclass(slots=True)
-class _Child:
-    pid: int | None = None
-    restarts: int = 0
-    alive_since: float | None = None
+#: What runs beside the processes and may change their number; cancelled when they have ended.
+Beside = Callable[["Supervisor"], Coroutine[Any, Any, None]]
 
 
 class Supervisor:
     """Run `command` in so many processes at once.
 
-    grace_seconds: what the children themselves give their running jobs after SIGTERM.
-    until_empty: children end with exit code 0 when their queues are empty.
-    env: the children's environment; None: this process's.
+    grace_seconds: what the processes themselves give their running jobs after SIGTERM.
+    drain_seconds: what a drained process gets for its last jobs.
+    until_empty: processes end with exit code 0 when their queues are empty.
+    env: the processes' environment; None: this process's.
+    beside: run beside them, as a scaler.
     """
 
     def __init__(
@@ -121,80 +79,203 @@ class Supervisor:
         processes: int,
         grace_seconds: float,
         *,
+        drain_seconds: float = DRAIN_SECONDS,
         until_empty: bool = False,
         env: Mapping[str, str] | None = None,
         margin_seconds: float = MARGIN_SECONDS,
+        beside: Sequence[Beside] = (),
     ) -> None:
         if processes < 1:
             raise ConfigurationError(f"{processes} worker processes: choose at least 1.")
-        self._command = list(command)
-        self._env = env
+        self._command = Command(
+            words=list(command),
+            env=env,
+            stop_seconds=grace_seconds + margin_seconds,
+            drain_seconds=drain_seconds,
+        )
         self._until_empty = until_empty
-        self._patience_seconds = grace_seconds + margin_seconds
-        self._children = [_Child() for _ in range(processes)]
-        self._stopping = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._beside = beside
+        self._seats = [Seat() for _ in range(processes)]
+        self._at_start = frozenset(self._seats)
+        self._tending: set[asyncio.Task[None]] = set()
+        self._wishes = Wishes()
+        #: Of all processes there ever were.
+        self.restarts = 0
         self._exit_code = 0
         self._interrupts = 0
-        #: Processes started in place of one that ended; only grows.
-        self.restarts = 0
+        self._running = self._emptied = False
 
     async def run(self) -> int:
-        """Run until stopped, empty or misconfigured. Returns the exit code for this process.
+        """Run until stopped, drained, empty or misconfigured. Returns the exit code for this process.
 
-        0: stopped or empty; 78: a child found a setting wrong and said so; 1: a child had to be killed.
-        Raises ConfigurationError if the command cannot be run. Handles SIGTERM and SIGINT meanwhile, so
-        it must run in the main thread. Cancelling it stops the children first, with the full grace time.
+        0: stopped or empty; 78: a process found a setting wrong and said so; 1: one had to be killed.
+        Raises ConfigurationError if the command cannot be run. Handles signals meanwhile, so it must run in
+        the main thread. Cancelling it stops the processes first, with the full grace time.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number)
-        tending = [asyncio.create_task(self._tend(child)) for child in self._children]
-        try:
-            await asyncio.wait(tending)
-        except asyncio.CancelledError:
-            self._stop("cancelled")
-            await asyncio.wait(tending)
-            raise
-        finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-        await asyncio.gather(*tending)  # raises what one of them raised
+        with self._signals():
+            self._running = True
+            for seat in self._seats:
+                self._tend(seat)
+            beside = [asyncio.create_task(run(self)) for run in self._beside]
+            try:
+                return await self._all_ended()
+            except asyncio.CancelledError:
+                self._stop("cancelled")
+                await self._all_ended()
+                raise
+            finally:
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _all_ended(self) -> int:
+        failures = []
+        while self._tending:
+            ended, _ = await asyncio.wait(self._tending, return_when=asyncio.FIRST_COMPLETED)
+            self._tending -= ended
+            failures += [error for task in ended if (error := task.exception())]
+        if failures:
+            raise failures[0]
         return self._exit_code
 
+    # What may be asked of it
+
     def stop(self) -> None:
-        """Stop the children as SIGTERM does; `run` returns when they have ended."""
+        """Stop the processes as SIGTERM does; `run` returns when they have ended."""
         self._stop("asked")
 
+    def quiet(self) -> None:
+        """Let no process take a new job; all stay until `stop`. What dies from now on is not restarted."""
+        if not self._is_quiet() and QUIET is not None:
+            _log.info("worker_processes_quiet")
+            self._wishes.quiet.set()
+            for seat in self._seats:
+                seat.signal(QUIET)
+
+    def drain(self) -> None:
+        """Let all processes end their jobs and go; `run` returns then."""
+        self._wishes.quiet.set()
+        for seat in self._seats:
+            seat.retire("all are drained")
+
+    def scale_to(self, processes: int, reason: str = "") -> None:
+        """Have so many processes from now on: at least one. Ignored while they are quiet or stopping."""
+        if not self.changeable:
+            return
+        staying = self._staying()
+        for _ in range(processes - len(staying)):
+            if not self._emptied:
+                self.add()
+        # One that waits for its restart goes first, then the youngest: it has the least to lose.
+        staying.sort(key=lambda seat: seat.alive_since or float("inf"))
+        for seat in staying[max(1, processes) :]:
+            seat.retire(reason or f"scaled to {processes}")
+
+    def add(self, *, spare: bool = False) -> Seat:
+        """Start one more process. spare: a successor, which counts once `promote` says so."""
+        seat = Seat(spare=spare)
+        self._seats.append(seat)
+        self._tend(seat)
+        return seat
+
+    def promote(self, successor: Seat, old: Seat, reason: str) -> None:
+        """The successor is ready: it takes the place of the old one, which is drained."""
+        if old.retired.is_set():  # it went meanwhile, to make them fewer
+            successor.retire("not needed any more")
+        else:
+            successor.spare = False
+            old.retire(reason)
+
+    @property
+    def changeable(self) -> bool:
+        """Processes may be added and drained: it runs, and is neither quiet nor stopping."""
+        return self._running and not self._is_quiet() and not self._wishes.stopping.is_set()
+
+    @property
+    def processes(self) -> int:
+        """How many there should be; those that are drained do not count."""
+        return len(self._staying())
+
+    @property
+    def wanted(self) -> int:
+        """How many should be well by now, for a health check: 0 while all are being stopped."""
+        if self._wishes.stopping.is_set():
+            return 0
+        if self._is_quiet():
+            return sum(seat.pid is not None for seat in self._staying())
+        long_ago = time.monotonic() - STARTING_SECONDS
+        return sum(seat in self._at_start or seat.added_at < long_ago for seat in self._staying())
+
+    def seats(self) -> list[Seat]:
+        """Those that are not being drained, successors included."""
+        return [seat for seat in self._seats if not seat.retired.is_set()]
+
     def health(self) -> list[ChildHealth]:
-        """One entry for each process that should run."""
-        return [
-            ChildHealth(pid=c.pid, restarts=c.restarts, alive_since=c.alive_since) for c in self._children
-        ]
+        """One entry for each process that should run, and each that is being drained."""
+        return [ChildHealth(pid=s.pid, restarts=s.restarts, alive_since=s.alive_since) for s in self._seats]
+
+    def _is_quiet(self) -> bool:
+        return self._wishes.quiet.is_set()
+
+    def _staying(self) -> list[Seat]:
+        return [seat for seat in self._seats if not seat.retired.is_set() and not seat.spare]
+
+    # Signals
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        answers: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGTERM: lambda: self._signalled(signal.SIGTERM),
+            signal.SIGINT: lambda: self._signalled(signal.SIGINT),
+        }
+        if QUIET is not None and DRAIN is not None:
+            answers |= {QUIET: self.quiet, DRAIN: self.drain}
+            if not (sys.stdin and not sys.stdin.closed and sys.stdin.isatty()):
+                answers[signal.SIGTSTP] = self.quiet
+        for number, answer in answers.items():
+            loop.add_signal_handler(number, answer)
+        try:
+            yield
+        finally:
+            for number in answers:
+                loop.remove_signal_handler(number)
 
     def _signalled(self, number: signal.Signals) -> None:
         self._interrupts += number == signal.SIGINT
         if self._interrupts > 1:
-            self._hurry.set()
+            self._wishes.hurry.set()
         self._stop(number.name)
 
     def _stop(self, reason: str) -> None:
-        if not self._stopping.is_set():
+        if not self._wishes.stopping.is_set():
             _log.info("worker_processes_stopping", reason=reason)
-            self._stopping.set()
+            self._wishes.stopping.set()
 
-    async def _tend(self, child: _Child) -> None:
+    # The life of a seat
+
+    def _tend(self, seat: Seat) -> None:
+        self._tending.add(asyncio.create_task(self._occupy(seat)))
+
+    async def _occupy(self, seat: Seat) -> None:
+        stopping = self._wishes.stopping
         deaths = 0
         try:
-            while not self._stopping.is_set():
-                end = await self._live(child)
+            while not stopping.is_set() and not seat.retired.is_set():
+                if self._is_quiet():  # a process that has just been started would take jobs
+                    await seat.rest(None, self._wishes)
+                    continue
+                end = await seat.live(self._command, self._wishes)
+                if seat.killed:
+                    self._exit_code = self._exit_code or EXIT_KILLED
                 what = verdict(end, until_empty=self._until_empty)
                 if what == "done":
-                    return
+                    self._emptied = self._emptied or not end.asked
+                    break
                 if what == "misconfigured":
                     self._exit_code = end.code
                     self._stop(what)
-                    return
+                    break
                 deaths = deaths_in_a_row(deaths, end)
                 delay = restart_delay(deaths)
                 _log.error(
@@ -204,47 +285,14 @@ class Supervisor:
                     lived_seconds=round(end.lived_seconds, 1),
                     delay_seconds=delay,
                 )
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), delay)
-                child.restarts += 1
+                await seat.rest(delay, self._wishes)
+                seat.restarts += 1
                 self.restarts += 1
         except BaseException:
             self._stop("failed")  # the others must not go on under a supervisor that is about to end
             raise
-
-    async def _live(self, child: _Child) -> Exit:
-        """One life of a child, from its start to its end."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, env=self._env, stdin=asyncio.subprocess.DEVNULL
-            )
-        except OSError as error:
-            if error.errno not in SCARCE:
-                raise ConfigurationError(f"{self._command[0]} cannot be run: {error.strerror}.") from None
-            return Exit(None, os.EX_OSERR, 0, asked=False)
-        started = time.monotonic()
-        child.pid, child.alive_since = process.pid, time.time()
-        _log.info("worker_process_started", pid=process.pid)
-        asked = await self._until_ended(process)
-        code = await process.wait()
-        child.pid = child.alive_since = None
-        return Exit(process.pid, code, time.monotonic() - started, asked)
-
-    async def _until_ended(self, process: asyncio.subprocess.Process) -> bool:
-        """Return when the process has ended: True if it was told to, by SIGTERM and if need be SIGKILL."""
-        ended = asyncio.create_task(process.wait())
-        if await _first(ended, self._stopping.wait()):
-            return False
-        _send(process, signal.SIGTERM)
-        asked_at = time.monotonic()
-        if not await _first(ended, self._hurry.wait(), self._patience_seconds):
-            _send(process, signal.SIGKILL)
-            self._exit_code = self._exit_code or EXIT_KILLED
-            _log.error(
-                "worker_process_killed", pid=process.pid, waited_seconds=round(time.monotonic() - asked_at, 1)
-            )
-            await ended
-        return True
+        if not stopping.is_set():
+            self._seats.remove(seat)
 
 
 async def until_orphaned(parent: int) -> None:
@@ -254,20 +302,3 @@ async def until_orphaned(parent: int) -> None:
     """
     while os.getppid() == parent:  # noqa: ASYNC110  # the kernel tells a child nothing
         await asyncio.sleep(ORPHAN_POLL_SECONDS)
-
-
-async def _first(
-    ended: asyncio.Task[int], signal_: Coroutine[Any, Any, Any], timeout_seconds: float | None = None
-) -> bool:
-    """True as soon as `ended` is done; False if the other comes first or the time is over."""
-    other = asyncio.create_task(signal_)
-    try:
-        await asyncio.wait({ended, other}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        other.cancel()
-    return ended.done()
-
-
-def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(number)

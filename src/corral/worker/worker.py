@@ -3,6 +3,10 @@
 `Worker(queue, …, concurrency=100).run()` runs until SIGTERM or SIGINT. Then no new job is taken, running
 jobs get the grace time, and what is left goes back to its queue without spending an attempt; a thread
 cannot be stopped, so its job may run twice. A second signal ends the grace time at once.
+
+SIGUSR1 makes it quiet: it takes no new job, ends those it has, and stays until it is stopped. SIGUSR2
+drains it: it takes no new job and ends by itself after the last one, without a time limit. Both may be
+followed by SIGTERM. They are left alone where the program that runs the worker handles them itself.
 """
 
 from __future__ import annotations
@@ -10,11 +14,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import metadata
@@ -29,6 +32,7 @@ from corral.bullmq.access import check_access
 from corral.bullmq.connection import Address, blocking_client, shared_client
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.failures import code, explain_refusal, is_outage, is_refusal
+from corral.bullmq.ordering import Wish
 from corral.connected import check_layout
 from corral.errors import ConfigurationError, RedisUnavailable
 from corral.groups import wire_limits
@@ -48,6 +52,8 @@ from corral.worker.outage import pause
 from corral.worker.processes.handlers import check_found, only_processes
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.reporting import Reporter
+from corral.worker.signals import answering_signals
+from corral.worker.stopping import Stopping
 from corral.worker.tally import Tally
 
 log = structlog.get_logger(__name__)
@@ -57,9 +63,6 @@ DEFAULT_CONCURRENCY = 20
 
 #: Threads for `def` handlers, for all queues of the process together.
 MAX_THREADS = 32
-
-#: What Redis gets, after the grace time, to take jobs back; without it their locks run out by themselves.
-PUT_BACK_SECONDS = 5.0
 
 #: A feed whose Redis has not answered for so long is not well. Above one poll plus its answer.
 SILENT_SECONDS = 15.0
@@ -109,9 +112,8 @@ class Worker:
         self.loop_lag = LoopLag()
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
-        self._stop: asyncio.Event | None = None
-        self._hurry: asyncio.Event | None = None
-        self._stopped = False
+        self._stopping = Stopping(self.name)
+        self._quiet = False
 
     async def run(self, *, until_empty: bool = False) -> None:
         """Run until `stop` or a signal; with `until_empty`, until no job waits or runs (delayed ones may).
@@ -124,9 +126,7 @@ class Worker:
         for queue in self.queues:
             check_found(queue)
         equipment = Equipment(self.queues, self._resources, self._middleware, settings)
-        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
-        if self._stopped:
-            self._stop.set()
+        self._stopping.begin()
         blocking = []
         threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
         self._keepers = self._make_keepers(settings)
@@ -136,7 +136,7 @@ class Worker:
         controls: list[asyncio.Task[None]] = []
         reporters: list[Reporter] = []
         watching = [asyncio.create_task(self.loop_lag.watch())]
-        with self._signals():
+        with answering_signals(stop=self.stop, quiet=self.quiet, drain=self.drain):
             try:
                 await equipment.start()
                 for queue in self.queues:
@@ -154,8 +154,10 @@ class Worker:
                 log.info("worker_started", worker=self.name, queues=[q.name for q in self.queues])
                 while True:
                     tasks = [asyncio.create_task(feed.run(until_empty=until_empty)) for feed in self._feeds]
-                    controls += [asyncio.create_task(control.run()) for control in self._make_controls()]
-                    await self._serve(tasks, settings.grace_seconds)
+                    controls += [
+                        asyncio.create_task(control.run()) for control in self._make_controls(reporters)
+                    ]
+                    await self._stopping.serve(self._feeds, tasks, settings.grace_seconds)
                     if not until_empty or not await self._parents_came_free():
                         break
                     await _cancel(controls)
@@ -186,71 +188,43 @@ class Worker:
 
     async def _parents_came_free(self) -> bool:
         """Children ended that have parents, and one of the queues, empty before, has jobs again."""
-        if self._stopped or not any(feed.state.relatives for feed in self._feeds):
+        if self._stopping.wanted or not any(feed.state.relatives for feed in self._feeds):
             return False
         counts = [await queue.counts() for queue in self.queues]
         return any(count["waiting"] or count["prioritized"] for count in counts)
 
     def stop(self) -> None:
         """Stop gracefully; called again, end the grace time."""
-        self._stopped = True
-        if self._stop is None or self._hurry is None:
-            return
-        if self._stop.is_set():
-            self._hurry.set()
-        self._stop.set()
+        self._stopping.stop()
 
-    async def _serve(self, tasks: list[asyncio.Task[None]], grace_seconds: float) -> None:
-        assert self._stop is not None  # noqa: S101  # for the type checker; run() sets both
-        assert self._hurry is not None  # noqa: S101  # as above
-        everything: asyncio.Future[Any] = asyncio.gather(*tasks)
-        # Looked at below, or cut off: then nobody else would, and asyncio would say so in the log.
-        everything.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        stop: asyncio.Future[Any] = asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait([everything, stop], return_when=asyncio.FIRST_COMPLETED)
-            if everything.done():
-                everything.result()
-                return
-            log.info("worker_stopping", worker=self.name, running=sum(f.running for f in self._feeds))
-            for feed in self._feeds:
-                feed.stop()
-            hurry: asyncio.Future[Any] = asyncio.create_task(self._hurry.wait())
-            await asyncio.wait(
-                [everything, hurry], timeout=grace_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            hurry.cancel()
-            if not everything.done():
-                put_back = sum(feed.put_back_running() for feed in self._feeds)
-                log.warning("grace_time_over", worker=self.name, put_back=put_back)
-                await asyncio.wait([everything], timeout=PUT_BACK_SECONDS)
-        finally:
-            stop.cancel()
+    def quiet(self) -> None:
+        """Take no new job, stay until `stop`. What runs goes on."""
+        if not self._quiet:
+            log.info("worker_quiet", worker=self.name, running=sum(f.running for f in self._feeds))
+        self._quiet = True
+        for feed in self._feeds:
+            feed.quiet()
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        installed = []
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # Only the main thread's loop may handle signals; elsewhere `stop` is called by the owner.
-            with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
-                loop.add_signal_handler(number, self.stop)
-                installed.append(number)
-        try:
-            yield
-        finally:
-            for number in installed:
-                loop.remove_signal_handler(number)
+    def drain(self) -> None:
+        """Take no new job, and let `run` return when what runs has ended, however long that takes."""
+        self._stopping.drain()
 
     def _make_keepers(self, settings: Settings) -> list[LockKeeper]:
         addresses = dict.fromkeys(queue.address() for queue in self.queues)
         return [LockKeeper(address, settings.lock_seconds) for address in addresses]
 
-    def _make_controls(self) -> list[Control]:
+    def _make_controls(self, reporters: list[Reporter]) -> list[Control]:
         by_server: dict[Address, list[Feed]] = {}
         for feed in self._feeds:
             by_server.setdefault(feed.queue.address(), []).append(feed)
-        return [Control(address, feeds, self.name) for address, feeds in by_server.items()]
+        orders = [reporter.orders(self._obey) for reporter in reporters]
+        return [Control(address, feeds, self.name, orders) for address, feeds in by_server.items()]
+
+    def _obey(self, wish: Wish) -> None:
+        if wish == "quiet":
+            self.quiet()
+        elif not self._stopping.stopped:  # a second stop would cut the grace time short
+            self.stop()
 
     def _start_reporters(self, settings: Settings) -> list[Reporter]:
         version = settings.release or metadata.version("corral")
@@ -312,6 +286,8 @@ class Worker:
         for keeper in self._keepers:
             if keeper.address == queue.address():
                 keeper.add(feed.locks)
+        if self._quiet:
+            feed.quiet()
         return feed
 
     def _children_of(self, queue: Queue) -> tuple[int, ...]:
@@ -328,7 +304,7 @@ class Worker:
                 await check_access(client, block, queue.keys())
                 return
             except (RedisError, OSError) as error:
-                if self._stopped:
+                if self._stopping.wanted:
                     return
                 if is_refusal(error):
                     raise ConfigurationError(explain_refusal(error, f"queue {queue.name!r}")) from error
@@ -351,7 +327,11 @@ class Worker:
         return {
             "ok": bool(feeds) and locks_kept and all(f["ok"] for f in feeds.values()),
             "worker": self.name,
-            "stopping": self._stop is not None and self._stop.is_set(),
+            "pid": os.getpid(),
+            "stopping": self._stopping.stopped,
+            "quiet": self._quiet,
+            "draining": self._stopping.drained,
+            "jobs": sum(feed.state.settled for feed in self._feeds),
             "locks_kept": locks_kept,
             "queues": feeds,
             "breakers": self._boards.health() if self._boards else {},
@@ -368,10 +348,11 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 def _feed_health(feed: Feed, now: float) -> dict[str, Any]:
     away = feed.outage.away_since
     # A feed whose slots are all busy asks for nothing; the lock keeper talks to Redis for it.
-    full = feed.running >= feed.limit
+    full = feed.running >= feed.limit or feed.stopping
     return {
         "ok": away is None and (full or now - feed.outage.last_answer < SILENT_SECONDS),
         "running": feed.running,
         "slots": feed.limit,
+        "jobs": feed.state.settled,
         "redis_away_seconds": None if away is None else round(now - away, 1),
     }

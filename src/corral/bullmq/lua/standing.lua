@@ -1,11 +1,12 @@
 --[[
-  How queues stand, apart from their counts: a few commands for each, whatever it holds.
+  How queues stand: some commands for each, whatever it holds.
 
   KEYS  the meta key of each queue
   ARGV  1 late_ms: a schedule whose next run is overdue by less is on time
         and of each queue: its base (with the trailing colon), its hash of unknown names
 
-  Returns for each queue [since_ms, paused, [schedule, overdue_ms, ...], [name, seen_ms, ...] ]
+  Returns for each queue [since_ms, paused, [schedule, overdue_ms, ...], [name, seen_ms, ...], lengths]
+    lengths   of its lists and sets, in the order of `counts` in reader.py
     since_ms  as text: when the job could have started that has waited longest; "0": none waits
 ]]
 local call = redis.call
@@ -92,9 +93,22 @@ local function late(base)
   return found
 end
 
+local function lengths(base)
+  local found = {}
+  for i, list in ipairs({ "wait", "paused", "active" }) do
+    found[i] = call("LLEN", base .. list)
+  end
+  for _, set in ipairs({ "delayed", "prioritized", "completed", "failed", "waiting-children" }) do
+    found[#found + 1] = call("ZCARD", base .. set)
+  end
+  found[#found + 1] = call("ZCOUNT", base .. "waiting-children", "-inf", "(0")
+  return found
+end
+
 local answer = {}
 for i, meta in ipairs(KEYS) do
   local base = ARGV[2 * i]
-  answer[i] = { oldest(base), call("HEXISTS", meta, "paused"), late(base), call("HGETALL", ARGV[2 * i + 1]) }
+  local unknown = call("HGETALL", ARGV[2 * i + 1])
+  answer[i] = { oldest(base), call("HEXISTS", meta, "paused"), late(base), unknown, lengths(base) }
 end
 return answer

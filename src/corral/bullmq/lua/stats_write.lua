@@ -6,9 +6,9 @@
   ARGV  1 msgpack [now_ms, batch, queues]
           now_ms  0: the server's clock
           batch   number of this batch; one that was added before (its answer was lost) changes nothing
-          queues  list of [own, counts, rows, unknown], in the order of the KEYS
+          queues  list of [own, counts, wait, run, rows, unknown], in the order of the KEYS
              own      what the queue's keys of Corral begin with, with the trailing colon
-             counts   numbers of the queue as a whole; the first, what was added to it, is reckoned here
+             counts   of the queue as a whole, as wait and run; the first, what was added, is reckoned here
              rows     list of [job name, counts, wait, run]
              unknown  job names that no handler knew
         counts: see COUNTED in statistics.py. wait, run: flat list of gap to the bucket before, number
@@ -103,14 +103,14 @@ local function arrived(own, counter)
 end
 
 for i, queue in ipairs(queues) do
-  local own, counts, rows, unknown = unpack(queue)
+  local own, counts, wait, run, rows, unknown = unpack(queue)
   counts[1] = arrived(own, KEYS[i + 1])
   local some = false
   for _, number in ipairs(counts) do
     some = some or number > 0
   end
   if some then
-    note(own, "", { counts, {}, {} })
+    note(own, "", { counts, wait, run })
   end
   local names = own .. "stats:names"
   for _, row in ipairs(rows) do
