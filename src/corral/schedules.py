@@ -12,6 +12,7 @@ Pausing is Corral's own: for Node a paused schedule does not exist, and adding i
 from __future__ import annotations
 
 import builtins
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
@@ -96,6 +97,21 @@ class Schedules:
             written = await self._wire().upsert(record, immediately=options.get("immediately", False))
         return _schedule(Listed(written, None))
 
+    async def change(self, schedule_id: str, **options: Unpack[ScheduleOptions]) -> Schedule:
+        """Change when a schedule runs; its jobs' name and options stay, its data too unless `data` is given.
+
+        Three or four round trips. Raises ScheduleNotFound, and as `upsert`.
+        """
+        with self._queue.redis_errors():
+            found = await self._reader().get(schedule_id)
+            if found is None:
+                raise self._not_found(schedule_id)
+            was = found.record
+            options.setdefault("data", decode_json(was.data.encode()))
+            record = schedule_record(self._queue, schedule_id, was.name, options)
+            written = await self._wire().upsert(dataclasses.replace(record, options=was.options))
+        return _schedule(Listed(written, None))
+
     async def remove(self, schedule_id: str) -> bool:
         """Remove a schedule and its pending run; one that is due or runs goes on. False: there was none."""
         with self._queue.redis_errors():
@@ -119,7 +135,7 @@ class Schedules:
         with self._queue.redis_errors():
             found = await self._reader().get(schedule_id)
             if found is None:
-                raise ScheduleNotFound(f"Queue {self._queue.name!r} has no schedule {schedule_id!r}.")
+                raise self._not_found(schedule_id)
             record = found.record
             options = record.options
             priority = options.get("priority")
@@ -159,10 +175,13 @@ class Schedules:
             found = await self._reader().get(schedule_id)
         return None if found is None else _schedule(found)
 
-    async def list(self) -> builtins.list[Schedule]:
-        """All schedules, whoever added them, the next to run first and those without a next run last."""
+    async def list(self, most: int | None = None) -> builtins.list[Schedule]:
+        """All schedules, whoever added them, the next to run first and those without a next run last.
+
+        most: no more than the next so many, and all paused ones. Three round trips.
+        """
         with self._queue.redis_errors():
-            found = await self._reader().read_all()
+            found = await self._reader().read_all(most)
         never = datetime.max.replace(tzinfo=UTC)
         return sorted(map(_schedule, found), key=lambda schedule: schedule.next_run or never)
 
@@ -193,6 +212,9 @@ class Schedules:
             raise ConfigurationError(f"Queue {self._queue.name!r} declares schedule {schedule_id!r} twice.")
         check_schedule(schedule_id, options)
         self.declared[schedule_id] = (name, options)
+
+    def _not_found(self, schedule_id: str) -> ScheduleNotFound:
+        return ScheduleNotFound(f"Queue {self._queue.name!r} has no schedule {schedule_id!r}.")
 
     def _reader(self) -> ScheduleReader:
         return ScheduleReader(self._queue.client(), self._queue.keys())

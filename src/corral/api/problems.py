@@ -79,6 +79,8 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.UnknownWorker: (404, "Unknown worker"),
     errors.UnknownJobName: (422, "Unknown job name"),
     errors.IdempotencyConflict: (409, "The idempotency key was used for another request"),
+    errors.ScheduleNotFound: (404, "Unknown schedule"),
+    errors.ScheduleConflict: (409, "Others change this schedule"),
     errors.InvalidInput: (422, "The request is not valid"),
     errors.JobNotFound: (404, "Unknown job"),
     errors.WrongState: (409, "Its state does not allow this"),

@@ -16,7 +16,9 @@ from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.overview import read_overview
 from corral.manage.queues import list_queues, read_queue, read_stats
+from corral.manage.redis import read_redis
 from corral.manage.scaling import read_decisions, read_scaling
+from corral.manage.schedules import SCHEDULE_HANDLERS
 from corral.manage.service import Management, actor_of, asks_for
 from corral.manage.worker_control import quiet_workers, stop_workers
 from corral.manage.workers import list_workers, read_surroundings
@@ -46,6 +48,8 @@ HANDLERS = [
     read_surroundings,
     read_doctor,
     *BREAKER_HANDLERS,
+    *SCHEDULE_HANDLERS,
+    read_redis,
 ]
 
 
