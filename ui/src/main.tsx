@@ -4,13 +4,22 @@ import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tan
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Audit } from './pages/Audit'
+import { Checklist } from './pages/Checklist'
 import { Overview } from './pages/Overview'
+import { Redis } from './pages/Redis'
+import { Schedules } from './pages/Schedules'
+import { Workers } from './pages/Workers'
+import { Told } from './parts/Told'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
+  createRoute({ getParentRoute: () => root, path: '/workers', component: Workers }),
+  createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules }),
+  createRoute({ getParentRoute: () => root, path: '/redis', component: Redis }),
+  createRoute({ getParentRoute: () => root, path: '/checklist', component: Checklist }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
 
@@ -25,7 +34,9 @@ const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTi
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
-      <RouterProvider router={router} />
+      <Told>
+        <RouterProvider router={router} />
+      </Told>
     </QueryClientProvider>
   </StrictMode>,
 )

@@ -5,7 +5,11 @@ import { toggleTheme } from './theme'
 
 const PLACES: { to: string; name: string; icon: IconName }[] = [
   { to: '/', name: 'Overview', icon: 'overview' },
+  { to: '/workers', name: 'Workers', icon: 'workers' },
+  { to: '/schedules', name: 'Schedules', icon: 'clock' },
   { to: '/audit', name: 'Audit', icon: 'audit' },
+  { to: '/redis', name: 'Redis', icon: 'redis' },
+  { to: '/checklist', name: 'Checklist', icon: 'help' },
 ]
 
 export function Sidebar({ session }: { session: Session }) {
