@@ -56,7 +56,8 @@ class Schedule:
     def next_runs(self, count: int, tz: str | None = None) -> builtins.list[datetime]:
         """A preview of the next `count` runs, in the schedule's own zone or in `tz`. No round trip.
 
-        Empty if it is over. The limit is not looked at. Raises InvalidOptions for an unknown zone.
+        Empty if it is over. A pending run that is overdue comes first; what was missed since is left out. The
+        limit is not looked at. Raises InvalidOptions for an unknown zone.
         """
         zone = find_zone(tz or self.tz)
         first = self.next_run
@@ -65,10 +66,11 @@ class Schedule:
         now = datetime.now(UTC)
         runs = [] if first is None else [first]
         if self.cron is not None:
-            after = first or (now if self.start is None else max(now, self.start))
+            after = max(first or now, self.start or now, now)
             runs += next_runs(self.cron, self.tz, after, count - len(runs))
         elif self.every is not None:
             before = first.timestamp() if first else now.timestamp()
+            before += self.every * max(0, (now.timestamp() - before) // self.every)
             runs += [
                 datetime.fromtimestamp(before + k * self.every, UTC) for k in range(1, count + 1 - len(runs))
             ]

@@ -84,3 +84,8 @@ export function until(epochSeconds: number, now = Date.now() / 1000): string {
   if (seconds < 48 * 3600) return `in ${Math.round(seconds / 3600)}${NBSP}h`
   return `in ${Math.round(seconds / 86_400)}${NBSP}d`
 }
+
+/** A fragment as the start of a sentence. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

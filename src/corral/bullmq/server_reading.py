@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 
 from corral.bullmq import reader
 from corral.bullmq.keys import QueueKeys
+from corral.bullmq.scripts import names_by_sha
 
 #: PINGs that are timed, one after the other.
 PINGS = 3
@@ -31,7 +32,7 @@ _STATES = ("waiting", "active", "prioritized", "delayed", "waiting-children", "c
 
 
 class Slow(NamedTuple):
-    """A slow command: its name alone. `at`: epoch seconds."""
+    """A slow command: its name alone, of a script of ours or BullMQ's that too. `at`: epoch seconds."""
 
     at: int
     seconds: float
@@ -161,8 +162,10 @@ def _ids(reply: Any) -> list[str]:
 
 def _slow(entry: Mapping[str, Any]) -> Slow:
     command = entry.get("command", b"")
-    words = (command if isinstance(command, bytes) else str(command).encode()).split(maxsplit=1)
+    words = (command if isinstance(command, bytes) else str(command).encode()).split(maxsplit=2)
     name = words[0].decode(errors="replace")[:40].upper() if words else "?"
+    if name == "EVALSHA" and len(words) > 1:
+        name = f"{name} {names_by_sha().get(words[1].decode(errors='replace'), '')}".strip()
     return Slow(int(entry.get("start_time", 0)), int(entry.get("duration", 0)) / 1e6, name)
 
 

@@ -21,7 +21,7 @@ from corral.api.lookup import answering
 from corral.bullmq import schedule_runs, standings
 from corral.bullmq.clock import server_seconds
 from corral.bullmq.schedule_runs import Run
-from corral.cron import DEFAULT_ZONE, next_runs
+from corral.cron import DEFAULT_ZONE, next_run, next_runs
 from corral.errors import InvalidOptions, ScheduleNotFound, WrongState
 from corral.manage.queues import known_queues
 from corral.manage.service import Actor, Management, asks_for
@@ -35,6 +35,9 @@ MOST_ROWS = 500
 
 #: Runs shown ahead, and results shown behind.
 RUNS = 5
+
+#: Ticks of a late schedule that are counted.
+MOST_MISSED = 100
 
 #: Queues that are read at the same time.
 AT_ONCE = 20
@@ -57,7 +60,8 @@ class ScheduleRow(msgspec.Struct, frozen=True, rename="camel"):
     """One schedule. Times in epoch seconds, durations in seconds.
 
     words: its rhythm. nextRun null: paused, over, or its run has just started. lateSeconds: how long the run
-    that is due has waited to be taken; null: it is on time. last: how the last run that started went, if its
+    that is due has waited to be taken; null: it is on time. missed: ticks since then, which nobody makes up
+    for, 100 at most. last: how the last run that started went, if its
     job is still there. iterations: runs made, the pending one included.
     """
 
@@ -76,6 +80,7 @@ class ScheduleRow(msgspec.Struct, frozen=True, rename="camel"):
     next_run: float | None
     last_run: float | None
     late_seconds: float | None
+    missed: int
     paused: bool
     last: RunRow | None
 
@@ -307,6 +312,22 @@ def slots_before(schedule: Schedule, count: int) -> list[int]:
     return [newest, *before[::-1][: count - 1]]
 
 
+def missed_ticks(schedule: Schedule, late_seconds: float) -> int:
+    """Ticks that went by while the run that is due waits, itself not counted; MOST_MISSED at most."""
+    if schedule.every is not None:
+        return min(MOST_MISSED, int(late_seconds // schedule.every))
+    due = schedule.next_run
+    if schedule.cron is None or due is None:
+        return 0
+    now = due + timedelta(seconds=late_seconds)
+    missed = 0
+    while (
+        missed < MOST_MISSED and (run := next_run(schedule.cron, schedule.tz, due)) is not None and run <= now
+    ):
+        missed, due = missed + 1, run
+    return missed
+
+
 async def _rows(management: Management, queues: list[Queue]) -> list[ScheduleRow]:
     """The next to run first, those without a next run last."""
     limit = asyncio.Semaphore(AT_ONCE)
@@ -322,7 +343,7 @@ async def _rows(management: Management, queues: list[Queue]) -> list[ScheduleRow
     pairs = pairs[:MOST_ROWS]
     started = [(q.keys(), one.id, round(one.last_run.timestamp() * 1000)) for q, one in pairs if one.last_run]
     ends = await schedule_runs.ends(management.client, started)
-    last = {(keys.name, run[1]): end for (keys, *run), end in zip(started, ends, strict=True)}
+    last = {(keys.name, one): end for (keys, one, _), end in zip(started, ends, strict=True)}
     sides = await standings.read_sides(management.client, [q.keys() for q in queues]) if queues else []
     late = {q.name: side.late for q, side in zip(queues, sides, strict=True)}
     return [
@@ -377,6 +398,7 @@ def _row(queue: str, one: Schedule, late_ms: int | None, last: RunRow | None) ->
         next_run=_epoch(one.next_run),
         last_run=_epoch(one.last_run),
         late_seconds=None if late_ms is None else late_ms / 1000,
+        missed=0 if late_ms is None else missed_ticks(one, late_ms / 1000),
         paused=one.paused,
         last=last,
     )

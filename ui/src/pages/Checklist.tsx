@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
+import { capital } from '../format'
 import { type Finding, grouped, isBad, STATUSES, type Status, verdict } from '../checklist/findings'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop, SkeletonRows } from '../parts/PageTop'
@@ -62,12 +63,14 @@ export function Checklist() {
 function Subject({ name, findings, all }: { name: string; findings: Finding[]; all: boolean }) {
   const shown = all ? findings : findings.filter(isBad)
   const well = findings.filter((finding) => finding.status === 'ok').length
+  const notes = findings.filter((finding) => finding.status === 'note').length
   return (
     <section className="findings" aria-label={name}>
       <div className="pad head">
         <h2>{name}</h2>
         <span className="small quiet">
           {well} of {findings.length} well
+          {notes > 0 && `, ${notes} to know`}
         </span>
       </div>
       {shown.map((finding) => {
@@ -78,7 +81,7 @@ function Subject({ name, findings, all }: { name: string; findings: Finding[]; a
             <p>
               <b className="strong">{finding.check}</b> <span className="sr">{word}</span>
             </p>
-            <p>{finding.found}</p>
+            <p>{capital(finding.found)}</p>
             {finding.remedy && <p className="todo">{finding.remedy}</p>}
           </div>
         )

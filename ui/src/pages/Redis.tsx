@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
 import { ago, bytes, count, duration, percent, rate } from '../format'
@@ -8,6 +9,8 @@ import { Time } from '../parts/Time'
 import '../work.css'
 
 type Page = components['schemas']['RedisPage']
+
+const SHOWN_SLOW = 10
 
 const PRODUCTS: Record<string, string> = { redis: 'Redis', valkey: 'Valkey', dragonfly: 'Dragonfly', keydb: 'KeyDB' }
 
@@ -30,7 +33,7 @@ export function Redis() {
                 {PRODUCTS[data.product] ?? data.product} <span className="quiet">{data.version}</span>
               </h1>
               <p className="lead">
-                {data.role ?? 'Its role is not told'}
+                {data.role === null ? 'Its role is not told' : data.role === 'master' ? 'Primary' : 'Replica'}
                 {data.replicas !== null && ` with ${data.replicas === 1 ? 'one replica' : `${data.replicas || 'no'} replicas`}`}
                 {data.uptimeSeconds !== null && `, up ${duration(data.uptimeSeconds)}`}.
               </p>
@@ -121,7 +124,7 @@ function Persistence({ data: { persistence, pingSeconds } }: { data: Page }) {
         <h2>Persistence</h2>
       </div>
       <dl className="kv">
-        <Pair name="Append-only file" value={persistence.appendOnly ? 'on' : 'off: a crash loses what is not in a snapshot'} />
+        <Pair name="Append-only file" value={persistence.appendOnly ? 'on' : 'off'} />
         <Pair name="Last write" value={persistence.failing ? 'failed' : 'well'} />
         <dt>Last snapshot</dt>
         <dd>{persistence.lastSnapshot === null ? 'none' : <Time at={persistence.lastSnapshot} relative />}</dd>
@@ -210,7 +213,9 @@ function Keyspace({ data }: { data: Page }) {
 }
 
 function SlowLog({ data: { slow, slowInAll, at } }: { data: Page }) {
+  const [all, setAll] = useState(false)
   if (slow === null) return null
+  const shown = all ? slow : slow.slice(0, SHOWN_SLOW)
   return (
     <section aria-label="Slow log">
       <div className="pad head">
@@ -231,7 +236,7 @@ function SlowLog({ data: { slow, slowInAll, at } }: { data: Page }) {
             </tr>
           </thead>
           <tbody>
-            {slow.map((entry, place) => (
+            {shown.map((entry, place) => (
               <tr key={place}>
                 <td>
                   <Time at={entry.at} /> <span className="quiet">{ago(entry.at, at)}</span>
@@ -244,6 +249,13 @@ function SlowLog({ data: { slow, slowInAll, at } }: { data: Page }) {
             ))}
           </tbody>
         </table>
+      )}
+      {slow.length > shown.length && (
+        <div className="pad head">
+          <button className="btn sm" onClick={() => setAll(true)}>
+            All {slow.length}
+          </button>
+        </div>
       )}
     </section>
   )

@@ -176,7 +176,9 @@ function Row({ schedule, now, open, onOpen, choices }: RowProps) {
         <td data-l="Last">
           <Last schedule={schedule} />
         </td>
-        <td className="num act">{choices && <RowMenu label={`Run, pause, edit or remove ${schedule.id}`} choices={choices} />}</td>
+        <td className="num act">
+          <div className="btn-row">{choices && <RowMenu label={`Run, pause, edit or remove ${schedule.id}`} choices={choices} />}</div>
+        </td>
       </tr>
       {open && (
         <tr className="inset">
@@ -195,7 +197,10 @@ function Next({ schedule, now }: { schedule: Schedule; now: number }) {
     return (
       <>
         <span className="is-limited strong">late</span>
-        <span className="second">nobody takes it, {duration(schedule.lateSeconds)}</span>
+        <span className="second">
+          nobody takes it, {duration(schedule.lateSeconds)}
+          {schedule.missed > 0 && ` · ${schedule.missed === 100 ? '100 or more' : schedule.missed} missed`}
+        </span>
       </>
     )
   }

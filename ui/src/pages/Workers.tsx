@@ -222,6 +222,7 @@ function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
           {ago(worker.beatAt, now)}
         </td>
         <td className="num act">
+          <div className="btn-row">
           {ask && (
             <RowMenu
               label={`Quiet or stop ${worker.name}`}
@@ -231,6 +232,7 @@ function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
               ]}
             />
           )}
+          </div>
         </td>
       </tr>
       {shown && (

@@ -58,7 +58,7 @@ export function ScheduleDetail({ schedule }: { schedule: Schedule }) {
             {runs.map((run) => (
               <li key={run}>
                 <span>{onTheWall(run)}</span>
-                <span className="quiet">{until(Date.parse(run) / 1000)}</span>
+                <span className="quiet">{Date.parse(run) < Date.now() - 1000 ? 'due' : until(Date.parse(run) / 1000)}</span>
               </li>
             ))}
           </ol>

@@ -3,6 +3,7 @@ import { useDeferredValue, useState } from 'react'
 import { answered, api } from '../api/client'
 import { Modal } from '../parts/Ask'
 import { useTell } from '../parts/Told'
+import { capital } from '../format'
 import { LIST } from './changes'
 import { type Draft, draftOf, EMPTY, onTheWall, read, type Schedule, zones } from './wish'
 
@@ -136,8 +137,4 @@ export function ZoneSelect({ own, value, onChange, className }: { own: string; v
       ))}
     </select>
   )
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }

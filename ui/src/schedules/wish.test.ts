@@ -3,7 +3,7 @@ import { draftOf, EMPTY, onTheWall, read, type Schedule, seconds, typed, zones }
 
 const schedule: Schedule = {
   queue: 'q', id: 's', name: 'build', words: '', cron: null, every: 900, tz: 'UTC', offset: 60, start: 5, end: null,
-  limit: 3, iterations: 1, nextRun: null, lastRun: null, lateSeconds: null, paused: false, last: null,
+  limit: 3, iterations: 1, nextRun: null, lastRun: null, lateSeconds: null, missed: 0, paused: false, last: null,
 }
 
 test('how often, as it is typed', () => {
