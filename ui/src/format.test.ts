@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ago, bytes, count, duration, percent, rate } from './format'
+import { ago, bytes, capital, count, duration, percent, rate, until } from './format'
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 
@@ -28,3 +28,9 @@ test('shares and sizes', () => {
 test.each([[0.5, 'now'], [12, '12 s ago'], [372, '6 m ago'], [7200, '2 h ago'], [400_000, '5 d ago']])(
   '%d s ago', (seconds, text) => expect(plain(ago(1000_000 - seconds, 1000_000))).toBe(text),
 )
+
+test.each([
+  [99, 'now'], [112, 'in 12 s'], [460, 'in 6 m'], [100 + 7200, 'in 2 h'], [100 + 3 * 86_400, 'in 3 d'],
+])('until %d', (at, text) => expect(plain(until(at, 100))).toBe(text))
+
+test('a fragment starts a sentence', () => expect([capital('late'), capital('')]).toEqual(['Late', '']))

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import redis.asyncio as aioredis
 from redis.exceptions import ResponseError
 
-from corral.bullmq import reader
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import names_by_sha
 
@@ -24,11 +23,15 @@ PINGS = 3
 #: Entries of the slow log that are read.
 MOST_SLOW = 50
 
-#: Jobs of one state of one queue that are weighed, and all of one answer.
-MOST_OF_A_STATE, MOST_WEIGHED = 10, 1_500
+#: Queues that are weighed; jobs of one state of one of them; and jobs in all, about.
+MOST_QUEUES, MOST_OF_A_STATE, MOST_WEIGHED = 30, 10, 500
 
-#: In the order in which ids are drawn.
-_STATES = ("waiting", "active", "prioritized", "delayed", "waiting-children", "completed", "failed")
+#: Where the jobs of a state are, by its name in `counts`.
+_KEYS = {
+    "waiting": "wait", "active": "active", "prioritized": "prioritized", "delayed": "delayed",
+    "waiting-children": "waiting_children", "completed": "completed", "failed": "failed",
+}  # fmt: skip
+_LISTS = ("waiting", "active")
 
 
 class Slow(NamedTuple):
@@ -52,7 +55,7 @@ class Told(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """A queue: exact counts, and bytes as a sample says. bytes None: MEMORY USAGE is refused."""
+    """A queue: exact counts, and bytes as a sample says. None: it was not weighed, or that is refused."""
 
     counts: Mapping[str, int]
     bytes: int | None
@@ -95,60 +98,52 @@ async def ask(client: aioredis.Redis, prefix: str) -> Told:
     )
 
 
-async def weigh(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[Weight]:
-    """How much each queue holds, and about how many bytes. Three round trips, whatever is in them.
+async def weigh(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], counts: Sequence[Mapping[str, int]]
+) -> list[Weight]:
+    """About how many bytes each queue takes. `counts`: its jobs by state. Two round trips.
 
-    Bytes: of the queue's lists and sets, and of MOST_OF_A_STATE jobs of each state for all of them; fewer
-    where there are many queues. Logs, the children of flows and Corral's own notes are left out.
+    The MOST_QUEUES with most jobs are weighed: their lists and sets, and up to MOST_OF_A_STATE jobs of each
+    state for all of them; fewer where there are many. Logs, the children of flows and Corral's own notes are
+    left out.
     """
-    if not queues:
-        return []
-    counts = await reader.counts(client, queues)
-    each = max(1, min(MOST_OF_A_STATE, MOST_WEIGHED // (len(queues) * 4)))
-    drawn = client.pipeline(transaction=False)
-    for keys in queues:
-        for lists in (keys.wait, keys.active):
-            drawn.lrange(lists, 0, each - 1)
-        for sets in _sets(keys):
-            drawn.zrandmember(sets, each)
-    ids = iter(await drawn.execute(raise_on_error=False))
-    sampled = [[_ids(next(ids)) for _ in range(2 + len(_sets(keys)))] for keys in queues]
-    weighed = client.pipeline(transaction=False)
-    for keys, states in zip(queues, sampled, strict=True):
-        for key in _structures(keys):
-            weighed.memory_usage(key)
-        for jobs in states:
-            for job_id in jobs:
-                weighed.memory_usage(keys.job(job_id))
-    sizes = iter(await weighed.execute(raise_on_error=False))
-    return [
-        _weight(keys, known, states, sizes)
-        for keys, known, states in zip(queues, counts, sampled, strict=True)
-    ]
+    places = sorted(range(len(queues)), key=lambda at: -sum(counts[at].values()))[:MOST_QUEUES]
+    lots = [(at, state) for at in places for state in _KEYS if counts[at].get(state)]
+    each = max(1, min(MOST_OF_A_STATE, MOST_WEIGHED // max(1, len(lots))))
+    pipe = client.pipeline(transaction=False)
+    for at, state in lots:
+        key = getattr(queues[at], _KEYS[state])
+        if state in _LISTS:
+            pipe.lrange(key, 0, each - 1)
+        else:
+            pipe.zrandmember(key, each)
+    drawn = [_ids(reply) for reply in await pipe.execute(raise_on_error=False)] if lots else []
+    for at in places:
+        pipe.memory_usage(queues[at].events)
+    for (at, state), ids in zip(lots, drawn, strict=True):
+        pipe.memory_usage(getattr(queues[at], _KEYS[state]))
+        for job_id in ids:
+            pipe.memory_usage(queues[at].job(job_id))
+    sizes = iter(await pipe.execute(raise_on_error=False) if places else [])
+    total: dict[int, float | None] = {}
+    for at in places:
+        events = next(sizes)
+        total[at] = None if isinstance(events, Exception) else float(events or 0)
+    sampled = Counter[int]()
+    for (at, state), ids in zip(lots, drawn, strict=True):
+        own = next(sizes)
+        found = [size for size in [next(sizes) for _ in ids] if isinstance(size, int)]
+        sampled[at] += len(found)
+        known = total[at]
+        if known is None or isinstance(own, Exception):
+            total[at] = None
+        elif found:
+            total[at] = known + (own or 0) + counts[at][state] * sum(found) / len(found)
+    return [_weight(count, total.get(at), sampled[at]) for at, count in enumerate(counts)]
 
 
-def _weight(keys: QueueKeys, counts: Mapping[str, int], states: list[list[str]], sizes: Any) -> Weight:
-    total: float = 0
-    answered = True
-    for _ in _structures(keys):
-        size = next(sizes)
-        answered = answered and not isinstance(size, Exception)
-        total += size if isinstance(size, int) else 0
-    of_state = [counts.get(state, 0) for state in _STATES]
-    found = [[size for size in [next(sizes) for _ in jobs] if isinstance(size, int)] for jobs in states]
-    whole = [size for sizes_of_state in found for size in sizes_of_state]
-    mean = sum(whole) / len(whole) if whole else 0.0
-    for number, weighed in zip(of_state, found, strict=True):
-        total += number * (sum(weighed) / len(weighed) if weighed else mean)
-    return Weight(counts, round(total) if answered else None, len(whole))
-
-
-def _sets(keys: QueueKeys) -> tuple[str, ...]:
-    return keys.prioritized, keys.delayed, keys.waiting_children, keys.completed, keys.failed
-
-
-def _structures(keys: QueueKeys) -> tuple[str, ...]:
-    return keys.wait, keys.active, *_sets(keys), keys.events
+def _weight(counts: Mapping[str, int], size: float | None, sampled: int) -> Weight:
+    return Weight(counts, None if size is None else round(size), sampled)
 
 
 def _ids(reply: Any) -> list[str]:

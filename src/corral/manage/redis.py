@@ -11,15 +11,15 @@ from litestar.di import NamedDependency
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.bullmq import server_reading
+from corral.bullmq import server_reading, standings
 from corral.bullmq.clock import server_seconds
-from corral.bullmq.server_reading import MOST_OF_A_STATE, Told, Weight
+from corral.bullmq.server_reading import MOST_OF_A_STATE, MOST_QUEUES, Told, Weight
 from corral.doctor.server_facts import product_of
 from corral.manage.queues import known_queues
 from corral.manage.service import Management, asks_for
 
-#: Queues that are weighed, in the order of their names' last use; the answer says how many there are.
-MOST_QUEUES = 200
+#: Queues of one answer, which says how many there are.
+MOST_ROWS = 500
 
 
 class MemoryRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -69,7 +69,7 @@ class ClientKind(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class QueueWeight(msgspec.Struct, frozen=True, rename="camel"):
-    """A queue: jobs counted exactly, bytes estimated from `sampled` of them; null: that is refused."""
+    """A queue: jobs counted exactly, bytes estimated from `sampled` of them; null: it was not weighed."""
 
     queue: str
     jobs: int
@@ -108,10 +108,12 @@ class RedisPage(msgspec.Struct, frozen=True, rename="camel"):
 async def read_redis(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> RedisPage:
     """How the server is. Eight round trips, bounded whatever it holds."""
     known = await known_queues(request, management)
-    chosen = known[:MOST_QUEUES]
+    chosen = known[:MOST_ROWS]
     async with answering():
         told = await server_reading.ask(management.client, management.prefix)
-        weights = await server_reading.weigh(management.client, [queue.keys() for queue in chosen])
+        keys = [queue.keys() for queue in chosen]
+        counts = [side.counts for side in await standings.read_sides(management.client, keys)]
+        weights = await server_reading.weigh(management.client, keys, counts)
         now = await server_seconds(management.client)
     by_name = {queue.name: weight for queue, weight in zip(chosen, weights, strict=True)}
     return as_page(now, told, by_name, len(known))
@@ -122,7 +124,7 @@ def as_page(at: float, told: Told, weights: Mapping[str, Weight], in_all: int) -
     info: Mapping[str, Any] = told.info or {}
     product, version = product_of(info)
     refused = list(told.refused)
-    if any(weight.bytes is None for weight in weights.values()):
+    if weights and all(weight.bytes is None for weight in weights.values()):
         refused.append("MEMORY USAGE")
     known = told.info is not None
     return RedisPage(
@@ -145,8 +147,8 @@ def as_page(at: float, told: Told, weights: Mapping[str, Weight], in_all: int) -
         keys=told.keys,
         queues=_heaviest(weights),
         queues_in_all=in_all,
-        exactness=f"Jobs are counted. Bytes are estimated from up to {MOST_OF_A_STATE} jobs of each state; "
-        "they leave out logs, flows' children and Corral's own notes.",
+        exactness=f"Jobs are counted. Bytes are estimated from up to {MOST_OF_A_STATE} jobs of each state of "
+        f"the {MOST_QUEUES} queues with most jobs; without logs, flows' children and Corral's own notes.",
         refused=refused,
     )
 
