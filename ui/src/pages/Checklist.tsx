@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
-import { capital } from '../format'
 import { type Finding, grouped, isBad, STATUSES, type Status, verdict } from '../checklist/findings'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop, SkeletonRows } from '../parts/PageTop'
@@ -81,7 +80,7 @@ function Subject({ name, findings, all }: { name: string; findings: Finding[]; a
             <p>
               <b className="strong">{finding.check}</b> <span className="sr">{word}</span>
             </p>
-            <p>{capital(finding.found)}</p>
+            <p>{finding.found}</p>
             {finding.remedy && <p className="todo">{finding.remedy}</p>}
           </div>
         )

@@ -185,7 +185,7 @@ function Keyspace({ data }: { data: Page }) {
               <th>Queue</th>
               <th className="num">Jobs</th>
               <th className="num">About</th>
-              <th style={{ width: '36%' }}>
+              <th className="hide-narrow" style={{ width: '36%' }}>
                 <span className="sr">Share</span>
               </th>
             </tr>
@@ -198,7 +198,7 @@ function Keyspace({ data }: { data: Page }) {
                 <td className="num" title={`estimated from ${queue.sampled} jobs`}>
                   {queue.bytes === null ? '–' : bytes(queue.bytes)}
                 </td>
-                <td>
+                <td className="hide-narrow">
                   <span className="bar" aria-hidden="true">
                     <i style={{ width: `${((queue.bytes ?? 0) / heaviest) * 100}%` }} />
                   </span>
@@ -239,7 +239,7 @@ function SlowLog({ data: { slow, slowInAll, at } }: { data: Page }) {
             {shown.map((entry, place) => (
               <tr key={place}>
                 <td>
-                  <Time at={entry.at} /> <span className="quiet">{ago(entry.at, at)}</span>
+                  <Time at={entry.at} /> <span className="quiet hide-narrow">{ago(entry.at, at)}</span>
                 </td>
                 <td>
                   <code>{entry.command}</code>

@@ -20,7 +20,7 @@ test('what started last is what is deployed', () => {
   const fleet = [worker('old', { version: '1', startedAt: 5 }), worker('new'), worker('new-2')]
   expect(currentVersion(fleet)).toBe('2')
   expect(leftBehind(fleet).map((w) => w.name)).toEqual(['old'])
-  expect(skewSentence(fleet)).toEqual({ who: 'old runs 1', others: 'the other 2 2' })
+  expect(skewSentence(fleet)).toEqual({ who: 'old runs 1', others: 'the other 2 run 2' })
   expect(skewSentence([worker('a'), worker('b')])).toBeNull()
   expect(currentVersion([])).toBeNull()
 })

@@ -74,7 +74,7 @@ export function pickets(worker: Worker): { posts: Picket[]; width: number } | nu
   return { posts, width: Math.max(1, x - 5) }
 }
 
-/** "worker-2 runs 2.13.2, the other four 2.14.0." in two halves. */
+/** "worker-2 runs 2.13.2, the other 4 run 2.14.0." in two halves. */
 export function skewSentence(workers: Worker[]): { who: string; others: string } | null {
   const behind = leftBehind(workers)
   const current = currentVersion(workers)
@@ -83,6 +83,6 @@ export function skewSentence(workers: Worker[]): { who: string; others: string }
   const named = behind.length <= 2 ? behind.map((worker) => worker.name).join(' and ') : `${behind.length} processes`
   const verb = behind.length === 1 ? 'runs' : 'run'
   const rest = workers.length - behind.length
-  const others = rest === 1 ? `the other one ${current}` : `the other ${rest} ${current}`
+  const others = rest === 1 ? `the other one ${current}` : `the other ${rest} run ${current}`
   return { who: `${named} ${verb} ${versions.join(' and ')}`, others }
 }
