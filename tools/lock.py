@@ -2,12 +2,14 @@
 
     .venv/bin/python tools/lock.py             # keep the pins that still fit, add what is missing
     .venv/bin/python tools/lock.py --upgrade   # newest releases that pyproject.toml allows
+    .venv/bin/python tools/lock.py requirements-runtime.lock   # this one alone
 
 Writes files, each readable by `pip install --require-hashes -r`, for every platform and every
 Python from 3.11 on, with no index address in them:
 
 - requirements-build.lock: dependency group `build`, installed before all else
 - requirements.lock: the package's dependencies and its extra `dev`
+- requirements-runtime.lock: the same without `dev`, for the container image; pins as in requirements.lock
 - requirements-node.lock: dependency group `node`
 - bench/peers/python/NAME.lock: what bench/ measures against, one environment each, from NAME.in beside it
 
@@ -33,6 +35,13 @@ HEADER = "# Made by tools/lock.py from pyproject.toml. Do not edit; run the tool
 LOCKS: dict[str, list[str]] = {
     "requirements.lock": ["pyproject.toml", "--extra", "dev"],
     "requirements-build.lock": ["--group", "build", "--constraints", "requirements.lock"],
+    "requirements-runtime.lock": [
+        "pyproject.toml",
+        "--extra",
+        "postgres",
+        "--constraints",
+        "requirements.lock",
+    ],
     "requirements-node.lock": ["--group", "node"],
 }
 
@@ -40,13 +49,19 @@ LOCKS: dict[str, list[str]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the lock files from pyproject.toml.")
     parser.add_argument("--upgrade", action="store_true", help="take the newest releases that fit")
+    parser.add_argument("only", nargs="*", metavar="LOCK", help="these locks only (default: all)")
     args = parser.parse_args()
+    if unknown := set(args.only) - set(LOCKS):
+        parser.error(f"no lock of its own: {', '.join(sorted(unknown))}; there are {', '.join(LOCKS)}")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         uv = _install_uv(work / "venv")
         # A copy, so that uv meets no other settings, environment or lock of this folder.
         shutil.copy(ROOT / "pyproject.toml", work)
-        for name, what in LOCKS.items():
+        if args.only:
+            shutil.copy(ROOT / "requirements.lock", work)  # it bounds the others
+        for name in args.only or LOCKS:
+            what = LOCKS[name]
             if not args.upgrade and (ROOT / name).exists():
                 shutil.copy(ROOT / name, work)  # uv keeps the pins of an output file that is there
             _compile(uv, work, name, what)
@@ -56,7 +71,7 @@ def main() -> int:
                 return 1
             (ROOT / name).write_text(HEADER + text)
             print(f"{name}: {len(re.findall(r'^[^ #]+==', text, re.MULTILINE))} packages")
-        for wanted in sorted(PEERS.glob("*.in")):
+        for wanted in [] if args.only else sorted(PEERS.glob("*.in")):
             lock = wanted.with_suffix(".lock")
             for file in (wanted, lock) if lock.exists() and not args.upgrade else (wanted,):
                 shutil.copy(file, work)

@@ -226,19 +226,28 @@ class Templates:
         return self._hook_settings.checked(given)
 
 
-def check_data(queue: Queue, raw: bytes, decode: Callable[[bytes], Any], limit: int | None = None) -> str:
-    """The data as text, once its size and type are right. Raises JobTooLarge, InvalidData."""
-    if len(raw) > (limit or queue.max_data_bytes):
+def check_data(
+    queue: Queue, raw: bytes, decode: Callable[[bytes], Any], limit: int | None = None, *, name: str
+) -> str:
+    """The data of a job of this name as it is stored, once its size and type are right.
+
+    Raises JobTooLarge, InvalidData.
+    """
+    seals = queue.may_seal and queue.sealing.active
+    size = queue.sealing.size(len(raw)) if seals else len(raw)
+    if size > (limit or queue.max_data_bytes):
         taker = f"queue {queue.name!r}" if limit is None else "this add"
+        stored = ", encrypted" if seals else ""
         raise JobTooLarge(
-            f"The data has {len(raw):,} bytes; {taker} takes {limit or queue.max_data_bytes:,}. "
+            f"The data has {size:,} bytes{stored}; {taker} takes {limit or queue.max_data_bytes:,}. "
             "Store it elsewhere and pass a reference."
         )
     decode(raw)
     try:
-        return raw.decode()
+        text = raw.decode()
     except UnicodeDecodeError as error:  # in a field that the type does not know, hence skipped
         raise InvalidData(f"Invalid data: it is not UTF-8 at byte {error.start}.") from None
+    return queue.sealing.seal("data", name, raw) if seals else text
 
 
 def check_bounds(

@@ -55,8 +55,15 @@ class Children:
         async def _store(self, field: str, value: str) -> None: ...
 
     async def children_values(self) -> dict[ChildKey, Any]:
-        """Results of the completed children as plain JSON, by (queue, id). One round trip."""
-        return await self._ask(families.values(self._consumer.client, self._consumer.keys, self.id))
+        """Results of the completed children as plain JSON, by (queue, id). One round trip.
+
+        Raises CannotDecrypt for one that cannot be opened here.
+        """
+        values = await self._ask(families.values(self._consumer.client, self._consumer.keys, self.id))
+        sealing = self._consumer.sealing
+        if sealing is None:
+            return values
+        return {key: sealing.value("result", key.id, value, queue=key.queue) for key, value in values.items()}
 
     async def ignored_failures(self) -> dict[ChildKey, str]:
         """Why children failed whose failure this job survives (CONTINUE, IGNORE). One round trip."""

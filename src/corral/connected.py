@@ -24,6 +24,8 @@ from corral.bullmq.producer import Producer
 from corral.errors import LayoutUnsupported, RedisUnavailable
 from corral.events import EventHub
 from corral.results import Results
+from corral.sealing import Sealing
+from corral.sealing_keys import sealing_of
 from corral.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,11 +38,17 @@ KNOWN_LAYOUTS = ("3", "4", "5", "6")
 class Connected:
     """A queue's name, prefix and server."""
 
-    def __init__(self, name: str, redis_url: str | None, prefix: str | None) -> None:
+    def __init__(
+        self, name: str, redis_url: str | None, prefix: str | None, encrypt: bool | None = None
+    ) -> None:
         check_queue_name(name)
         self.name = name
         self._redis_url = redis_url
         self._prefix = prefix
+        self._encrypt = encrypt
+        self._sealing: Sealing | None = None
+        #: Looked at for every job that is added: whether it may have to be encrypted.
+        self.may_seal = True
         self._keys: QueueKeys | None = None
         self._bound: WeakKeyDictionary[asyncio.AbstractEventLoop, Bound] = WeakKeyDictionary()
         self._current: Bound | None = None
@@ -52,6 +60,14 @@ class Connected:
         if self._keys is None:
             self._keys = QueueKeys(self._prefix or Settings.load().prefix, self.name)
         return self._keys
+
+    @property
+    def sealing(self) -> Sealing:
+        """How payloads of this queue are encrypted and opened. Raises ConfigurationError without a key."""
+        if self._sealing is None:
+            self._sealing = sealing_of(self.name, self.keys().prefix, self._encrypt)
+            self.may_seal = self._sealing.active
+        return self._sealing
 
     def _bind(self) -> Bound:
         loop = asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from corral.bullmq.failures import as_corral_error
 from corral.children import Children, ThreadChildren
 from corral.data import encode
 from corral.errors import InvalidInput, LockLost, SignalTimeout
+from corral.sealing import Kind
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +110,10 @@ class JobContext(Children):
 
     async def progress(self, value: float | Mapping[str, Any]) -> None:
         """Publish progress: a number, by custom 0 to 100, or any JSON object. One round trip."""
-        await self._tell(self._consumer.progress, self.id, encode(value).decode())
+        raw = encode(value)
+        # A number tells nothing, and boards draw it.
+        text = self._sealed("progress", raw) if isinstance(value, Mapping) else raw.decode()
+        await self._tell(self._consumer.progress, self.id, text)
 
     async def log(self, text: str) -> None:
         """Add a row to the job's log. One round trip."""
@@ -120,8 +124,26 @@ class JobContext(Children):
     def checkpoints(self) -> dict[str, Any]:
         """What `checkpoint` stored so far, in this run and earlier ones."""
         if not isinstance(self._checkpoint, dict):
-            self._checkpoint = msgspec.json.decode(self._checkpoint) if self._checkpoint else {}
+            self._checkpoint = self._read_checkpoint(self._checkpoint)
         return dict(self._checkpoint)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether one was stored, without reading it."""
+        return bool(self._checkpoint)
+
+    def _read_checkpoint(self, raw: bytes | None) -> dict[str, Any]:
+        if not raw:
+            return {}
+        sealing = self._consumer.sealing
+        if sealing is not None:
+            raw = sealing.open("checkpoint", self.id, raw)
+        found: dict[str, Any] = msgspec.json.decode(raw)
+        return found
+
+    def _sealed(self, kind: Kind, raw: bytes) -> str:
+        sealing = self._consumer.sealing
+        return sealing.seal(kind, self.id, raw) if sealing is not None and sealing.active else raw.decode()
 
     async def checkpoint(self, values: Mapping[str, Any]) -> None:
         """Merge values into the job's checkpoint; when it returns, Redis has them. One round trip.
@@ -132,7 +154,7 @@ class JobContext(Children):
             self._storing = asyncio.Lock()
         async with self._storing:  # two at once would both start from what is there now
             merged = self.checkpoints | dict(values)
-            await self._store(CHECKPOINT_FIELD, encode(merged).decode())
+            await self._store(CHECKPOINT_FIELD, self._sealed("checkpoint", encode(merged)))
             self._checkpoint = merged
 
     async def wait_for(self, signal: str, timeout: float) -> Any:  # noqa: ASYNC109  # part of the public contract
@@ -149,7 +171,10 @@ class JobContext(Children):
             )
         payload, now = await self._ask(self._consumer.signal_payload(signal))
         if payload is not None:
-            return msgspec.json.decode(payload)
+            sealing = self._consumer.sealing
+            return msgspec.json.decode(
+                payload if sealing is None else sealing.open("signal", signal, payload)
+            )
         until = now + timeout
         waited = msgspec.json.decode(self._wait, type=Wait) if self._wait else None
         if waited is not None and waited.signal == signal:

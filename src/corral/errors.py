@@ -117,6 +117,14 @@ class BelongsToSchedule(CorralError):
     """The job is the next run of a schedule and goes with it. Remove or change the schedule."""
 
 
+class DeadLetterNotFound(InvalidInput):
+    """The dead letter desk knows no such group or operation. List them to see what there is."""
+
+
+class UnknownKey(InvalidInput):
+    """There is no managed API key of this id or name."""
+
+
 # Waiting for a job
 
 
@@ -213,6 +221,10 @@ class LockLost(CorralError):
 
 class UndecodableData(Unrecoverable):
     """The job's data cannot be read as the type that its handler declares. The raw bytes are kept."""
+
+
+class CannotDecrypt(UndecodableData):
+    """A payload is encrypted and cannot be opened here. The raw bytes are kept."""
 
 
 class KilledItsWorker(Unrecoverable):

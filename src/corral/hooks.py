@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from corral.data import encode
 from corral.errors import InvalidOptions
 from corral.policy import Retry
+from corral.sealing import is_sealed
 
 Event = Literal["completed", "failed"]
 EVENTS: tuple[Event, ...] = ("completed", "failed")
@@ -159,7 +160,9 @@ def failed_tail(reason: str) -> str:
 
 def _completed(value: str) -> str:
     size = len(value) if value.isascii() else len(value.encode())
-    what = f'"result":{value}' if size <= MAX_RESULT_BYTES else f'"resultBytes":{size}'
+    # An encrypted result goes to nobody outside, and plain it would lie in the queue `webhooks`.
+    told = size <= MAX_RESULT_BYTES and not is_sealed(value)
+    what = f'"result":{value}' if told else f'"resultBytes":{size}'
     return f',"event":"completed",{what}'
 
 

@@ -49,28 +49,35 @@ class Job:
 
     @property
     def data(self) -> Any:
-        """The data, as the declared type if this process declares the name and the data fits, else plain."""
+        """The data, as the declared type if this process declares the name and the data fits, else plain.
+
+        Encrypted data that cannot be opened here is the object that Redis has.
+        """
+        raw = self.raw_data
         definition = self._queue.jobs.get(self.name)
         if definition is not None:
             try:
-                return definition.decode_data(self._data)
+                return definition.decode_data(raw)
             except InvalidData:
                 pass
-        return decode_json(self._data)
+        return decode_json(raw)
 
     @property
     def raw_data(self) -> bytes:
-        return self._data
+        """The data as JSON, decrypted where it can be."""
+        return self._queue.sealing.show("data", self.name, self._data)
 
     @property
     def progress(self) -> Any:
-        return self._record.progress if self._record else 0
+        if self._record is None:
+            return 0
+        return self._queue.sealing.shown("progress", self.id, self._record.progress)
 
     @property
     def result_value(self) -> Any:
         """The return value, plain JSON; None while there is none."""
         raw = self._record.returnvalue if self._record else None
-        return None if raw is None else decode_json(raw)
+        return None if raw is None else decode_json(self._queue.sealing.show("result", self.id, raw))
 
     @property
     def failed_reason(self) -> str | None:
@@ -129,7 +136,7 @@ class Job:
         timeout: seconds; None waits for ever. One look-up, then the queue's event stream, which all
         waiting callers of this process share.
         Raises JobFailed (JobCancelled if somebody cancelled it), ResultTimeout, JobNotFound,
-        RedisUnavailable.
+        RedisUnavailable, CannotDecrypt.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -145,7 +152,7 @@ class Job:
             raise JobFailed(f"Job {self.id} in {self.queue!r} failed: {outcome.text}")
         definition = self._queue.jobs.get(self.name)
         decode = definition.decode_result if definition else decode_json
-        return decode(outcome.text.encode())
+        return decode(self._queue.sealing.open("result", self.id, outcome.text.encode()))
 
     async def cancel(self, reason: str = "") -> Cancelled:
         """Cancel the job, also while it runs: see `Queue.cancel`. One round trip."""

@@ -143,7 +143,7 @@ class JobAdmin:
                 raise self._not_found(job_id)
             definition = self._queue.jobs.get(name.decode())
             decode = definition.decode_data if definition else decode_json
-            text = check_data(self._queue, encode(data), decode)
+            text = check_data(self._queue, encode(data), decode, name=name.decode())
             await self._check(await wire.update_data(client, keys, job_id, text), job_id, "has no data")
 
     @contextlib.contextmanager

@@ -34,6 +34,7 @@ from corral.bullmq.signals import send_signal
 from corral.cancelling import Cancelled, cancel_job
 from corral.connected import Bound, Connected
 from corral.data import decode_json, encode
+from corral.dead import DeadLetters
 from corral.definition import JobDefinition, define
 from corral.errors import (
     ConfigurationError,
@@ -83,6 +84,8 @@ class Queue(Connected, Relations, Surroundings):
     webhooks: told of every job's end, beside the job's own; what the worker's queue declares counts.
     objective: how soon its jobs are to start, for scaling; None: as CORRAL_SCALE_DRAIN_SECONDS and
         CORRAL_SCALE_AGE_SECONDS say.
+    encrypt: store data, results, checkpoints and progress encrypted; None: as CORRAL_ENCRYPT says. What is
+        encrypted is read by every queue. See docs/operate/security.md.
     """
 
     def __init__(
@@ -104,8 +107,9 @@ class Queue(Connected, Relations, Surroundings):
         forget: Forget | Callable[[Settings], Forget | None] | None = None,
         webhooks: Sequence[str | Webhook] = (),
         objective: Objective | None = None,
+        encrypt: bool | None = None,
     ) -> None:
-        Connected.__init__(self, name, redis_url, prefix)
+        Connected.__init__(self, name, redis_url, prefix, encrypt)
         Surroundings.__init__(self)
         check_bounds(timeout=timeout, concurrency=concurrency, priority=priority, ttl=ttl)
         self.retry = retry
@@ -174,16 +178,16 @@ class Queue(Connected, Relations, Surroundings):
         raw = encode(data)
         if options:
             return await self.add_json(name, raw, **options)
-        if not self.jobs and len(raw) <= self.max_data_bytes:
+        if not self.jobs and len(raw) <= self.max_data_bytes and not self.may_seal:
             # No type to hold it against, and what `encode` wrote is JSON.
             return await self._add_plain(name, raw, raw.decode())
-        return await self._add_plain(name, raw, check_data(self, raw, self.decoder(name)))
+        return await self._add_plain(name, raw, check_data(self, raw, self.decoder(name), name=name))
 
     async def add_json(self, name: str, raw: bytes, **options: Unpack[AddOptions]) -> Job:
         """`add` for data that is JSON bytes already: checked, and stored as it came."""
         if options.get("dedup"):
             return (await add_officially(self, name, [raw], options))[0]
-        text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
+        text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"), name=name)
         if not options:
             return await self._add_plain(name, raw, text)
         bound = self._bind()
@@ -222,7 +226,7 @@ class Queue(Connected, Relations, Surroundings):
         if options.get("dedup"):
             return await add_officially(self, name, raws, cast("AddOptions", options))
         decode, limit = self.decoder(name), options.get("max_data_bytes")
-        texts = [check_data(self, raw, decode, limit) for raw in raws]
+        texts = [check_data(self, raw, decode, limit, name=name) for raw in raws]
         if not texts:
             return []
         bound = self._bind()
@@ -262,7 +266,7 @@ class Queue(Connected, Relations, Surroundings):
 
     async def prepare(self, name: str, raw: bytes, options: AddOptions) -> NewJobs:
         """A checked job, not added: for what adds jobs in other ways (flows). Raises like `add`."""
-        text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
+        text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"), name=name)
         with self.redis_errors():
             bound = await self.ready()
         return bound.templates.traced(name, await self.timed(options))._replace(data=[text])
@@ -331,7 +335,10 @@ class Queue(Connected, Relations, Surroundings):
         A signal that nobody waits for yet is kept for 7 days. Signals are not bound to a queue.
         """
         with self.redis_errors():
-            return await send_signal(self.client(), self.keys().prefix, signal, encode(payload).decode())
+            raw = encode(payload)
+            sealing = self.sealing
+            text = sealing.seal("signal", signal, raw) if sealing.active else raw.decode()
+            return await send_signal(self.client(), self.keys().prefix, signal, text)
 
     @property
     def sync(self) -> SyncQueue:
@@ -362,6 +369,11 @@ class Queue(Connected, Relations, Surroundings):
     def admin(self) -> Admin:
         """Pause, clean, retry, change: see Admin."""
         return Admin(self)
+
+    @property
+    def dead(self) -> DeadLetters:
+        """The dead letter desk: groups of failed jobs, retry, discard, undo: see DeadLetters."""
+        return DeadLetters(self)
 
     def __repr__(self) -> str:
         return f"Queue({self.name!r})"

@@ -6,6 +6,7 @@ The children of a job may be in other queues of the same server and prefix.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import redis.asyncio as aioredis
@@ -14,7 +15,8 @@ from corral.bullmq import families, flow_read, stuck
 from corral.bullmq.clock import server_ms
 from corral.bullmq.keys import QueueKeys
 from corral.errors import InvalidOptions, JobNotFound
-from corral.family import ChildCounts, ChildrenPage, FlowNode, StuckParent
+from corral.family import Child, ChildCounts, ChildrenPage, FlowNode, StuckParent
+from corral.sealing import Sealing
 
 #: Jobs that `Queue.flow` shows at most.
 MAX_SHOWN = 1_000
@@ -34,6 +36,8 @@ class Relations:
 
         def client(self) -> aioredis.Redis: ...
         def keys(self) -> QueueKeys: ...
+        @property
+        def sealing(self) -> Sealing: ...
         def redis_errors(self) -> contextlib.AbstractContextManager[None]: ...
 
     async def flow(self, job_id: str, depth: int = 10, limit: int = 20) -> FlowNode | None:
@@ -59,9 +63,10 @@ class Relations:
             raise InvalidOptions(f"count={count}: at least one child.")
         with self.redis_errors():
             try:
-                return await families.children_page(self.client(), self.keys(), job_id, cursor, count)
+                page = await families.children_page(self.client(), self.keys(), job_id, cursor, count)
             except ValueError:
                 raise InvalidOptions(f"cursor={cursor!r}: pass the cursor of the page before.") from None
+        return ChildrenPage([_opened(self.sealing, child) for child in page.children], page.cursor)
 
     async def children_counts(self, job_id: str) -> ChildCounts:
         """How many children a job has in each state. One round trip."""
@@ -122,3 +127,8 @@ class Relations:
         if code < 0:
             raise JobNotFound(f"No job {job_id} of queue {self.name!r} waits for children.")
         return code == 1
+
+
+def _opened(sealing: Sealing, child: Child) -> Child:
+    value = sealing.shown("result", child.key.id, child.value, queue=child.key.queue)
+    return child if value is child.value else replace(child, value=value)

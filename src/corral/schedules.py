@@ -12,19 +12,20 @@ Pausing is Corral's own: for Node a paused schedule does not exist, and adding i
 from __future__ import annotations
 
 import builtins
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from corral.bullmq.producer import NewJobs, Producer
 from corral.bullmq.schedule_reader import Listed, ScheduleReader
+from corral.bullmq.schedule_record import Record
 from corral.bullmq.scheduler import Scheduler
 from corral.cron import DEFAULT_ZONE, find_zone, next_runs
 from corral.data import decode_json, encode
 from corral.errors import ConfigurationError, ScheduleNotFound
 from corral.job import Job
-from corral.schedule_options import ScheduleOptions, check_schedule, schedule_record
+from corral.schedule_options import ScheduleOptions, check_schedule, schedule_record, schedule_timing
+from corral.sealing import is_sealed, take_apart
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -96,23 +97,40 @@ class Schedules:
         """
         record = schedule_record(self._queue, schedule_id, name, options)
         with self._queue.redis_errors():
+            if self._queue.sealing.active:
+                record = await self._as_stored(record)
             written = await self._wire().upsert(record, immediately=options.get("immediately", False))
-        return _schedule(Listed(written, None))
+        return self._schedule(Listed(written, None))
+
+    async def _as_stored(self, record: Record) -> Record:
+        """The record with the data that is stored, if that means the same: sealed anew it would differ."""
+        found = await self._reader().get(record.id)
+        if found is None or found.record.name != record.name:
+            return record
+        sealing, stored = self._queue.sealing, found.record.data
+        if not is_sealed(stored) or take_apart(stored.encode()).key_id != sealing.keys.current:
+            return record
+        plain = sealing.open("data", record.name, record.data.encode())
+        same = sealing.show("data", record.name, stored.encode()) == plain
+        return replace(record, data=stored) if same else record
 
     async def change(self, schedule_id: str, **options: Unpack[ScheduleOptions]) -> Schedule:
         """Change when a schedule runs; its jobs' name and options stay, its data too unless `data` is given.
 
-        Three or four round trips. Raises ScheduleNotFound, and as `upsert`.
+        Three or four round trips. Raises ScheduleNotFound, InvalidOptions, InvalidData, ScheduleConflict.
         """
         with self._queue.redis_errors():
             found = await self._reader().get(schedule_id)
             if found is None:
                 raise self._not_found(schedule_id)
             was = found.record
-            options.setdefault("data", decode_json(was.data.encode()))
-            record = schedule_record(self._queue, schedule_id, was.name, options)
-            written = await self._wire().upsert(dataclasses.replace(record, options=was.options))
-        return _schedule(Listed(written, None))
+            changed = replace(was, timing=schedule_timing(options))
+            if "data" in options:
+                changed = replace(
+                    changed, data=schedule_record(self._queue, schedule_id, was.name, options).data
+                )
+            written = await self._wire().upsert(changed)
+        return self._schedule(Listed(written, None))
 
     async def remove(self, schedule_id: str) -> bool:
         """Remove a schedule and its pending run; one that is due or runs goes on. False: there was none."""
@@ -175,7 +193,7 @@ class Schedules:
         """Two round trips."""
         with self._queue.redis_errors():
             found = await self._reader().get(schedule_id)
-        return None if found is None else _schedule(found)
+        return None if found is None else self._schedule(found)
 
     async def list(self, most: int | None = None) -> builtins.list[Schedule]:
         """All schedules, whoever added them, the next to run first and those without a next run last.
@@ -185,7 +203,7 @@ class Schedules:
         with self._queue.redis_errors():
             found = await self._reader().read_all(most)
         never = datetime.max.replace(tzinfo=UTC)
-        return sorted(map(_schedule, found), key=lambda schedule: schedule.next_run or never)
+        return sorted(map(self._schedule, found), key=lambda schedule: schedule.next_run or never)
 
     async def undeclared(self) -> builtins.list[str]:
         """Schedules that were declared in code once, and are not in this process."""
@@ -218,6 +236,11 @@ class Schedules:
     def _not_found(self, schedule_id: str) -> ScheduleNotFound:
         return ScheduleNotFound(f"Queue {self._queue.name!r} has no schedule {schedule_id!r}.")
 
+    def _schedule(self, listed: Listed) -> Schedule:
+        record = listed.record
+        data = self._queue.sealing.show("data", record.name, record.data.encode())
+        return _schedule(listed, decode_json(data))
+
     def _reader(self) -> ScheduleReader:
         return ScheduleReader(self._queue.client(), self._queue.keys())
 
@@ -225,12 +248,12 @@ class Schedules:
         return Scheduler(self._queue.client(), self._queue.keys())
 
 
-def _schedule(listed: Listed) -> Schedule:
+def _schedule(listed: Listed, data: Any) -> Schedule:
     record, timing = listed.record, listed.record.timing
     return Schedule(
         id=record.id,
         name=record.name,
-        data=decode_json(record.data.encode()),
+        data=data,
         cron=timing.pattern,
         every=_seconds(timing.every),
         tz=timing.tz or DEFAULT_ZONE,

@@ -165,6 +165,20 @@ class Settings(BaseSettings):
     )
     undeliverable: str = Field("complete", alias="CORRAL_UNDELIVERABLE", pattern="^(complete|dead-letter)$")
 
+    # Alerts
+    alert_to: Annotated[tuple[str, ...], NoDecode] = Field(("log",), alias="CORRAL_ALERT_TO")
+    alert_rules: str = Field("", alias="CORRAL_ALERT_RULES")
+    alert_seconds: float = Field(15, alias="CORRAL_ALERT_SECONDS", ge=0.1, le=120)
+    alert_slack_url: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_SLACK_URL")
+    alert_pagerduty_key: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_PAGERDUTY_KEY")
+    alert_pagerduty_url: str = Field(
+        "https://events.pagerduty.com/v2/enqueue", alias="CORRAL_ALERT_PAGERDUTY_URL", pattern=_HTTP
+    )
+    alert_webhook_url: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_WEBHOOK_URL")
+    alert_webhook_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_WEBHOOK_SECRET")
+    alert_alertmanager_url: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ALERT_ALERTMANAGER_URL")
+    alert_mail_to: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_ALERT_MAIL_TO")
+
     # KYC
     kyc_table: str = Field("kyc_verifications", alias="CORRAL_KYC_TABLE")
     kyc_country: str = Field("", alias="CORRAL_KYC_COUNTRY", pattern="^([A-Z]{2})?$")
@@ -195,7 +209,15 @@ class Settings(BaseSettings):
     cloudflare_account_id: str = Field("", alias="CLOUDFLARE_ACCOUNT_ID")
     cloudflare_api_token: SecretStr = Field(_SECRET_NONE, alias="CLOUDFLARE_API_TOKEN")
 
-    @field_validator("fetch_allow", "mail_fallback", "analytics_sink", "encrypt", mode="before")
+    @field_validator(
+        "fetch_allow",
+        "mail_fallback",
+        "analytics_sink",
+        "encrypt",
+        "alert_to",
+        "alert_mail_to",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

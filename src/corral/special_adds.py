@@ -44,7 +44,9 @@ async def add_batch(queue: Queue, jobs: Sequence[NewJob]) -> list[Job]:
     for index, job in enumerate(jobs):
         with _naming(index, job):
             raw = encode(job.data)
-            text = check_data(queue, raw, queue.decoder(job.name), job.options.get("max_data_bytes"))
+            text = check_data(
+                queue, raw, queue.decoder(job.name), job.options.get("max_data_bytes"), name=job.name
+            )
             options = await queue.timed(job.options)
             made.append(templates.traced(job.name, options)._replace(data=[text]))
             raws.append(raw)
@@ -76,7 +78,7 @@ async def add_batch(queue: Queue, jobs: Sequence[NewJob]) -> list[Job]:
 async def add_officially(queue: Queue, name: str, raws: Sequence[bytes], options: AddOptions) -> list[Job]:
     """Add jobs with a deduplication id, all with the same options, in order."""
     decode, limit = queue.decoder(name), options.get("max_data_bytes")
-    texts = [check_data(queue, raw, decode, limit) for raw in raws]
+    texts = [check_data(queue, raw, decode, limit, name=name) for raw in raws]
     template = queue.templates().traced(name, await queue.timed(options))
     dedup_id = _dedup_id(options)
     with queue.redis_errors():
@@ -88,7 +90,9 @@ async def add_officially(queue: Queue, name: str, raws: Sequence[bytes], options
 def existing_job(queue: Queue, added: Added, name: str, raw: bytes, once: str | None) -> Job:
     """The job that an add met. Raises IdempotencyConflict if its key stands for other work."""
     existing, its_name = added.existing_data or b"", added.existing_name or ""
-    if once is not None and (its_name != name or not _same_work(existing, raw)):
+    if once is not None and (
+        its_name != name or not _same_work(queue.sealing.open("data", its_name, existing), raw)
+    ):
         what = f"for a job {its_name!r}" if its_name != name else "with other data"
         raise IdempotencyConflict(
             f"Idempotency key {once!r} was used in queue {queue.name!r} {what} (job {added.ids[0]}). "

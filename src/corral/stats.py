@@ -141,7 +141,8 @@ def window_seconds(minutes: int, now_ms: int) -> float:
 
 
 def recent_of(entry: Entry, seconds: float) -> Recent:
-    counts, wait, run = entry.counts, entry.wait, entry.run
+    counts = entry.counts
+    wait, run = (buckets.quantiles(times, 0.5, 0.95, 0.99) for times in (entry.wait, entry.run))
     return Recent(
         window_seconds=max(seconds, 1.0),
         arrived=counts.get("arrived", 0),
@@ -149,10 +150,10 @@ def recent_of(entry: Entry, seconds: float) -> Recent:
         failed=counts.get("failed", 0),
         retried=counts.get("retried", 0),
         stalled=counts.get("stalled", 0),
-        wait_p50=buckets.quantile(wait, 0.5),
-        wait_p95=buckets.quantile(wait, 0.95),
-        wait_p99=buckets.quantile(wait, 0.99),
-        run_p50=buckets.quantile(run, 0.5),
-        run_p95=buckets.quantile(run, 0.95),
-        run_p99=buckets.quantile(run, 0.99),
+        wait_p50=wait[0],
+        wait_p95=wait[1],
+        wait_p99=wait[2],
+        run_p50=run[0],
+        run_p95=run[1],
+        run_p99=run[2],
     )

@@ -75,10 +75,15 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def serving(
-    redis_url: str, *, allow_any_queue: bool = True, more: Mapping[str, Queue] | None = None
+    redis_url: str,
+    *,
+    allow_any_queue: bool = True,
+    more: Mapping[str, Queue] | None = None,
+    keys: str = "",
 ) -> AsyncIterator[Service]:
-    """Serve, with a client that carries the admin key. `more`: further queues by name."""
-    settings = Settings(_env_file=None, redis_url=redis_url, api_keys=KEYS)
+    """Serve, with a client that carries the admin key. `more`: further queues; `keys`: further keys."""
+    all_keys = ",".join(filter(None, (KEYS, keys)))
+    settings = Settings(_env_file=None, redis_url=redis_url, api_keys=all_keys)
     declared = {**queues(redis_url), **(more or {})}
     server = ApiServer(create_app(settings, declared, allow_any_queue=allow_any_queue), grace_seconds=1)
     async with server:

@@ -93,7 +93,7 @@ async def test_who_signs_in_gets_a_session_and_who_signs_out_loses_it(http: http
         ("/session", 401, "not-signed-in"),
         ("/api/v1/audit", 401, "not-signed-in"),
         ("/api/v1/openapi.json", 401, "not-signed-in"),
-        ("/api/v1/nothing", 401, "not-signed-in"),
+        ("/api/v1/nothing", 404, "There is nothing here"),
         ("/signin/../index.html", 401, "not-signed-in"),
         ("/signin/%2e%2e/index.html", 200, "<title>sign in</title>"),
     ],
@@ -186,6 +186,18 @@ async def test_a_session_of_a_user_who_is_no_more_is_over(redis_url: str, http: 
     async with serving(without) as client:
         client.cookies.update(http.cookies)
         assert (await client.get("/session")).status_code == 401
+
+
+async def test_another_password_ends_the_sessions_of_its_user(
+    redis_url: str, http: httpx2.AsyncClient
+) -> None:
+    await sign_in(http)
+    loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=USERS)
+    changed = Users.parse(f"ada:{hash_password('another password')}:admin,vi:{HASH}:viewer")
+    async with serving(Dashboard(loaded, changed, {})) as client:
+        client.cookies.update(http.cookies)
+        assert (await client.get("/session")).status_code == 401
+    assert (await http.get("/session")).status_code == 200
 
 
 async def test_behind_tls_the_cookie_is_for_tls_alone(redis_url: str) -> None:

@@ -150,7 +150,8 @@ async def test_the_sweep_takes_each_job_once_also_many_of_one_millisecond(
     await pipe.execute()
 
     async def forget(until_ms: int) -> int:
-        return await forgetting.forget_failed(queue.client(), keys, ("user",), until_ms=until_ms, limit=10**6)
+        reduce = janitor.reducer(queue.sealing, Forget(keep=("user",)))
+        return await forgetting.forget_failed(queue.client(), keys, reduce, until_ms=until_ms, limit=10**6)
 
     assert await forget(999) == 0
     assert await forget(1500) == 2 * forgetting.BATCH

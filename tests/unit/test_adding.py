@@ -287,7 +287,7 @@ class Order(msgspec.Struct):
 
 def test_data_is_checked_and_kept_as_it_came() -> None:
     raw = b'{ "number": 7,  "note": "\xc3\xa4" }'
-    assert check_data(Queue("orders"), raw, decoder(Order)).encode() == raw
+    assert check_data(Queue("orders"), raw, decoder(Order), name="build").encode() == raw
 
 
 def test_data_over_the_limit_is_refused_before_it_is_read() -> None:
@@ -297,15 +297,15 @@ def test_data_over_the_limit_is_refused_before_it_is_read() -> None:
         raise AssertionError("read")
 
     with pytest.raises(JobTooLarge, match=r"11 bytes.*'orders' takes 10"):
-        check_data(queue, b'"123456789"', never)
-    assert check_data(queue, b'"12345678"', decode_json) == '"12345678"'
+        check_data(queue, b'"123456789"', never, name="build")
+    assert check_data(queue, b'"12345678"', decode_json, name="build") == '"12345678"'
 
 
 @pytest.mark.parametrize("raw", [b'{"number":"7"}', b"{", b"", b'{"number":7,"note":"\xff"}'], ids=repr)
 def test_wrong_data_is_refused(raw: bytes) -> None:
     """The last one: a type skips fields it does not know, but what is stored must be text all the same."""
     with pytest.raises(InvalidData):
-        check_data(Queue("orders"), raw, decoder(Order))
+        check_data(Queue("orders"), raw, decoder(Order), name="build")
 
 
 # Cutting a long list into calls

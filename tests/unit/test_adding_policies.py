@@ -123,9 +123,9 @@ def test_a_queues_time_to_live_is_checked() -> None:
 
 def test_a_job_may_be_larger_or_smaller_than_its_queue_says() -> None:
     queue = Queue("orders", max_data_bytes=8)
-    assert check_data(queue, b'"1234567"', decode_json, 9) == '"1234567"'
+    assert check_data(queue, b'"1234567"', decode_json, 9, name="build") == '"1234567"'
     with pytest.raises(JobTooLarge, match="takes 5"):
-        check_data(queue, b'"1234"', decode_json, 5)
+        check_data(queue, b'"1234"', decode_json, 5, name="build")
     assert opts(max_data_bytes=9)["sizeLimit"] == 9
 
 

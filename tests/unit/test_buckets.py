@@ -28,6 +28,12 @@ def test_a_quantile_is_within_three_per_cent_of_the_true_one(values: list[float]
     assert buckets.quantile(counted(values), share) == pytest.approx(true, rel=0.03)
 
 
+@given(st.lists(times, min_size=1), st.lists(shares, min_size=1).map(sorted))
+def test_several_quantiles_are_each_the_same_as_alone(values: list[float], several: list[float]) -> None:
+    counts = counted(values)
+    assert buckets.quantiles(counts, *several) == [buckets.quantile(counts, share) for share in several]
+
+
 @given(st.lists(times), st.lists(times), st.lists(times))
 def test_merging_is_counting_together(a: list[float], b: list[float], c: list[float]) -> None:
     assert buckets.merge(counted(a), counted(b), counted(c)) == counted(a + b + c)

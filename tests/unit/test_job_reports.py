@@ -20,6 +20,7 @@ class Consumer:
 
     def __init__(self) -> None:
         self.deaf_until = 0.0
+        self.sealing = None
         self.away = True
         self.calls: list[str] = []
 

@@ -15,7 +15,7 @@ from corral.worker.restarts import EXIT_CONFIGURATION
 from corral.worker.supervise import MARGIN_SECONDS
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
-UNITS = ("corral-worker", "corral-api")
+UNITS = ("corral-worker", "corral-api", "corral-dashboard")
 PROGRAM = "/opt/corral/bin/corral"
 
 #: What takes rights away, and how.
@@ -97,10 +97,14 @@ def test_memory_is_limited_and_rights_are_taken_away(unit: str) -> None:
     assert {name: settings.get(name) for name in HARDENING} == HARDENING
 
 
-def test_workers_and_api_share_their_user_and_their_files() -> None:
+def test_all_share_their_user_and_their_files() -> None:
     shared = ("User", "StateDirectory", "EnvironmentFile", "WorkingDirectory")
-    both = [[service(unit)[name] for name in shared] for unit in UNITS]
-    assert both[0] == both[1]
+    assert len({tuple(service(unit)[name] for name in shared) for unit in UNITS}) == 1
+
+
+def test_what_is_served_is_served_on_this_machine_alone() -> None:
+    for unit, port in (("corral-api", 3000), ("corral-dashboard", 3002)):
+        assert service(unit)["ExecStart"].endswith(f"--host 127.0.0.1 --port {port}")
 
 
 def test_the_scaler_can_read_the_hosts_memory() -> None:

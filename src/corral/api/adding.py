@@ -178,8 +178,9 @@ def _check_one(queue: Queue, request: BulkJob, path: str) -> list[FieldError]:
             FieldError(f"{path}.name", f"Queue {queue.name!r} has no job {request.name!r}. It has: {known}.")
         ]
     raw = bytes(request.data)
-    if len(raw) > queue.max_data_bytes:
-        return [FieldError(f"{path}.data", f"{len(raw):,} bytes; the queue takes {queue.max_data_bytes:,}.")]
+    size = queue.sealing.size(len(raw))
+    if size > queue.max_data_bytes:
+        return [FieldError(f"{path}.data", f"{size:,} bytes; the queue takes {queue.max_data_bytes:,}.")]
     wrong: list[FieldError] = []
     try:
         (definition.decode_data if definition is not None else decode_json)(raw)

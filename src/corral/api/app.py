@@ -17,13 +17,14 @@ from litestar.exceptions import HTTPException
 
 from corral.api import problems
 from corral.api.asgi import App
-from corral.api.auth import Keyring, Permission
+from corral.api.auth import OWN_QUEUES, Keyring, Permission
 from corral.api.cancelling import cancel
 from corral.api.discovery import Discovery
 from corral.api.edge import Edge, write_down_crash
 from corral.api.enqueue import EnqueueLayer
 from corral.api.health import healthz, readyz
 from corral.api.jobs import job, job_status
+from corral.api.key_refresh import KeyRefresh
 from corral.api.known import KnownQueues
 from corral.api.lookup import Lookup
 from corral.api.mail_webhooks import MAIL_QUEUE, mailgun, sendgrid
@@ -89,6 +90,7 @@ def create_app(
 
 def _litestar(service: Service, settings: Settings) -> Litestar:
     declared = service.known.declared
+    refresh = KeyRefresh(service.keyring, Address.resolve(settings.redis_url, settings), settings.prefix)
     management = Management(settings, service.known, _by_key)
     app = Litestar(
         route_handlers=[
@@ -98,7 +100,8 @@ def _litestar(service: Service, settings: Settings) -> Litestar:
         ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers={HTTPException: on_http_error, Exception: on_error},
-        on_shutdown=[service.known.close, service.scraper.close, close_providers],
+        on_startup=[refresh.start],
+        on_shutdown=[refresh.close, service.known.close, service.scraper.close, close_providers],
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,
         logging_config=None,
@@ -110,8 +113,9 @@ def _litestar(service: Service, settings: Settings) -> Litestar:
 
 async def _by_key(connection: ASGIConnection[Any, Any, Any, Any], permission: Permission) -> Actor:
     """Who calls the management API: the name of the key."""
-    key = key_of(connection, permission)
-    return Actor(f"key:{key.name}", key.grants)
+    one_for_all = permission is Permission.READ_DESCRIPTION
+    key = key_of(connection, permission, OWN_QUEUES if one_for_all else None)
+    return Actor(f"key:{key.name}", key.grants, key.queues)
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -72,11 +72,11 @@ _POST_ONLY = problems.http(405, "Send a POST request.", headers={"Allow": "POST"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of this layer. Without `add`, it is made for `queue` once the caller's key was checked."""
+    """A route of this layer, to one queue. Without `add`, it is made once the caller's key was checked."""
 
     template: str
+    queue: str
     add: Adder | None = None
-    queue: str = ""
 
 
 class Reply(NamedTuple):
@@ -174,7 +174,7 @@ class EnqueueLayer:
     ) -> Accepted:
         if method != "POST":
             raise Refused(_POST_ONLY)
-        self._require(headers.get(b"authorization"), Permission.ENQUEUE)
+        self._require(headers.get(b"authorization"), Permission.ENQUEUE, route.queue)
         add = route.add or self._adder(route)
         check_media_type(headers)
         key = headers.get(b"idempotency-key")
@@ -228,12 +228,12 @@ def _declared_routes(service: Service) -> dict[str, Route]:
     for name, queue in service.known.declared.items():
         if name == hooks.QUEUE:
             continue
-        routes[ONE.replace("{queue}", name)] = Route(ONE, AddOne(queue))
-        routes[BULK.replace("{queue}", name)] = Route(BULK, AddBulk(queue))
+        routes[ONE.replace("{queue}", name)] = Route(ONE, name, AddOne(queue))
+        routes[BULK.replace("{queue}", name)] = Route(BULK, name, AddBulk(queue))
     for path, (queue_name, job, prefix, message) in MISSION_ROUTES.items():
         declared = service.known.declared.get(queue_name)
         if declared is not None:
-            routes[path] = Route(path, AddData(declared, job, id_prefix=prefix, message=message))
+            routes[path] = Route(path, queue_name, AddData(declared, job, id_prefix=prefix, message=message))
     return routes
 
 
@@ -243,9 +243,9 @@ def other_route(path: str) -> Route | None:
     if len(parts) < 5 or parts[1] != "v1" or parts[2] != "queues" or parts[4] != "jobs":
         return None
     if len(parts) == 5:
-        return Route(ONE, queue=parts[3])
+        return Route(ONE, parts[3])
     if len(parts) == 6 and parts[5] == "bulk":
-        return Route(BULK, queue=parts[3])
+        return Route(BULK, parts[3])
     return None
 
 

@@ -21,10 +21,10 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from corral.api.auth import Permission
+from corral.api.auth import OWN_QUEUES, Permission, check_scope
 from corral.api.lookup import Found
 from corral.api.problems import Problem, Refused
-from corral.api.service import Service, permits
+from corral.api.service import Service, caller_of, permits
 from corral.data import decode_json
 from corral.errors import InvalidData, JobNotFound
 from corral.queue import Queue
@@ -68,12 +68,20 @@ class JobView(msgspec.Struct, frozen=True, rename="camel"):
     processed_by: str | None
 
 
-@get("/job-status/{job_id:str}", guards=[permits(Permission.READ_JOBS)])
+@get("/job-status/{job_id:str}", guards=[permits(Permission.READ_JOBS, OWN_QUEUES)])
 async def job_status(
-    service: NamedDependency[Service], job_id: FromPath[str], queue: FromQuery[str | None] = None
+    request: Request[Any, Any, Any],
+    service: NamedDependency[Service],
+    job_id: FromPath[str],
+    queue: FromQuery[str | None] = None,
 ) -> Response[JobStatus]:
-    """A job's status, in one round trip for all queues."""
-    queues = [service.known.named(queue)] if queue is not None else list(service.known)
+    """A job's status, in one round trip for all queues, or all that the key is for."""
+    key = caller_of(request)
+    if queue is not None:
+        check_scope(key, Permission.READ_JOBS, queue)
+        queues = [service.known.named(queue)]
+    else:
+        queues = [each for each in service.known if key.sees(each.name)]
     found = await service.lookup.find(queues, job_id)
     if not found:
         where = f"queue {queue!r}" if queue is not None else "any known queue; ?queue= asks another one"
@@ -142,7 +150,7 @@ async def _wait(
     if outcome is None:
         raise not_found(queue.name, job_id)
     # The job was removed as it ended; its end is known all the same.
-    value = outcome.text.encode() if outcome.completed else None
+    value = queue.sealing.show("result", job_id, outcome.text.encode()) if outcome.completed else None
     reason = None if outcome.completed else outcome.text
     record = replace(found.record, returnvalue=value, failed_reason=reason)
     return Found(queue.name, "completed" if outcome.completed else "failed", record)

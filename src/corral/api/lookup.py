@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -22,6 +22,7 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.failures import as_corral_error
 from corral.errors import RedisUnavailable
 from corral.queue import Queue
+from corral.sealing import is_sealed
 
 #: How long an HTTP caller waits for Redis. A healthy one answers in a millisecond.
 ANSWER_SECONDS = 1.0
@@ -103,10 +104,20 @@ class Lookup:
 async def _find(client: aioredis.Redis, queues: Sequence[Queue], job_id: str) -> list[Found]:
     answers = await reader.find(client, [q.keys() for q in queues], job_id)
     return [
-        Found(queue.name, "waiting" if answer[1] == "prioritized" else answer[1], answer[0])
+        Found(queue.name, "waiting" if answer[1] == "prioritized" else answer[1], _opened(queue, answer[0]))
         for queue, answer in zip(queues, answers, strict=True)
         if answer is not None
     ]
+
+
+def _opened(queue: Queue, record: JobRecord) -> JobRecord:
+    """Result and progress decrypted, where this service has the key."""
+    sealing, value = queue.sealing, record.returnvalue
+    progress = sealing.shown("progress", record.id, record.progress)
+    if not is_sealed(value) and progress is record.progress:
+        return record
+    shown = None if value is None else sealing.show("result", record.id, value)
+    return replace(record, returnvalue=shown, progress=progress)
 
 
 async def _ping(client: aioredis.Redis) -> None:

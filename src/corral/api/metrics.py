@@ -16,16 +16,16 @@ from prometheus_client import ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
-from corral.api.auth import Permission
-from corral.api.service import Service, permits
+from corral.api.auth import OWN_QUEUES, Permission
+from corral.api.service import Service, caller_of, permits
 from corral.observe.prometheus import Families
 
 
-@get("/metrics", guards=[permits(Permission.READ_METRICS)])
+@get("/metrics", guards=[permits(Permission.READ_METRICS, OWN_QUEUES)])
 async def metrics(request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[bytes]:
-    """Prometheus or OpenMetrics text, as the scraper asks for."""
+    """Prometheus or OpenMetrics text, as the scraper asks for. A key for certain queues gets those alone."""
     registry = CollectorRegistry()
-    registry.register(Families(await service.scraper.families()))
+    registry.register(Families(await service.scraper.families(sees=caller_of(request).sees)))
     registry.register(service.traffic)
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))

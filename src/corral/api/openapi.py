@@ -19,7 +19,7 @@ from litestar.di import NamedDependency
 from corral import hooks
 from corral.api import bodies, examples
 from corral.api import openapi_fixed as fixed
-from corral.api.auth import Permission
+from corral.api.auth import OWN_QUEUES, Permission
 from corral.api.cancelling import Cancellation
 from corral.api.enqueue import BULK, MISSION_ROUTES, ONE
 from corral.api.jobs import JobStatus, JobView
@@ -43,7 +43,7 @@ from corral.queue import Queue
 _REF = "#/components/schemas/{name}"
 
 
-@get("/openapi.json", guards=[permits(Permission.READ_DESCRIPTION)])
+@get("/openapi.json", guards=[permits(Permission.READ_DESCRIPTION, OWN_QUEUES)])
 async def openapi(service: NamedDependency[Service]) -> Json:
     """The description of this service, in OpenAPI 3.1."""
     return document(service.known.declared)

@@ -26,10 +26,13 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
 }
 
+#: Whose results the images are.
+IMAGE_QUEUE = "image-processing"
+
 _NOT_FOUND = Problem(404, "image-not-found", "Unknown image", "There is no image at this path.")
 
 
-@get("/images/{path:path}", guards=[permits(Permission.READ_JOBS)])
+@get("/images/{path:path}", guards=[permits(Permission.READ_JOBS, IMAGE_QUEUE)])
 async def picture(service: NamedDependency[Service], path: FromPath[str]) -> Response[bytes]:
     """One finished image."""
     if service.pictures is None:

@@ -25,6 +25,7 @@ from corral.api.app import HttpService, create_app
 from corral.api.protocol import EnqueueProtocol
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError
+from corral.observe.alerts.watching import watching
 from corral.queue import Queue
 from corral.settings import Settings
 
@@ -210,8 +211,9 @@ def run(
     async def serve() -> None:
         server = ApiServer(app, host=host, port=port, grace_seconds=settings.grace_seconds, signals=True)
         try:
-            await server.start()
-            await server.wait()
+            async with watching(settings):
+                await server.start()
+                await server.wait()
         finally:
             await close_shared_clients()
 

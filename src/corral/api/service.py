@@ -38,17 +38,36 @@ class Service:
     streams: set[object] = field(default_factory=set)
 
 
-def permits(permission: Permission) -> Guard:
-    """A Litestar guard: the caller's key must have this permission."""
+def permits(permission: Permission, queue: str | None = None) -> Guard:
+    """A Litestar guard: the caller's key must have this permission.
+
+    queue: the one that the route is about, where its path has none; OWN_QUEUES: it keeps to those of the key
+    by itself. Without either, a key for certain queues is not let in.
+    """
 
     def guard(connection: ASGIConnection, _: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # of any app
-        key_of(connection, permission)
+        connection.scope["state"]["key"] = key_of(connection, permission, queue)
 
     return guard
 
 
-def key_of(connection: ASGIConnection[Any, Any, Any, Any], permission: Permission) -> ApiKey:
-    """The caller's key. Raises Refused if it is none of ours, or lacks the permission."""
+def key_of(
+    connection: ASGIConnection[Any, Any, Any, Any], permission: Permission, queue: str | None = None
+) -> ApiKey:
+    """The caller's key. Raises Refused if it is none of ours, lacks the permission, or is for other queues.
+
+    The queue is what the route's path calls `queue`; `queue` counts where it calls nothing so.
+    """
     service: Service = connection.app.state.service
     authorization = connection.headers.get("authorization")
-    return service.keyring.require(authorization.encode("latin-1") if authorization else None, permission)
+    return service.keyring.require(
+        authorization.encode("latin-1") if authorization else None,
+        permission,
+        connection.path_params.get("queue", queue),
+    )
+
+
+def caller_of(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiKey:
+    """The key that `permits` let in."""
+    found: ApiKey = connection.scope["state"]["key"]
+    return found

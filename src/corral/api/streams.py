@@ -35,6 +35,7 @@ from corral.data import decode_json
 from corral.errors import InvalidData, InvalidInput, RedisUnavailable
 from corral.events import GAP, Event, make_event
 from corral.queue import Queue
+from corral.sealing import Kind
 
 #: Below the shortest idle time-out of common proxies and load balancers (30 s).
 HEARTBEAT_SECONDS = 15.0
@@ -223,7 +224,9 @@ def _event(queue: Queue, event: Event) -> bytes:
         body["jobId"] = event.job_id
     for name, value in event.fields.items():
         if name in _JSON:
-            body[_JSON[name]] = _json_or_text(value)
+            kind: Kind = "result" if name == "returnvalue" else "progress"
+            shown = queue.sealing.show(kind, event.job_id or "", value.encode())
+            body[_JSON[name]] = _json_or_text(shown.decode(errors="replace"))
         else:
             body.setdefault(name, value)
     return _frame(event.id, event.name, msgspec.json.encode(body))

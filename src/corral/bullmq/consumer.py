@@ -20,6 +20,7 @@ from corral.bullmq.scripts import official, ours
 from corral.bullmq.settlement import COMPLETED, COMPLETED_VALUES, FAILED, FAILED_VALUES, Settlement
 from corral.bullmq.settlement import told as told_of
 from corral.policy import RateLimit
+from corral.sealing import Sealing
 
 #: Records of what was fetched last, used in turn. A worker has two calls under way, and asks for what a lost
 #: answer held before it fetches again.
@@ -82,6 +83,8 @@ class Consumer:
         #: Monotonic time until which reports of jobs (progress, log rows) are dropped; see `context.py`.
         self.deaf_until = 0.0
         self._group_limits = group_limits
+        #: For what a job says of itself while it runs.
+        self.sealing: Sealing | None = None
         self._step = ours("step")
         self._step_keys = [
             keys.wait,

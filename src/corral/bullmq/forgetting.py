@@ -7,7 +7,7 @@ however many dead letters there are. Doing it twice changes nothing, so the key 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,16 +15,18 @@ import redis.asyncio as aioredis
 
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import ours
-from corral.forgetting import is_reduced, reduced
 
 #: Jobs read at once. Their data may be a megabyte each.
 BATCH = 25
+
+#: What is to be left of a job's data, given its name; None: nothing is to be done.
+Reduce = Callable[[str, bytes], str | None]
 
 _pack = msgspec.msgpack.Encoder().encode
 
 
 async def forget_failed(
-    client: aioredis.Redis, keys: QueueKeys, keep: Collection[str], *, until_ms: int, limit: int
+    client: aioredis.Redis, keys: QueueKeys, reduce: Reduce, *, until_ms: int, limit: int
 ) -> int:
     """Forget what failed up to `until_ms`, about `limit` jobs at most. Returns how many.
 
@@ -40,7 +42,7 @@ async def forget_failed(
         if len(rows) == count and rows[-1][1] == position:
             count *= 2  # so many failed in one millisecond
             continue
-        forgotten += await _forget(client, keys, [row[0].decode() for row in rows], keep)
+        forgotten += await _forget(client, keys, [row[0].decode() for row in rows], reduce)
         looked_at += len(rows)
         if rows and rows[-1][1] > position:
             position = rows[-1][1]
@@ -51,14 +53,14 @@ async def forget_failed(
     return forgotten
 
 
-async def _forget(client: aioredis.Redis, keys: QueueKeys, ids: list[str], keep: Collection[str]) -> int:
+async def _forget(client: aioredis.Redis, keys: QueueKeys, ids: list[str], reduce: Reduce) -> int:
     pipe = client.pipeline(transaction=False)
     for job_id in ids:
-        pipe.hget(keys.job(job_id), "data")
+        pipe.hmget(keys.job(job_id), "name", "data")
     jobs = [
-        (job_id, hashlib.sha1(data, usedforsecurity=False).hexdigest(), reduced(data, keep))
-        for job_id, data in zip(ids, await pipe.execute(), strict=True)
-        if data is not None and not is_reduced(data)
+        (job_id, hashlib.sha1(data, usedforsecurity=False).hexdigest(), left)
+        for job_id, (name, data) in zip(ids, await pipe.execute(), strict=True)
+        if data is not None and (left := reduce((name or b"").decode(errors="replace"), data)) is not None
     ]
     if not jobs:
         return 0

@@ -123,6 +123,10 @@ class QueueKeys:
         """Zset of job names by when they last did something (epoch milliseconds)."""
         return self.own() + "stats:names"
 
+    def dead(self) -> str:
+        """What all keys of this queue's dead letter desk begin with; see `DeadKeys`."""
+        return self.own() + "dead:"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"
@@ -168,6 +172,43 @@ class GroupKeys:
 
     def window(self, group: str) -> str:
         return f"{self._own}:{group}:window"
+
+
+class DeadKeys:
+    """The keys of a queue's dead letter desk; what they hold say lua/dead_*.lua, which make the same
+    names.
+    """
+
+    __slots__ = ("groups", "indexed", "live", "operations", "own", "state", "turn")
+
+    def __init__(self, keys: QueueKeys) -> None:
+        own = self.own = keys.dead()
+        #: Groups by when they were seen last.
+        self.groups = own + "groups"
+        #: In which group each indexed job is.
+        self.indexed = own + "of"
+        self.state = own + "state"
+        #: Operations by when they began, and those that have not ended.
+        self.operations = own + "ops"
+        self.live = own + "ops:live"
+        #: Held by the worker that tends the desk in this interval.
+        self.turn = own + "turn"
+
+    def group(self, group: str) -> str:
+        return f"{self.own}group:{group}"
+
+    def facts(self, group: str) -> str:
+        return f"{self.own}facts:{group}"
+
+    def notes(self, group: str) -> str:
+        return f"{self.own}notes:{group}"
+
+    def operation(self, operation: str) -> str:
+        return f"{self.own}op:{operation}"
+
+    def original(self, job_id: str) -> str:
+        """The data of a job before it was edited."""
+        return f"{self.own}original:{job_id}"
 
 
 def mailgun_token_key(prefix: str, token: str) -> str:
@@ -239,6 +280,11 @@ def releases_key(prefix: str) -> str:
     return f"corral:{prefix}::releases"
 
 
+def dead_queues(prefix: str) -> str:
+    """Set of the queues that ever had a group of dead letters."""
+    return f"corral:{prefix}::dead:queues"
+
+
 def audit_key(prefix: str) -> str:
     """Stream of what operators changed. The empty part is no queue's name."""
     return f"corral:{prefix}::audit"
@@ -252,6 +298,36 @@ def session_key(prefix: str, digest: str) -> str:
 def attempts_key(prefix: str, digest: str) -> str:
     """How often somebody tried to sign in, by the hash of who: names are personal and of any length."""
     return f"corral:{prefix}::signin:{digest}"
+
+
+class AlertKeys(NamedTuple):
+    """The keys of the alerts of a prefix: who evaluates, what fires and is to be sent, what was, silences."""
+
+    lease: str
+    state: str
+    history: str
+    silences: str
+
+
+def alert_keys(prefix: str) -> AlertKeys:
+    base = f"corral:{prefix}::alerts"
+    return AlertKeys(f"{base}:lease", base, f"{base}:history", f"{base}:silences")
+
+
+class ApiKeysKeys(NamedTuple):
+    """The managed API keys of a prefix. The empty part is no queue's name."""
+
+    #: Hash: a record in JSON by id.
+    records: str
+    #: A number that every change counts up.
+    version: str
+    #: Hash: epoch seconds of the last use by id.
+    used: str
+
+
+def api_keys_keys(prefix: str) -> ApiKeysKeys:
+    base = f"corral:{prefix}::api-keys"
+    return ApiKeysKeys(base, f"{base}:version", f"{base}:used")
 
 
 def suppressed_keys(prefix: str) -> tuple[str, str]:

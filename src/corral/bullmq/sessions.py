@@ -6,7 +6,7 @@ A session is kept under the hash of its token: who reads Redis cannot sign in wi
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis.asyncio as aioredis
 
@@ -16,26 +16,32 @@ from corral.bullmq.keys import attempts_key, session_key
 IDLE_SECONDS = 12 * 3600
 
 
-async def begin(client: aioredis.Redis, prefix: str, token: str, user: str, until: int) -> None:
+class Session(NamedTuple):
+    """Whose it is, and a mark of the password that it was begun with: another password ends it."""
+
+    user: str
+    mark: str
+
+
+async def begin(client: aioredis.Redis, prefix: str, token: str, session: Session, until: int) -> None:
     """Note a session that ends at `until` (epoch seconds) at the latest."""
     key = session_key(prefix, _digest(token))
     pipe = client.pipeline(transaction=True)
-    pipe.hset(key, mapping={"user": user, "until": until})
+    pipe.hset(key, mapping={"user": session.user, "mark": session.mark, "until": until})
     pipe.expire(key, IDLE_SECONDS)
     await pipe.execute()
 
 
-async def user_of(client: aioredis.Redis, prefix: str, token: str, now: float) -> str | None:
-    """Whose session it is, which this use keeps alive; None: it is over, or was never one."""
+async def find(client: aioredis.Redis, prefix: str, token: str, now: float) -> Session | None:
+    """The session of a token, which this use keeps alive; None: it is over, or was never one."""
     key = session_key(prefix, _digest(token))
     pipe = client.pipeline(transaction=False)
-    pipe.hmget(key, "user", "until")
+    pipe.hmget(key, "user", "mark", "until")
     pipe.expire(key, IDLE_SECONDS)
-    (user, until), _ = await pipe.execute()
-    if user is None or until is None or float(until) < now:
+    (user, mark, until), _ = await pipe.execute()
+    if user is None or mark is None or until is None or float(until) < now:
         return None
-    found: str = user.decode(errors="replace")
-    return found
+    return Session(user.decode(errors="replace"), mark.decode(errors="replace"))
 
 
 async def end(client: aioredis.Redis, prefix: str, token: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgspec
@@ -143,20 +144,19 @@ def _gaps(buckets: Mapping[int, int]) -> list[int]:
     return flat
 
 
-def _entry(text: bytes | None) -> Entry:
-    if text is None:
-        return Entry()
-    counts, wait, run = _unpack(text)
-    named = {name: int(number) for name, number in zip(COUNTED, counts, strict=False) if number}
-    return Entry(named, _buckets(wait), _buckets(run))
-
-
-def _buckets(gaps: Any) -> dict[int, int]:
-    found, bucket = {}, 0
-    for gap, number in zip(gaps[::2], gaps[1::2], strict=True) if gaps else ():
-        bucket += int(gap)
-        found[bucket] = int(number)
-    return found
+def _read(text: bytes | None, into: Entry) -> Entry:
+    """Add what was kept. Two hundred queues are some thousand of these, so nothing is made in between."""
+    if text is not None:
+        counts, wait, run = _unpack(text)
+        mine = into.counts
+        for name, number in zip(COUNTED, counts, strict=False):
+            if number:
+                mine[name] = mine.get(name, 0) + int(number)
+        for gaps, buckets in ((wait, into.wait), (run, into.run)):
+            get = buckets.get
+            for bucket, number in zip(accumulate(gaps[::2]), gaps[1::2], strict=True) if gaps else ():
+                buckets[bucket] = get(bucket, 0) + number
+    return into
 
 
 async def read_series(
@@ -172,7 +172,7 @@ async def read_series(
     pipe = client.pipeline(transaction=False)
     for key, numbers in unit.hashes(keys, first, last):
         pipe.hmget(key, [f"{number % unit.in_hash}{of_name}" for number in numbers])
-    return first, [_entry(text) for texts in await pipe.execute() for text in texts]
+    return first, [_read(text, Entry()) for texts in await pipe.execute() for text in texts]
 
 
 class Lately(NamedTuple):
@@ -197,8 +197,7 @@ async def read_recent(
 def _lately(flat: Sequence[bytes]) -> Lately:
     found = Lately(Entry(), {})
     for name, text in zip(flat[::2], flat[1::2], strict=True):
-        of = found.names.setdefault(name.decode(errors="replace"), Entry()) if name else found.whole
-        of.add(_entry(text))
+        _read(text, found.names.setdefault(name.decode(errors="replace"), Entry()) if name else found.whole)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The command line: `corral up | demo | worker | api | jobs | queues | doctor | …`; `--json` on each.
+"""The command line: `corral up | worker | api | jobs | dead | alerts | doctor | …`; `--json` on each.
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out,
 2 wrong use, 78 a configuration error.
@@ -12,12 +12,16 @@ from cyclopts import App, CycloptsError
 
 from corral import __version__
 from corral.cli import (
+    alerts,
     api,
     breakers,
     dashboard,
+    dead_operations,
     demo,
     doctor,
+    encryption,
     jobs_manage,
+    keys,
     mail,
     queues,
     scaling,
@@ -54,6 +58,10 @@ app.command(worker_control.app)
 app.command(breakers.app)
 app.command(doctor.app)
 app.command(scaling.scaling)
+app.command(dead_operations.app)
+app.command(alerts.app)
+app.command(keys.app)
+app.command(encryption.app)
 app.command(webhooks.app)
 app.command(mail.app)
 

@@ -78,7 +78,7 @@ def search(
     limit: stop after so many
     json: print one JSON document
     """
-    wanted: dict[str, Any] = {"name": name, "id": id, "error": error, "where": _where(where or [])}
+    wanted: dict[str, Any] = {"name": name, "id": id, "error": error, "where": read_conditions(where or [])}
     if state:
         wanted["states"] = state
     if within is not None:
@@ -219,7 +219,7 @@ def _each(
     return 1 if refused else 0
 
 
-def _where(conditions: list[str]) -> dict[str, Any]:
+def read_conditions(conditions: list[str]) -> dict[str, Any]:
     """`userId=7` looks for the number, `userId="7"` for the text; what is not JSON is text."""
     result: dict[str, Any] = {}
     for condition in conditions:

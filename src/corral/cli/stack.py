@@ -24,6 +24,7 @@ from corral.dashboard.users import Users, hash_password
 from corral.embedded.datadir import write_private
 from corral.embedded.locate import needs_server
 from corral.embedded.server import EmbeddedServer
+from corral.observe.alerts.watching import watching
 from corral.providers import close_providers
 from corral.queues import built_in
 from corral.sandbox import serve
@@ -94,6 +95,8 @@ class Stack:
                 self._start_sandbox(opening)
             if self._dashboard_port is not None:
                 await self._start_dashboard(opening, self._dashboard_port)
+            if not self._quiet:
+                await opening.enter_async_context(watching(Settings.load()))
             self.workers = self._supervise(opening)
             self._open = opening.pop_all()
         return self

@@ -37,7 +37,6 @@ def up(
     """
     configure_logs(json=json or None)
     configure_traces("corral")
-
     bounds = Bounds.parse(processes)
 
     async def run() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from corral.api.worker_metrics import metrics_page
 from corral.bullmq.connection import close_shared_clients
 from corral.cli.worker_control import give_order
 from corral.errors import ConfigurationError
+from corral.observe.alerts.watching import watching
 from corral.observe.health import serve_health
 from corral.observe.logs import configure_logs
 from corral.observe.process_folder import ProcessFolder
@@ -54,9 +56,11 @@ def worker(
     settings = Settings.load()
 
     async def run() -> int:
-        with tempfile.TemporaryDirectory(prefix="corral-health-") as folder:
+        async with contextlib.AsyncExitStack() as around:
+            around.push_async_callback(close_shared_clients)
+            folder = Path(around.enter_context(tempfile.TemporaryDirectory(prefix="corral-health-")))
             host = Host(
-                folder=Path(folder),
+                folder=folder,
                 processes=Bounds.parse(processes),
                 target=target,
                 queues=[queue for queue in queues.split(",") if queue],
@@ -66,19 +70,16 @@ def worker(
                 options=["--json-logs"] if json else [],
             )
             supervisor = host.supervisor(settings)
-            numbers = ProcessFolder(Path(folder))
-            try:
-                async with numbers.tidied():
-                    if health_port is None:
-                        return await supervisor.run()
-                    keys = settings.api_keys.get_secret_value()
-                    pages = {"/metrics": metrics_page(numbers, lambda: supervisor.restarts, keys)}
-                    async with serve_health(
-                        health_port, Path(folder), lambda: supervisor.wanted, pages=pages
-                    ):
-                        return await supervisor.run()
-            finally:
-                await close_shared_clients()
+            numbers = ProcessFolder(folder)
+            await around.enter_async_context(numbers.tidied())
+            if not until_empty:
+                await around.enter_async_context(watching(settings, expects_redis=target is None))
+            if health_port is not None:
+                keys = settings.api_keys.get_secret_value()
+                pages = {"/metrics": metrics_page(numbers, lambda: supervisor.restarts, keys)}
+                health = serve_health(health_port, folder, lambda: supervisor.wanted, pages=pages)
+                await around.enter_async_context(health)
+            return await supervisor.run()
 
     return asyncio.run(run())
 

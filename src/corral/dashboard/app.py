@@ -31,6 +31,7 @@ from corral.dashboard.users import User, Users
 from corral.errors import RedisUnavailable
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
+from corral.providers import close_providers
 from corral.queue import Queue
 from corral.settings import Settings
 
@@ -122,7 +123,7 @@ class Dashboard:
             ],
             dependencies={"dashboard": Provide(lambda: self, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
-            on_shutdown=[self.management.known.close],
+            on_shutdown=[self.management.known.close, close_providers],
             request_max_body_size=MAX_BODY_BYTES,
             openapi_config=None,
             logging_config=None,

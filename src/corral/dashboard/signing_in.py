@@ -1,10 +1,10 @@
 """Signing in and out, and who a request comes from.
 
 A session is a random token in a cookie that scripts cannot read and other sites do not send; Redis has its
-hash. It ends after 12 hours without use, after a week in any case, and at sign-out. What a user may is read
-from the settings each time, not from the session.
+hash. It ends after 12 hours without use, after a week in any case, at sign-out, and when its user gets
+another password. What a user may is read from the settings each time, not from the session.
 
-Five attempts a minute for each name and each address, then a pause; a success forgets those of the name.
+Five attempts a minute for each name and each address, then a pause; a success forgets them.
 
 While Redis is away, who was seen in the last KNOWN_SECONDS may go on reading, so that the page can show what
 it last knew; changes need Redis in any case.
@@ -15,6 +15,7 @@ Emits: signed_in, signed_out (user), sign_in_refused (warning; user if there is 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections import OrderedDict
@@ -27,6 +28,7 @@ from corral.api.lookup import answering
 from corral.api.problems import Problem, Refused
 from corral.bullmq import sessions
 from corral.bullmq.connection import Address, shared_client
+from corral.bullmq.sessions import Session
 from corral.dashboard.users import User, Users
 from corral.errors import RedisUnavailable
 from corral.settings import Settings
@@ -61,7 +63,7 @@ class Door:
         self._settings = settings
         self._users = users
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
-        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[Session, float]] = OrderedDict()
 
     async def sign_in(self, name: str, password: str, address: str) -> SignedIn:
         """A new session. Raises Refused: 401, or 429 after too many attempts; RedisUnavailable."""
@@ -82,10 +84,10 @@ class Door:
             raise Refused(_WRONG)
         token = secrets.token_urlsafe(32)
         async with answering():
-            await sessions.begin(
-                client, prefix, token, user.name, round(time.time()) + LONGEST_SESSION_SECONDS
-            )
-            await sessions.forget_attempts(client, prefix, f"name:{name}")
+            session = Session(user.name, _mark(user))
+            await sessions.begin(client, prefix, token, session, round(time.time()) + LONGEST_SESSION_SECONDS)
+            for who in (f"name:{name}", f"address:{address}"):
+                await sessions.forget_attempts(client, prefix, who)
         log.info("signed_in", user=user.name)
         return SignedIn(token, user)
 
@@ -101,23 +103,23 @@ class Door:
             raise Refused(NOT_SIGNED_IN)
         try:
             async with answering():
-                name = await sessions.user_of(self._client(), self._settings.prefix, token, time.time())
+                session = await sessions.find(self._client(), self._settings.prefix, token, time.time())
         except RedisUnavailable:
             seen = self._known.get(token)
             if not reading or seen is None or time.monotonic() - seen[1] > KNOWN_SECONDS:
                 raise
-            name = seen[0]
+            session = seen[0]
         else:
-            self._remember(token, name)
-        user = self._users.named(name) if name is not None else None
-        if user is None:
+            self._remember(token, session)
+        user = self._users.named(session.user) if session is not None else None
+        if user is None or session is None or session.mark != _mark(user):
             raise Refused(NOT_SIGNED_IN)
         return user
 
-    def _remember(self, token: str, name: str | None) -> None:
+    def _remember(self, token: str, session: Session | None) -> None:
         self._known.pop(token, None)
-        if name is not None:
-            self._known[token] = (name, time.monotonic())
+        if session is not None:
+            self._known[token] = (session, time.monotonic())
             if len(self._known) > KNOWN_SESSIONS:
                 self._known.popitem(last=False)
 
@@ -127,6 +129,11 @@ class Door:
     def _shown(self, name: str) -> str | None:
         """A name that nobody has may be a password in the wrong field."""
         return name if self._users.named(name) else None
+
+
+def _mark(user: User) -> str:
+    """What a session keeps of the password it was begun with: enough to see that there is another now."""
+    return hashlib.sha256(user.password_hash.encode()).hexdigest()[:16]
 
 
 def _too_many(seconds: int) -> Problem:

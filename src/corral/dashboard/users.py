@@ -68,28 +68,8 @@ class Users:
 
     @classmethod
     def parse(cls, setting: str) -> Users:
-        """Read `name:hash:role,…`. Raises ConfigurationError if it is empty or malformed."""
-        users: dict[str, User] = {}
-        rest, number = setting.strip().strip(","), 0
-        while rest:
-            number += 1
-            entry = _ENTRY.match(rest)
-            if entry is None or rest[entry.end() : entry.end() + 1] not in ("", ","):
-                raise ConfigurationError(
-                    f"CORRAL_DASHBOARD_USERS: entry {number} is not name:hash:role. `corral dashboard "
-                    "password` prints a hash; roles are viewer, operator, admin, with +payloads if wanted."
-                )
-            user = _user(entry["name"], entry["hash"], entry["role"])
-            if user.name in users:
-                raise ConfigurationError(f"CORRAL_DASHBOARD_USERS: {user.name!r} is there twice.")
-            users[user.name] = user
-            rest = rest[entry.end() :].lstrip(", ")
-        if not users:
-            raise ConfigurationError(
-                "CORRAL_DASHBOARD_USERS is empty, so nobody could sign in to the dashboard. "
-                "Set it to name:hash:role,…; `corral dashboard password` prints a hash."
-            )
-        return cls(users)
+        """What `read_users` reads. Takes a core for 50 ms. Raises ConfigurationError."""
+        return cls(read_users(setting))
 
     def named(self, name: str) -> User | None:
         return self._users.get(name)
@@ -110,6 +90,31 @@ class Users:
 
     def __repr__(self) -> str:
         return f"Users({', '.join(f'{u.name}:{u.role}' for u in self._users.values())})"
+
+
+def read_users(setting: str) -> dict[str, User]:
+    """Read `name:hash:role,…`. Raises ConfigurationError if it is empty or malformed."""
+    users: dict[str, User] = {}
+    rest, number = setting.strip().strip(","), 0
+    while rest:
+        number += 1
+        entry = _ENTRY.match(rest)
+        if entry is None or rest[entry.end() : entry.end() + 1] not in ("", ","):
+            raise ConfigurationError(
+                f"CORRAL_DASHBOARD_USERS: entry {number} is not name:hash:role. `corral dashboard "
+                "password` prints a hash; roles are viewer, operator, admin, with +payloads if wanted."
+            )
+        user = _user(entry["name"], entry["hash"], entry["role"])
+        if user.name in users:
+            raise ConfigurationError(f"CORRAL_DASHBOARD_USERS: {user.name!r} is there twice.")
+        users[user.name] = user
+        rest = rest[entry.end() :].lstrip(", ")
+    if not users:
+        raise ConfigurationError(
+            "CORRAL_DASHBOARD_USERS is empty, so nobody could sign in to the dashboard. "
+            "Set it to name:hash:role,…; `corral dashboard password` prints a hash."
+        )
+    return users
 
 
 def hash_password(password: str) -> str:

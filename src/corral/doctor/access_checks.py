@@ -7,6 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from corral.api.auth import Keyring
+from corral.dashboard.users import read_users
 from corral.doctor.facts import Facts
 from corral.doctor.findings import Check, Subject, Verdict, failure, note, ok, warning
 from corral.doctor.weak_secrets import weakness
@@ -26,7 +27,7 @@ ALL_QUEUES = "all"
 
 _ENCRYPT = "CORRAL_ENCRYPTION_KEYS=1:$(openssl rand -base64 32) and CORRAL_ENCRYPT=all"
 _GIVE_KEYS = 'CORRAL_API_KEYS="shop:$(openssl rand -hex 24):enqueue,ops:$(openssl rand -hex 24):admin"'
-_USER = re.compile(r"[^:,]+:(\$?)[^:]*:(?:viewer|operator|admin)(?=,|$)")
+_GIVE_USERS = "CORRAL_DASHBOARD_USERS='name:hash:role' with a hash of `corral dashboard password`"
 #: A secret that is given as a hash cannot be weighed.
 _HASHED = re.compile(r"\$|sha256|argon2|scrypt|blake2")
 
@@ -34,7 +35,7 @@ _HASHED = re.compile(r"\$|sha256|argon2|scrypt|blake2")
 def api_keys(facts: Facts) -> Verdict:
     setting = facts.settings.api_keys.get_secret_value()
     if not setting.strip():
-        if _public(facts):
+        if _is_public(facts.settings.public_url):
             return warning("CORRAL_PUBLIC_URL is public, but CORRAL_API_KEYS has no key", _GIVE_KEYS)
         return note("CORRAL_API_KEYS has no key", _GIVE_KEYS)
     weak = [
@@ -53,15 +54,20 @@ def api_keys(facts: Facts) -> Verdict:
 
 def dashboard(facts: Facts) -> Verdict:
     setting = facts.settings.dashboard_users.get_secret_value().strip()
-    remedy = "CORRAL_DASHBOARD_USERS=name:password-hash:role"
     if not setting:
-        return note("nobody may sign in to the dashboard", remedy)
-    users = _USER.findall(setting)
-    if not users:
-        return failure("CORRAL_DASHBOARD_USERS cannot be read", remedy)
-    if plain := users.count(""):
-        return failure(f"{plain} dashboard users with a password that is no hash", remedy)
-    return ok(f"{len(users)} dashboard users, passwords hashed")
+        return note("CORRAL_DASHBOARD_USERS is empty: nobody may sign in", _GIVE_USERS)
+    try:
+        users = read_users(setting)
+    except ConfigurationError as error:
+        return failure(str(error), _GIVE_USERS)
+    url = facts.settings.dashboard_url
+    found = f"{len(users)} users, passwords hashed; {url}"
+    if urlsplit(url).scheme == "https":
+        return ok(found)
+    remedy = "CORRAL_DASHBOARD_URL=https://… with a proxy that ends TLS before corral dashboard"
+    if _is_public(url):
+        return failure(f"{found} is not encrypted: passwords can be read on the way", remedy)
+    return note(f"{found} is for browsers on this machine", remedy)
 
 
 def public_url(facts: Facts) -> Verdict:
@@ -69,7 +75,7 @@ def public_url(facts: Facts) -> Verdict:
     if urlsplit(url).scheme == "https":
         return ok(url)
     remedy = "CORRAL_PUBLIC_URL=https://… with a proxy that ends TLS before corral api"
-    if _public(facts):
+    if _is_public(url):
         return failure(f"{url} is not encrypted: keys and webhooks can be read on the way", remedy)
     return note(f"{url}: providers cannot reach their webhooks here", remedy)
 
@@ -128,9 +134,9 @@ def _entries(setting: str) -> list[tuple[str, str]]:
     return [(entry[0], entry[1]) for entry in parts if len(entry) > 1]
 
 
-def _public(facts: Facts) -> bool:
-    """Whether the API's address is not this machine's."""
-    host = urlsplit(facts.settings.public_url).hostname or ""
+def _is_public(url: str) -> bool:
+    """Whether an address is not this machine's."""
+    host = urlsplit(url).hostname or ""
     try:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -141,7 +147,7 @@ CHECKS = tuple(
     Check(name, Subject.ACCESS, wants, judge)
     for name, wants, judge in (
         ("api-keys", "keys of 16 characters or more, none an example's", api_keys),
-        ("dashboard", "users with hashed passwords", dashboard),
+        ("dashboard", "users with hashed passwords, CORRAL_DASHBOARD_URL with https", dashboard),
         ("public-url", "CORRAL_PUBLIC_URL with https", public_url),
         ("fetch-allow", "CORRAL_FETCH_ALLOW empty", fetch_allow),
         ("secret-files", ".env and files of secrets closed to others", secret_files),

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from corral.doctor.findings import known
 from corral.observe.standing import BreakerStanding, WorkerStanding
 from corral.policy import RateLimit, Retention
+from corral.scaling import ScalingDecision
 from corral.settings import Settings
 
 #: Who can reach an address: this machine, a private network, everybody.
@@ -142,6 +143,8 @@ class Facts:
     queues: tuple[QueueFacts, ...] | None = None
     workers: tuple[WorkerStanding, ...] | None = None
     breakers: tuple[BreakerStanding, ...] | None = None
+    #: The newest decision on how many worker processes there should be.
+    last_scaling: ScalingDecision | None = None
 
     @property
     def answering_server(self) -> Server:

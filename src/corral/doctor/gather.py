@@ -29,6 +29,7 @@ from corral.errors import CorralError, RedisRefused, RedisUnavailable
 from corral.observe.stand import read_standing, read_workers
 from corral.observe.standing import BreakerStanding, QueueStanding
 from corral.queue import Queue
+from corral.scaling import ScalingDecision, scaling_decisions
 from corral.settings import Settings
 
 #: Seconds for all questions to Redis together.
@@ -84,6 +85,7 @@ class _Asking:
             queues=queues,
             workers=await self._part(lambda: read_workers(self._client, self._prefix)),
             breakers=await self._part(self._breakers),
+            last_scaling=await self._part(self._last_scaling),
         )
 
     async def _part(self, ask: Callable[[], Awaitable[_T]]) -> _T | None:
@@ -155,6 +157,10 @@ class _Asking:
             unknown_names=stand.unknown_names if stand else None,
             late_schedules=stand.late_schedules if stand else None,
         )
+
+    async def _last_scaling(self) -> ScalingDecision | None:
+        newest = await scaling_decisions(self._client, self._prefix, count=1)
+        return newest[0] if newest else None
 
     async def _breakers(self) -> tuple[BreakerStanding, ...]:
         return tuple(

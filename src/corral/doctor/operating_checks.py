@@ -21,6 +21,9 @@ def alerts(facts: Facts) -> Verdict:
 
 
 def autoscaling(facts: Facts) -> Verdict:
+    if (last := facts.last_scaling) is not None:
+        ago = max(0.0, facts.at - last.at) / 60
+        return ok(f"last decision on {last.host} {ago:.0f} min ago: {last.before} to {last.after} processes")
     workers = facts.workers or ()
     if facts.machine.orchestrator == "kubernetes":
         return note(

@@ -11,9 +11,13 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
 from corral.api.auth import Permission
+from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
+from corral.manage.dead import DEAD_HANDLERS
+from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
+from corral.manage.keys import KEYS
 from corral.manage.overview import read_overview
 from corral.manage.queues import list_queues, read_queue, read_stats
 from corral.manage.redis import read_redis
@@ -41,6 +45,7 @@ HANDLERS = [
     read_scaling,
     quiet_workers,
     stop_workers,
+    *ALERT_HANDLERS,
     list_queues,
     read_queue,
     read_stats,
@@ -50,6 +55,9 @@ HANDLERS = [
     *BREAKER_HANDLERS,
     *SCHEDULE_HANDLERS,
     read_redis,
+    *DEAD_HANDLERS,
+    *DEAD_OPERATION_HANDLERS,
+    *KEYS,
 ]
 
 

@@ -24,10 +24,14 @@ from corral.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who calls. `name` is what the audit log shows, as `key:ops`."""
+    """Who calls. `name` is what the audit log shows, as `key:ops`.
+
+    queues: those that the caller may see and change; None: all. `authenticate` has looked at it.
+    """
 
     name: str
     permissions: tuple[Permission, ...]
+    queues: frozenset[str] | None = None
 
 
 #: Tells who calls, or raises Refused. `permission`: what the route asks for.
@@ -70,7 +74,10 @@ class Management:
 
 
 def asks_for(permission: Permission) -> Guard:
-    """A guard: the caller must be known and have this permission. Puts the Actor where `actor` finds it."""
+    """A guard: the caller must be known and have this permission. Puts the Actor where `actor` finds it.
+
+    A caller who is for certain queues is let in where the path has one of them as `{queue}`, nowhere else.
+    """
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         management: Management = connection.app.state.management

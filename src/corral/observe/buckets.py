@@ -51,15 +51,22 @@ def middle(bucket: int) -> float:
 
 def quantile(counts: Counts, share: float) -> float | None:
     """Seconds that `share` (0 to 1) of the times did not exceed; None: nothing was counted."""
+    return quantiles(counts, share)[0]
+
+
+def quantiles(counts: Counts, *shares: float) -> list[float | None]:
+    """The same for several, which ascend."""
     total = sum(counts.values())
     if total <= 0:
-        return None
-    rank = max(1, math.ceil(share * total))
+        return [None] * len(shares)
+    ranks = [max(1, math.ceil(share * total)) for share in shares]
+    found: list[float | None] = []
+    seen = 0
     for bucket in sorted(counts):
-        rank -= counts[bucket]
-        if rank <= 0:
-            break
-    return middle(bucket)
+        seen += counts[bucket]
+        while len(found) < len(ranks) and seen >= ranks[len(found)]:
+            found.append(middle(bucket))
+    return found
 
 
 def merge(*many: Counts) -> dict[int, int]:

@@ -71,7 +71,7 @@ class InlineQueue(Queue):
                 "Many jobs cannot share a `job_id` or `idempotency_key`: add them one by one."
             )
         for raw in raws:
-            check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
+            check_data(self, raw, self.decoder(name), options.get("max_data_bytes"), name=name)
         return [await self.add_json(name, raw, **cast("AddOptions", options)) for raw in raws]
 
     async def add_batch(self, jobs: Sequence[NewJob]) -> list[Job]:
@@ -117,7 +117,7 @@ class InlineQueue(Queue):
                 f"Queue {self.name!r} has no handler for {name!r} in this process, so it cannot run inline. "
                 "Import the module that declares it."
             )
-        check_data(self, raw, self.decoder(name), options.get("max_data_bytes"))
+        check_data(self, raw, self.decoder(name), options.get("max_data_bytes"), name=name)
         template = Templates(self, self.keys()).make(name, options)
         known, once = self._inline.by_id, self._inline.once
         job = MemoryJob(self.keys(), "", name, raw, template.options.encode())

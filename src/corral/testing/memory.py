@@ -25,6 +25,9 @@ class MemoryJob:
     #: A JobContext asks whether the server has been silent.
     deaf_until = 0.0
 
+    #: Nothing lies anywhere that it would have to be encrypted for.
+    sealing = None
+
     def __init__(self, keys: QueueKeys, job_id: str, name: str, data: bytes, options: bytes) -> None:
         self.keys = keys
         self.id = job_id

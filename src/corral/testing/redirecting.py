@@ -77,6 +77,8 @@ def _ours(queues: Iterable[Queue]) -> list[Queue]:
 
 
 def _forget(queue: Queue) -> None:
+    queue._sealing = None  # noqa: SLF001  # it is bound to the prefix
+    queue.may_seal = True
     queue._keys = None  # noqa: SLF001  # nobody else may know
     queue._bound = WeakKeyDictionary()  # noqa: SLF001  # nobody else may know
     queue._current = None  # noqa: SLF001  # nobody else may know

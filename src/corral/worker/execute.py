@@ -36,6 +36,7 @@ from corral.forgetting import is_reduced, reduced
 from corral.hook_settings import rules_of
 from corral.policy import Forget
 from corral.queue import Queue
+from corral.sealing import START_BYTES as SEALED
 from corral.tracing import attempt_of, is_recording, note_outcome
 from corral.worker.around import Around
 from corral.worker.batches import Batches
@@ -89,6 +90,8 @@ class Executor:
         self._tally = tally
         self._rows = tally.by_name
         self._hooks = rules_of(queue)
+        self._sealing = queue.sealing
+        self._seals = self._sealing.active
         self._plans: dict[bytes | None, Plan] = {}
         self._names: dict[bytes, JobDefinition | None] = {}
         self._loop = asyncio.get_running_loop()
@@ -182,12 +185,12 @@ class Executor:
                 return self._ending(job, job_id, token).hold(self.fetched_ms / 1000)
             try:
                 data = job.data if job.data is not None else b"null"
+                if data.startswith(SEALED):
+                    data = self._sealing.open("data", definition.name, data)
                 if definition.isolation != "process":  # there, its process reads it
                     data = definition.decode_data(data)
             except InvalidData as error:
-                raise UndecodableData(
-                    FORGOTTEN.format(error) if is_reduced(job.data) else str(error)
-                ) from error
+                raise UndecodableData(FORGOTTEN.format(error) if is_reduced(data) else str(error)) from error
             timeout = plan.timeout
             if timeout is not None:
                 slot.deadline = self._loop.time() + timeout
@@ -216,10 +219,9 @@ class Executor:
                 )
             else:
                 result = await self._invoker.outside(slot, definition, context, data)
-            value = "null" if result is None else _encode_result(result)
-            if self._forget is not None:
-                return wire.completed(job_id, token, value, plan.completed, self._left_of(job, context))
-            return wire.completed(job_id, token, value, plan.completed)
+            value = "null" if result is None else self._encode_result(job_id, result)
+            left = None if self._forget is None else self._left_of(job, context)
+            return wire.completed(job_id, token, value, plan.completed, left)
         except Suspended as wait:
             return self._ending(job, job_id, token).suspended(wait, self._consumer.keys.prefix)
         except WaitingForChildren:
@@ -228,10 +230,9 @@ class Executor:
             reason = slot.stopped_by
             if reason is None:
                 # Nobody stopped this job: something that the handler awaited was cancelled.
-                reason = CorralError(
-                    "The handler was cancelled from inside: a task it awaited was cancelled."
+                return self._ending(job, job_id, token).error(
+                    CorralError("The handler was cancelled from inside: a task it awaited was cancelled.")
                 )
-                return self._ending(job, job_id, token).error(reason)
             if isinstance(reason, LockLost):
                 self._lost(job_id)
                 return None
@@ -260,8 +261,20 @@ class Executor:
     def _left_of(self, job: Fetched, context: JobContext) -> list[str]:
         """What is written over a completed job whose queue forgets."""
         assert self._forget is not None  # noqa: S101  # for the type checker; the caller has looked
-        fields = ["data", reduced(job.data, self._forget.keep)]
-        return [*fields, CHECKPOINT_FIELD, "{}"] if context.checkpoints else fields
+        data = None if job.data is None else self._sealing.show("data", context.name, job.data)
+        left = reduced(data, self._forget.keep)
+        if self._seals:
+            left = self._sealing.seal("data", context.name, left.encode())
+        fields = ["data", left]
+        return [*fields, CHECKPOINT_FIELD, "{}"] if context.has_checkpoint else fields
+
+    def _encode_result(self, job_id: str, result: Any) -> str:
+        try:
+            raw = encode(result)
+        except InvalidData as error:
+            # The work is done; doing it again would end the same way.
+            raise Unrecoverable(f"The handler's return value cannot be kept. {error}") from error
+        return self._sealing.seal("result", job_id, raw) if self._seals else raw.decode()
 
     async def _raised(
         self, slot: Slot, job: Fetched, job_id: str, token: str, error: BaseException
@@ -317,11 +330,3 @@ async def _forget_cancellations(task: asyncio.Task[None]) -> None:
         task.uncancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.sleep(0)
-
-
-def _encode_result(result: Any) -> str:
-    try:
-        return encode(result).decode()
-    except InvalidData as error:
-        # The work is done; doing it again would end the same way.
-        raise Unrecoverable(f"The handler's return value cannot be kept. {error}") from error

@@ -28,6 +28,7 @@ from corral.queue import Queue
 from corral.worker.around import Around
 from corral.worker.breakers import Board
 from corral.worker.deadlines import watch_deadlines
+from corral.worker.desk import tend_desk
 from corral.worker.execute import Executor
 from corral.worker.idle import Idle
 from corral.worker.janitor import keep_house
@@ -129,6 +130,7 @@ class Feed:
             lambda: sweep_for_ever(self._consumer, self._stalled_seconds, tally=self.tally),
             lambda: watch_parents(self.queue),
             lambda: keep_house(self.queue, forget=self._forget),
+            lambda: tend_desk(self.queue),
         )
         if not until_empty:
             parts += (lambda: watch_schedules(self.queue, self._stalled_seconds),)

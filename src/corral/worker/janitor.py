@@ -21,10 +21,12 @@ from collections.abc import Callable
 import structlog
 
 from corral.bullmq.clock import server_ms
-from corral.bullmq.forgetting import forget_failed
+from corral.bullmq.forgetting import Reduce, forget_failed
 from corral.errors import RedisUnavailable
+from corral.forgetting import is_reduced, reduced
 from corral.policy import Forget, Keep
 from corral.queue import Queue
+from corral.sealing import Sealing, is_sealed
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +84,20 @@ async def _forget(queue: Queue, forget: Forget) -> None:
         client = queue.client()
         until_ms = await server_ms(client) - round(forget.failed_after * 1000)
         forgotten = await forget_failed(
-            client, queue.keys(), forget.keep, until_ms=until_ms, limit=MOST_AT_ONCE
+            client, queue.keys(), reducer(queue.sealing, forget), until_ms=until_ms, limit=MOST_AT_ONCE
         )
     if forgotten:
         log.info("data_forgotten", queue=queue.name, failed=forgotten)
+
+
+def reducer(sealing: Sealing, forget: Forget) -> Reduce:
+    """What is left of data, sealed where the queue seals. What cannot be opened is forgotten whole."""
+
+    def reduce(name: str, data: bytes) -> str | None:
+        plain = sealing.show("data", name, data)
+        if is_reduced(plain):
+            return None
+        left = reduced(None if is_sealed(plain) else plain, forget.keep)
+        return sealing.seal("data", name, left.encode()) if sealing.active else left
+
+    return reduce

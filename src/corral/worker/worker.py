@@ -270,6 +270,7 @@ class Worker:
             feed=name if may_defer else "",
             group_limits=wire_limits(queue.group_limits),
         )
+        consumer.sealing = queue.sealing
         feed = Feed(
             queue,
             consumer,

@@ -25,24 +25,7 @@ if #ids == 0 then
   ids = call("ZRANGE", source, from, from + count - 1)
 end
 
-local attributes = call("HMGET", meta, "opts.maxLenEvents", "paused", "concurrency")
-local max_events = attributes[1]
-
--- A child that runs again is awaited again by a parent that has not gone on without it.
-local function await_again(job, parent)
-  if not parent or call("EXISTS", parent) == 0 then
-    return
-  end
-  local awaited
-  if state == "completed" then
-    awaited = call("HDEL", parent .. ":processed", job) == 1
-  else
-    awaited = call("ZREM", parent .. ":unsuccessful", job) == 1 or call("HDEL", parent .. ":failed", job) == 1
-  end
-  if awaited then
-    call("SADD", parent .. ":dependencies", job)
-  end
-end
+--@include requeuing
 
 local moved, kept, missing = 0, 0, 0
 for _, id in ipairs(ids) do
@@ -51,38 +34,14 @@ for _, id in ipairs(ids) do
   if not fields[1] then
     call("ZREM", source, id)
     missing = missing + 1
-  elseif (name ~= "" and fields[1] ~= name) or call("ZREM", source, id) == 0 then
+  elseif (name ~= "" and fields[1] ~= name) or not put_back(id, fields) then
     kept = kept + 1
   else
-    local push = "LPUSH"
-    if state == "delayed" then
-      call("HSET", job, "delay", 0)
-    else
-      call("HDEL", job, "finishedOn", "processedOn", state == "failed" and "failedReason" or "returnvalue",
-        "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait", "corral:cancel", "corral:held")
-      await_again(job, fields[4])
-      if fields[3] and string.find(fields[3], '"lifo":true', 1, true) then
-        push = "RPUSH"
-      end
-    end
-    local priority = tonumber(fields[2]) or 0
-    if priority == 0 then
-      call(push, wait, id)
-    else
-      local turn = call("INCR", priority_counter)
-      call("ZADD", prioritized, priority * 4294967296 + turn % 4294967296, id)
-    end
-    if not max_events then
-      max_events = 10000
-      call("HSET", meta, "opts.maxLenEvents", max_events)
-    end
-    call("XADD", events, "MAXLEN", "~", max_events, "*", "event", "waiting", "jobId", id, "prev", state)
     moved = moved + 1
   end
 end
 
-if moved > 0 and not attributes[2]
-    and not (attributes[3] and call("LLEN", active) >= tonumber(attributes[3])) then
-  call("ZADD", marker, 0, "0")
+if moved > 0 then
+  wake_workers()
 end
 return { moved, kept, missing }

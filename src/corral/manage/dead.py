@@ -1,0 +1,267 @@
+"""GET /api/v1/dead and /api/v1/queues/{queue}/dead…: what failed, in groups, and what is said of it.
+
+Reading asks for the role read. Data of jobs is shown to who may operate, and only if asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from corral.api.auth import Permission
+from corral.api.lookup import answering
+from corral.api.problems import Problem, Refused
+from corral.bullmq.dead_groups import queues_with_groups
+from corral.dead import Filter, Target, all_groups
+from corral.deadletters.groups import STATES, State
+from corral.errors import UnknownQueue
+from corral.manage.dead_carriers import carriers_of
+from corral.manage.dead_views import (
+    AllGroupsView,
+    AttemptView,
+    GroupDetail,
+    GroupsView,
+    GroupView,
+    Ignored,
+    LetterRow,
+    LettersPage,
+    LetterView,
+    NewNote,
+    NoteView,
+    PolicyView,
+    StandingView,
+)
+from corral.manage.service import Actor, Management, asks_for
+
+WATCH, OPERATE = [asks_for(Permission.WATCH)], [asks_for(Permission.OPERATE)]
+TAGS = ["dead letters"]
+
+#: A search looks at this many jobs a call.
+SCAN = 5_000
+
+#: For what takes many round trips: a search, a page of a thousand letters.
+LONG_SECONDS = 10.0
+
+_JSON_LINES = "application/x-ndjson"
+
+Start = Annotated[int, QueryParameter(ge=0)]
+Count = Annotated[int, QueryParameter(ge=1, le=1_000)]
+States = Annotated[list[State] | None, QueryParameter(name="state")]
+
+
+@get("/dead", guards=WATCH, tags=TAGS)
+async def all_dead_groups(management: NamedDependency[Management], states: States = None) -> AllGroupsView:
+    """The groups of all queues, those seen last first, as they are indexed. Two round trips and one for each
+    further server.
+    """
+    async with answering():
+        names = {*await queues_with_groups(management.client, management.prefix), *management.known.declared}
+        queues = []
+        for name in sorted(names):
+            try:
+                queues.append(management.queue(name))
+            except UnknownQueue:  # of somebody else, under the same prefix
+                continue
+        pages = await all_groups(queues, states=states or STATES)
+    groups = [GroupView.of(group) for page in pages for group in page.groups]
+    groups.sort(key=lambda group: group.last_seen, reverse=True)
+    return AllGroupsView(groups, {page.queue: StandingView.of(page.standing) for page in pages})
+
+
+@get("/queues/{queue:str}/dead", guards=WATCH, tags=TAGS)
+async def dead_groups(
+    request: Request[Any, Any, Any],
+    management: NamedDependency[Management],
+    queue: FromPath[str],
+    states: States = None,
+) -> GroupsView:
+    """The groups of a queue, those seen last first; what failed a moment ago among them."""
+    asked = management.queue(queue)
+    await carriers_of(request.app).index(asked)
+    async with answering():
+        (page,) = await all_groups([asked], states=states or STATES)
+    return GroupsView(queue, [GroupView.of(g) for g in page.groups], StandingView.of(page.standing))
+
+
+@get("/queues/{queue:str}/dead/policy", guards=WATCH, tags=TAGS)
+async def dead_policy(management: NamedDependency[Management], queue: FromPath[str]) -> PolicyView:
+    """How long dead letters stay in this queue."""
+    async with answering():
+        return PolicyView.of(await management.queue(queue).dead.policy())
+
+
+@get("/queues/{queue:str}/dead/groups/{group:str}", guards=WATCH, tags=TAGS)
+async def dead_group(
+    management: NamedDependency[Management], queue: FromPath[str], group: FromPath[str]
+) -> GroupDetail:
+    """One group with its notes."""
+    return await _detail(management, queue, group)
+
+
+async def _detail(management: Management, queue: str, group: str) -> GroupDetail:
+    desk = management.queue(queue).dead
+    async with answering():
+        found, notes = await desk.group(group), await desk.notes(group)
+    return GroupDetail(GroupView.of(found), [NoteView.of(note) for note in notes])
+
+
+@post("/queues/{queue:str}/dead/groups/{group:str}/resolve", guards=OPERATE, tags=TAGS, status_code=200)
+async def resolve_dead_group(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    group: FromPath[str],
+) -> GroupDetail:
+    """Say that the cause is repaired; the next failure opens the group again."""
+    async with answering():
+        await management.queue(queue).dead.resolve(group, actor=actor.name)
+    return await _detail(management, queue, group)
+
+
+@post("/queues/{queue:str}/dead/groups/{group:str}/reopen", guards=OPERATE, tags=TAGS, status_code=200)
+async def reopen_dead_group(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    group: FromPath[str],
+) -> GroupDetail:
+    """Take a resolve or an ignore back."""
+    async with answering():
+        await management.queue(queue).dead.reopen(group, actor=actor.name)
+    return await _detail(management, queue, group)
+
+
+@post("/queues/{queue:str}/dead/groups/{group:str}/ignore", guards=OPERATE, tags=TAGS, status_code=200)
+async def ignore_dead_group(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    group: FromPath[str],
+    data: JSONBody[Ignored],
+) -> GroupDetail:
+    """Do not show a group as open until a time, or so many further failures."""
+    async with answering():
+        await management.queue(queue).dead.ignore(
+            group, until=data.until, failures=data.failures, actor=actor.name
+        )
+    return await _detail(management, queue, group)
+
+
+@post("/queues/{queue:str}/dead/groups/{group:str}/notes", guards=OPERATE, tags=TAGS, status_code=201)
+async def note_dead_group(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    group: FromPath[str],
+    data: JSONBody[NewNote],
+) -> GroupDetail:
+    """Write something down about a group."""
+    async with answering():
+        await management.queue(queue).dead.note(group, data.text, actor=actor.name)
+    return await _detail(management, queue, group)
+
+
+@get("/queues/{queue:str}/dead/jobs", guards=WATCH, tags=TAGS)
+async def dead_jobs(
+    management: NamedDependency[Management],
+    queue: FromPath[str],
+    group: FromQuery[str | None] = None,
+    start: Start = 0,
+    count: Count = 50,
+) -> LettersPage:
+    """Failed jobs, or those of a group, the newest first."""
+    async with answering(LONG_SECONDS):
+        jobs = await management.queue(queue).dead.jobs(group, start=start, count=count)
+    return LettersPage([LetterRow.of(job) for job in jobs])
+
+
+@post("/queues/{queue:str}/dead/search", guards=WATCH, tags=TAGS, status_code=200)
+async def search_dead_jobs(
+    management: NamedDependency[Management],
+    queue: FromPath[str],
+    data: JSONBody[Filter],
+    cursor: FromQuery[str | None] = None,
+    count: Count = 50,
+) -> LettersPage:
+    """Failed jobs that fit a filter, the newest first; 5,000 jobs are looked at a call."""
+    async with answering(LONG_SECONDS):
+        page = await management.queue(queue).dead.search(data, limit=count, scan=SCAN, cursor=cursor)
+    return LettersPage([LetterRow.of(job) for job in page.jobs], page.cursor, page.searched, page.total)
+
+
+@get("/queues/{queue:str}/dead/jobs/{job_id:str}", guards=WATCH, tags=TAGS)
+async def dead_job(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    job_id: FromPath[str],
+    with_data: Annotated[bool, QueryParameter(name="data")] = False,
+    log_rows: Annotated[int, QueryParameter(ge=0, le=1_000)] = 100,
+) -> LetterView:
+    """One dead letter; with `data`, for who may operate, what it was given and what it had kept."""
+    _check_may_see(actor, with_data)
+    async with answering():
+        letter = await management.queue(queue).dead.show(job_id, log_rows=log_rows)
+    return LetterView.of(
+        letter,
+        attempts=[AttemptView.of(attempt) for attempt in letter.attempts],
+        logs=list(letter.logs),
+        has_data=with_data,
+        data=letter.data if with_data else None,
+        checkpoint=letter.checkpoint if with_data else None,
+    )
+
+
+@get("/queues/{queue:str}/dead/export", guards=WATCH, tags=TAGS, media_type=_JSON_LINES)
+async def export_dead_jobs(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    group: FromQuery[str | None] = None,
+    name: FromQuery[str | None] = None,
+    error: FromQuery[str | None] = None,
+    redact: FromQuery[bool] = True,
+) -> Stream:
+    """JSON lines of a group, or of what fits, the newest first. Without `redact` for who may operate."""
+    _check_may_see(actor, not redact)
+    desk = management.queue(queue).dead
+    async with answering():
+        if group:
+            await desk.group(group)
+        await management.record(actor, "dead.export", queue, {"group": group, "redacted": redact})
+    target = Target(group=group) if group else Target(filter=Filter(name=name, error=error))
+    return Stream(_lines(desk.export(target, redact=redact)), media_type=_JSON_LINES)
+
+
+async def _lines(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    async for row in rows:
+        yield msgspec.json.encode(row) + b"\n"
+
+
+def _check_may_see(actor: Actor, data: bool) -> None:
+    if data and Permission.OPERATE not in actor.permissions:
+        raise Refused(
+            Problem(403, "wrong-role", "Not with this role", "Who may not operate sees no data of jobs.")
+        )
+
+
+DEAD_HANDLERS = [
+    all_dead_groups,
+    dead_group,
+    dead_groups,
+    dead_job,
+    dead_jobs,
+    dead_policy,
+    export_dead_jobs,
+    ignore_dead_group,
+    note_dead_group,
+    reopen_dead_group,
+    resolve_dead_group,
+    search_dead_jobs,
+]
