@@ -29,10 +29,10 @@ BOLD = "<b>odd<b>"
 
 
 class Site:
-    """Starts and ends with `with`. `url`: where the dashboard is."""
+    """Starts and ends with `with`. `url`: where the dashboard is. options: of the Redis server."""
 
-    def __init__(self) -> None:
-        self.redis = RedisProcess()
+    def __init__(self, *options: str) -> None:
+        self.redis = RedisProcess(*options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._dashboard: subprocess.Popen[bytes] | None = None
