@@ -12,7 +12,7 @@ from http_service import READ, Service, serving
 from running_worker import Redis, StartWorker
 
 from corral import Unrecoverable
-from corral.manage.schedules import missed_ticks, slots_before
+from corral.manage.schedule_rows import missed_ticks, slots_before
 from corral.schedules import Schedule
 from eventually import eventually
 
