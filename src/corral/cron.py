@@ -83,6 +83,17 @@ def check_cron(expression: str) -> None:
     _fields(expression)
 
 
+def normal_form(expression: str) -> tuple[str, str, str, str, str, str]:
+    """Second, minute, hour, day, month and weekday in capitals; names like `@daily` written out.
+
+    Raises InvalidOptions.
+    """
+    _fields(expression)
+    given = _NAMED.get(expression.strip().lower(), expression).upper().split()
+    second, minute, hour, day, month, weekday = given if len(given) == 6 else ["0", *given]
+    return second, minute, hour, day, month, weekday
+
+
 def find_zone(tz: str) -> ZoneInfo:
     """A zone by its IANA name. Raises InvalidOptions."""
     try:

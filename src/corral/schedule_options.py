@@ -60,7 +60,7 @@ class ScheduleOptions(TypedDict, total=False):
 def check_schedule(schedule_id: str, options: ScheduleOptions) -> None:
     """Raise InvalidOptions for what can be seen to be wrong without its queue's jobs."""
     _check_id(schedule_id)
-    _timing(options)
+    schedule_timing(options)
 
 
 def schedule_record(queue: Queue, schedule_id: str, name: str, options: ScheduleOptions) -> Record:
@@ -71,7 +71,7 @@ def schedule_record(queue: Queue, schedule_id: str, name: str, options: Schedule
             raise InvalidOptions(f"A schedule has no `{option}`: write cron=… or every=… with start=….")
     own = ScheduleOptions.__optional_keys__ - AddOptions.__optional_keys__
     job_options = {option: value for option, value in options.items() if option not in own}
-    timing = _timing(options)
+    timing = schedule_timing(options)
     definition = queue.jobs.get(name)
     if definition is None and queue.jobs:
         known = ", ".join(sorted(queue.jobs))
@@ -107,8 +107,8 @@ def _check_id(schedule_id: str) -> None:
         )
 
 
-def _timing(options: ScheduleOptions) -> Timing:
-    """Raises InvalidOptions."""
+def schedule_timing(options: ScheduleOptions) -> Timing:
+    """When it runs. Raises InvalidOptions."""
     cron, every, tz, offset = (
         options.get("cron"),
         options.get("every"),

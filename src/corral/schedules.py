@@ -24,7 +24,7 @@ from corral.cron import DEFAULT_ZONE, find_zone, next_runs
 from corral.data import decode_json, encode
 from corral.errors import ConfigurationError, ScheduleNotFound
 from corral.job import Job
-from corral.schedule_options import ScheduleOptions, check_schedule, schedule_record
+from corral.schedule_options import ScheduleOptions, check_schedule, schedule_record, schedule_timing
 from corral.sealing import is_sealed, take_apart
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Schedule:
     def next_runs(self, count: int, tz: str | None = None) -> builtins.list[datetime]:
         """A preview of the next `count` runs, in the schedule's own zone or in `tz`. No round trip.
 
-        Empty if it is over. The limit is not looked at. Raises InvalidOptions for an unknown zone.
+        Empty if it is over. A pending run that is overdue comes first; what was missed since is left out. The
+        limit is not looked at. Raises InvalidOptions for an unknown zone.
         """
         zone = find_zone(tz or self.tz)
         first = self.next_run
@@ -66,10 +67,11 @@ class Schedule:
         now = datetime.now(UTC)
         runs = [] if first is None else [first]
         if self.cron is not None:
-            after = first or (now if self.start is None else max(now, self.start))
+            after = max(first or now, self.start or now, now)
             runs += next_runs(self.cron, self.tz, after, count - len(runs))
         elif self.every is not None:
             before = first.timestamp() if first else now.timestamp()
+            before += self.every * max(0, (now.timestamp() - before) // self.every)
             runs += [
                 datetime.fromtimestamp(before + k * self.every, UTC) for k in range(1, count + 1 - len(runs))
             ]
@@ -112,6 +114,24 @@ class Schedules:
         same = sealing.show("data", record.name, stored.encode()) == plain
         return replace(record, data=stored) if same else record
 
+    async def change(self, schedule_id: str, **options: Unpack[ScheduleOptions]) -> Schedule:
+        """Change when a schedule runs; its jobs' name and options stay, its data too unless `data` is given.
+
+        Three or four round trips. Raises ScheduleNotFound, InvalidOptions, InvalidData, ScheduleConflict.
+        """
+        with self._queue.redis_errors():
+            found = await self._reader().get(schedule_id)
+            if found is None:
+                raise self._not_found(schedule_id)
+            was = found.record
+            changed = replace(was, timing=schedule_timing(options))
+            if "data" in options:
+                changed = replace(
+                    changed, data=schedule_record(self._queue, schedule_id, was.name, options).data
+                )
+            written = await self._wire().upsert(changed)
+        return self._schedule(Listed(written, None))
+
     async def remove(self, schedule_id: str) -> bool:
         """Remove a schedule and its pending run; one that is due or runs goes on. False: there was none."""
         with self._queue.redis_errors():
@@ -135,7 +155,7 @@ class Schedules:
         with self._queue.redis_errors():
             found = await self._reader().get(schedule_id)
             if found is None:
-                raise ScheduleNotFound(f"Queue {self._queue.name!r} has no schedule {schedule_id!r}.")
+                raise self._not_found(schedule_id)
             record = found.record
             options = record.options
             priority = options.get("priority")
@@ -175,10 +195,13 @@ class Schedules:
             found = await self._reader().get(schedule_id)
         return None if found is None else self._schedule(found)
 
-    async def list(self) -> builtins.list[Schedule]:
-        """All schedules, whoever added them, the next to run first and those without a next run last."""
+    async def list(self, most: int | None = None) -> builtins.list[Schedule]:
+        """All schedules, whoever added them, the next to run first and those without a next run last.
+
+        most: no more than the next so many, and all paused ones. Three round trips.
+        """
         with self._queue.redis_errors():
-            found = await self._reader().read_all()
+            found = await self._reader().read_all(most)
         never = datetime.max.replace(tzinfo=UTC)
         return sorted(map(self._schedule, found), key=lambda schedule: schedule.next_run or never)
 
@@ -209,6 +232,9 @@ class Schedules:
             raise ConfigurationError(f"Queue {self._queue.name!r} declares schedule {schedule_id!r} twice.")
         check_schedule(schedule_id, options)
         self.declared[schedule_id] = (name, options)
+
+    def _not_found(self, schedule_id: str) -> ScheduleNotFound:
+        return ScheduleNotFound(f"Queue {self._queue.name!r} has no schedule {schedule_id!r}.")
 
     def _schedule(self, listed: Listed) -> Schedule:
         record = listed.record

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,7 +15,7 @@ import pytest
 from http_service import ADMIN, KEYS
 
 from corral import Settings
-from corral.api.server import ApiServer, check_bind, is_loopback, run
+from corral.api.server import ApiServer, _listen, check_bind, is_loopback, run
 from corral.errors import ConfigurationError
 
 PROGRAM = """
@@ -92,3 +93,9 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
         port = int(first.url.rsplit(":", 1)[1])
         with pytest.raises(OSError, match="in use"):
             await ApiServer(app, port=port).start()
+
+
+def test_small_answers_leave_at_once() -> None:
+    """asyncio sets TCP_NODELAY on connections of a listener that names its protocol, and on no others."""
+    with _listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

@@ -232,3 +232,20 @@ async def test_run_now_is_one_job_more(reports: Queue, redis: Redis) -> None:
     assert (after.next_run, after.iterations) == (made.next_run, 1)
     await reports.schedules.pause("nightly")
     assert await (await reports.schedules.run_now("nightly")).refresh()
+
+
+async def test_a_change_of_rhythm_keeps_data_options_and_pause(reports: Queue, redis: Redis) -> None:
+    await reports.schedules.upsert("nightly", "build", cron="0 3 * * *", data=OSLO, priority=7)
+    await reports.schedules.pause("nightly")
+    before = await reports.schedules.get("nightly")
+    changed = await reports.schedules.change("nightly", every=60)
+    assert before is not None
+    assert (changed.every, changed.cron, changed.paused, changed.data) == (60, None, True, before.data)
+    assert await reports.schedules.resume("nightly")
+    assert (
+        msgspec.json.decode(await redis.hget(f"bull:{reports.name}:repeat:nightly", "opts"))["priority"] == 7
+    )
+    with pytest.raises(ScheduleNotFound):
+        await reports.schedules.change("nobody", every=60)
+    with pytest.raises(InvalidOptions):
+        await reports.schedules.change("nightly", every=60, cron="* * * * *")

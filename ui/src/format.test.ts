@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ago, bytes, count, duration, percent, rate, span } from './format'
+import { ago, bytes, capital, count, duration, percent, rate, span, until } from './format'
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 
@@ -35,3 +35,9 @@ test.each([
   [90, '1\u00a0m\u00a030\u00a0s'],
   [0.5, '0.5\u00a0s'],
 ])('a span of %d is %s', (seconds, says) => expect(span(seconds)).toBe(says))
+
+test.each([
+  [99, 'now'], [112, 'in 12 s'], [460, 'in 6 m'], [100 + 7200, 'in 2 h'], [100 + 3 * 86_400, 'in 3 d'],
+])('until %d', (at, text) => expect(plain(until(at, 100))).toBe(text))
+
+test('a fragment starts a sentence', () => expect([capital('late'), capital('')]).toEqual(['Late', '']))

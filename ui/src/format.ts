@@ -82,3 +82,18 @@ export function ago(epochSeconds: number, now = Date.now() / 1000): string {
 export function exact(epochSeconds: number): string {
   return new Date(epochSeconds * 1000).toISOString()
 }
+
+/** How long until then, in words that stay true for a while: now, in 12 s, in 6 m, in 3 h, in 2 d. */
+export function until(epochSeconds: number, now = Date.now() / 1000): string {
+  const seconds = epochSeconds - now
+  if (seconds < 1) return 'now'
+  if (seconds < 60) return `in ${Math.round(seconds)}${NBSP}s`
+  if (seconds < 3600) return `in ${Math.round(seconds / 60)}${NBSP}m`
+  if (seconds < 48 * 3600) return `in ${Math.round(seconds / 3600)}${NBSP}h`
+  return `in ${Math.round(seconds / 86_400)}${NBSP}d`
+}
+
+/** A fragment as the start of a sentence. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

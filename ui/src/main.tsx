@@ -9,6 +9,11 @@ import { Job } from './pages/Job'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Overview } from './pages/Overview'
 import { Queue, readSearch } from './pages/Queue'
+import { Checklist } from './pages/Checklist'
+import { Redis } from './pages/Redis'
+import { Schedules } from './pages/Schedules'
+import { Workers } from './pages/Workers'
+import { Told } from './parts/Told'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
@@ -19,6 +24,10 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue', component: Queue, validateSearch: readSearch }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),
+  createRoute({ getParentRoute: () => root, path: '/workers', component: Workers }),
+  createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules }),
+  createRoute({ getParentRoute: () => root, path: '/redis', component: Redis }),
+  createRoute({ getParentRoute: () => root, path: '/checklist', component: Checklist }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
 
@@ -33,7 +42,9 @@ const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTi
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
-      <RouterProvider router={router} />
+      <Told>
+        <RouterProvider router={router} />
+      </Told>
     </QueryClientProvider>
   </StrictMode>,
 )

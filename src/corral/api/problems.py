@@ -79,6 +79,8 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.UnknownWorker: (404, "Unknown worker"),
     errors.UnknownJobName: (422, "Unknown job name"),
     errors.IdempotencyConflict: (409, "The idempotency key was used for another request"),
+    errors.ScheduleNotFound: (404, "Unknown schedule"),
+    errors.ScheduleConflict: (409, "Others change this schedule"),
     errors.DeadLetterNotFound: (404, "Unknown group or operation"),
     errors.UnknownKey: (404, "Unknown key"),
     errors.CannotDecrypt: (409, "The job's data cannot be decrypted here"),

@@ -76,10 +76,10 @@ class ScheduleReader:
         record = seen.stored or (seen.paused.record if seen.paused else None)
         return None if record is None else (await self._with_runs([record]))[0]
 
-    async def read_all(self) -> list[Listed]:
-        """All of them, paused ones last. Three round trips."""
+    async def read_all(self, most: int | None = None) -> list[Listed]:
+        """All of them, paused ones last. Three round trips. most: of those that run, the next ones."""
         pipe = self._client.pipeline(transaction=False)
-        pipe.zrange(self._keys.repeat, 0, -1, withscores=True)
+        pipe.zrange(self._keys.repeat, 0, -1 if most is None else most - 1, withscores=True)
         pipe.hgetall(self._paused)
         running, kept = await pipe.execute()
         pipe = self._client.pipeline(transaction=False)

@@ -99,6 +99,15 @@ def official(name: str) -> Script:
 
 
 @cache
+def names_by_sha() -> dict[str, str]:
+    """Corral's and BullMQ's scripts, as the server knows them."""
+    folder = resources.files("corral.bullmq").joinpath("lua")
+    own = [ours(file.name.removesuffix(".lua")) for file in folder.iterdir() if file.name.endswith(".lua")]
+    theirs = [official(file.name.partition("-")[0]) for file in _commands_folder().glob("*-*.lua")]
+    return {script.sha: script.name for script in (*theirs, *own)}
+
+
+@cache
 def _commands_folder() -> Path:
     spec = importlib.util.find_spec("bullmq")
     if spec is None or not spec.submodule_search_locations:

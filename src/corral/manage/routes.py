@@ -24,7 +24,9 @@ from corral.manage.keys import KEYS
 from corral.manage.overview import read_overview
 from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
 from corral.manage.queues import list_queues, read_queue, read_stats
+from corral.manage.redis import read_redis
 from corral.manage.scaling import read_decisions, read_scaling
+from corral.manage.schedules import SCHEDULE_HANDLERS
 from corral.manage.service import Management, actor_of, asks_for
 from corral.manage.worker_control import quiet_workers, stop_workers
 from corral.manage.workers import list_workers, read_surroundings
@@ -59,6 +61,8 @@ HANDLERS = [
     *JOB_CHANGE_HANDLERS,
     change_many,
     *QUEUE_CHANGE_HANDLERS,
+    *SCHEDULE_HANDLERS,
+    read_redis,
     *DEAD_HANDLERS,
     *DEAD_OPERATION_HANDLERS,
     *KEYS,

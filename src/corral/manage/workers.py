@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from corral.bullmq import breaking, standings
 from corral.bullmq.clock import server_seconds
 from corral.manage.service import Management, asks_for
 from corral.observe.stand import breaker_standing, read_workers, server_standing
+from corral.observe.standing import WorkerStanding
 
 Row = TypeVar("Row")
 
@@ -27,10 +29,18 @@ class RunningRow(msgspec.Struct, frozen=True, rename="camel"):
     started_at: float
 
 
+class PlacesRow(msgspec.Struct, frozen=True, rename="camel"):
+    """What a worker has for one queue."""
+
+    queue: str
+    slots: int
+    busy: int
+
+
 class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
     """One worker process, as its last beat told.
 
-    `jobs`: those that run longest. `quiet`: it takes no new ones.
+    `jobs`: the twenty that run longest. `quiet`: it takes no new ones. `places`: its slots by queue.
     """
 
     name: str
@@ -47,6 +57,7 @@ class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
     started_at: float
     beat_at: float
     quiet: bool
+    places: list[PlacesRow]
 
 
 class WorkerList(msgspec.Struct, frozen=True, rename="camel"):
@@ -94,7 +105,7 @@ async def list_workers(management: NamedDependency[Management]) -> WorkerList:
     async with answering():
         workers = await read_workers(management.client, management.prefix)
         now = await server_seconds(management.client)
-    return WorkerList(now, [_as(WorkerRow, worker) for worker in workers])
+    return WorkerList(now, [_worker(worker) for worker in workers])
 
 
 @get("/standing", guards=[asks_for(Permission.WATCH)], tags=["workers"])
@@ -112,6 +123,15 @@ async def read_surroundings(management: NamedDependency[Management]) -> Surround
         breakers=[_as(BreakerRow, breaker_standing(one)) for one in seen],
         workers=len(workers),
     )
+
+
+def _worker(worker: WorkerStanding) -> WorkerRow:
+    plain = {field.name: getattr(worker, field.name) for field in dataclasses.fields(worker)}
+    plain["places"] = [
+        PlacesRow(queue, slots, busy) for queue, (slots, busy) in sorted(worker.places.items())
+    ]
+    plain["jobs"] = [_as(RunningRow, job) for job in worker.jobs]
+    return WorkerRow(**{**plain, "queues": list(worker.queues)})
 
 
 def _as(row: type[Row], standing: object) -> Row:

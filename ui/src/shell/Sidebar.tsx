@@ -9,8 +9,12 @@ import { toggleTheme } from './theme'
 const PLACES: { to: string; name: string; icon: IconName }[] = [
   { to: '/', name: 'Overview', icon: 'overview' },
   { to: '/dead', name: 'Dead letters', icon: 'dead' },
+  { to: '/workers', name: 'Workers', icon: 'workers' },
+  { to: '/schedules', name: 'Schedules', icon: 'clock' },
   { to: '/alerts', name: 'Alerts', icon: 'alerts' },
   { to: '/audit', name: 'Audit', icon: 'audit' },
+  { to: '/redis', name: 'Redis', icon: 'redis' },
+  { to: '/checklist', name: 'Checklist', icon: 'settings' },
 ]
 
 export function Sidebar({ session }: { session: Session }) {

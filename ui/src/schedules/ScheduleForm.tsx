@@ -1,0 +1,140 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useDeferredValue, useState } from 'react'
+import { answered, api } from '../api/client'
+import { Modal } from '../parts/Ask'
+import { useTell } from '../parts/Told'
+import { capital } from '../format'
+import { LIST } from './changes'
+import { type Draft, draftOf, EMPTY, onTheWall, read, type Schedule, zones } from './wish'
+
+interface Props {
+  /** What is edited; null: a new one. */
+  was: Schedule | null
+  /** Its data, where it may be seen; undefined: it stays as it is. */
+  data?: unknown
+  onClose: () => void
+}
+
+/** Creates or edits a schedule, and says what it would do while it is typed. */
+export function ScheduleForm({ was, data, onClose }: Props) {
+  const [draft, setDraft] = useState<Draft>(was ? draftOf(was, data) : EMPTY)
+  const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }))
+  const queries = useQueryClient()
+  const tell = useTell()
+  const { wish, problem } = read(draft, was)
+  const rhythm = useDeferredValue(wish ? JSON.stringify({ ...wish, data: undefined }) : '')
+  const preview = useQuery({
+    queryKey: ['schedule preview', rhythm],
+    queryFn: () => answered(api.POST('/api/v1/schedules/preview', { body: JSON.parse(rhythm) })),
+    enabled: rhythm !== '',
+    retry: false,
+    staleTime: 30_000,
+    placeholderData: (before) => before,
+  })
+  const save = useMutation({
+    mutationFn: () => {
+      if (!wish) throw new Error(problem)
+      const params = { path: { queue: draft.queue.trim() }, query: { id: draft.id.trim() } }
+      return answered(api.PUT('/api/v1/queues/{queue}/schedule', { params, body: wish }))
+    },
+    onSuccess: (saved) => {
+      tell({ text: was ? `${saved.id} changed: ${saved.words}` : `${saved.id} added: ${saved.words}` })
+      void queries.invalidateQueries({ queryKey: LIST })
+      void queries.invalidateQueries({ queryKey: ['schedule', saved.queue, saved.id] })
+      onClose()
+    },
+  })
+  const wrong = problem ?? save.error?.message ?? preview.error?.message
+  const ready = wish !== null && !preview.isError && draft.queue.trim() !== '' && draft.id.trim() !== '' && draft.name.trim() !== ''
+  return (
+    <Modal label={was ? `Edit ${was.id}` : 'New schedule'} onClose={onClose}>
+      <h3>{was ? `Edit ${was.id}` : 'New schedule'}</h3>
+      <form
+        className="form"
+        onSubmit={(event) => {
+          event.preventDefault()
+          if (ready) save.mutate()
+        }}
+      >
+        {was === null && (
+          <>
+            <div className="pair">
+              <label>
+                <span>Queue</span>
+                <input className="input" value={draft.queue} onChange={(event) => set({ queue: event.target.value })} required autoFocus />
+              </label>
+              <label>
+                <span>Job name</span>
+                <input className="input" value={draft.name} onChange={(event) => set({ name: event.target.value })} required />
+              </label>
+            </div>
+            <label>
+              <span>Id of the schedule</span>
+              <input className="input" value={draft.id} onChange={(event) => set({ id: event.target.value })} placeholder="nightly-report" required />
+            </label>
+          </>
+        )}
+        <div className="choice" role="group" aria-label="Kind of rhythm">
+          <button type="button" aria-pressed={draft.kind === 'cron'} onClick={() => set({ kind: 'cron' })}>
+            Cron expression
+          </button>
+          <button type="button" aria-pressed={draft.kind === 'every'} onClick={() => set({ kind: 'every' })}>
+            Every so often
+          </button>
+        </div>
+        {draft.kind === 'cron' ? (
+          <div className="pair">
+            <label>
+              <span>Minute hour day month weekday</span>
+              <input className="input mono" value={draft.cron} onChange={(event) => set({ cron: event.target.value })} />
+            </label>
+            <label>
+              <span>Zone</span>
+              <ZoneSelect own={was?.tz ?? 'UTC'} value={draft.tz} onChange={(tz) => set({ tz })} />
+            </label>
+          </div>
+        ) : (
+          <label>
+            <span>Every: 90s, 15m, 2h, 1d</span>
+            <input className="input mono" value={draft.every} onChange={(event) => set({ every: event.target.value })} />
+          </label>
+        )}
+        <label>
+          <span>{was ? 'Data of its jobs, JSON; empty: as it is' : 'Data of its jobs, JSON'}</span>
+          <textarea value={draft.data} onChange={(event) => set({ data: event.target.value })} spellCheck={false} placeholder="{}" />
+        </label>
+        <div className="said" aria-live="polite">
+          {wrong ? (
+            <span className="is-failed" role="alert">
+              {wrong}
+            </span>
+          ) : (
+            preview.data && (
+              <>
+                <b className="strong">{capital(preview.data.words)}</b>, next {preview.data.runs.slice(0, 3).map(onTheWall).join(', ') || 'never'}
+              </>
+            )
+          )}
+        </div>
+        <div className="btn-row">
+          <button type="button" className="btn" onClick={onClose}>
+            Cancel
+          </button>
+          <button className="btn primary" disabled={!ready || save.isPending}>
+            {was ? 'Save' : 'Add schedule'}
+          </button>
+        </div>
+      </form>
+    </Modal>
+  )
+}
+
+export function ZoneSelect({ own, value, onChange, className }: { own: string; value: string; onChange: (zone: string) => void; className?: string }) {
+  return (
+    <select className={className} value={value} onChange={(event) => onChange(event.target.value)} aria-label="Zone">
+      {zones(own).map((zone) => (
+        <option key={zone}>{zone}</option>
+      ))}
+    </select>
+  )
+}

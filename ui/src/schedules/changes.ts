@@ -1,0 +1,58 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { answered, api } from '../api/client'
+import type { components } from '../api/schema'
+import { useTell } from '../parts/Told'
+import type { Schedule } from './wish'
+
+type List = components['schemas']['ScheduleList']
+
+export const LIST = ['schedules'] as const
+
+const at = (schedule: Schedule) => ({ params: { path: { queue: schedule.queue }, query: { id: schedule.id } } })
+
+/** What may be done to a schedule. Pausing is shown at once and can be undone. */
+export function useScheduleChanges() {
+  const queries = useQueryClient()
+  const tell = useTell()
+  const again = () => queries.invalidateQueries({ queryKey: LIST })
+
+  const pause = useMutation({
+    mutationFn: ({ schedule, paused }: { schedule: Schedule; paused: boolean }) =>
+      paused
+        ? answered(api.POST('/api/v1/queues/{queue}/schedule/pause', at(schedule)))
+        : answered(api.POST('/api/v1/queues/{queue}/schedule/resume', at(schedule))),
+    onMutate: async ({ schedule, paused }) => {
+      await queries.cancelQueries({ queryKey: LIST })
+      queries.setQueryData<List>(LIST, (list) =>
+        list && {
+          ...list,
+          schedules: list.schedules.map((one) => (one.queue === schedule.queue && one.id === schedule.id ? { ...one, paused } : one)),
+        },
+      )
+    },
+    onSuccess: (_, { schedule, paused }) =>
+      tell({
+        text: `${schedule.id} ${paused ? 'paused' : 'goes on'}`,
+        undo: () => pause.mutate({ schedule, paused: !paused }),
+      }),
+    onError: (error, { schedule, paused }) =>
+      tell({ text: `${schedule.id} not ${paused ? 'paused' : 'resumed'}: ${error.message}`, failed: true }),
+    onSettled: again,
+  })
+
+  const run = useMutation({
+    mutationFn: (schedule: Schedule) => answered(api.POST('/api/v1/queues/{queue}/schedule/run', at(schedule))),
+    onSuccess: ({ jobId, queue }) => tell({ text: `Job ${jobId} added to ${queue}` }),
+    onError: (error, schedule) => tell({ text: `${schedule.id} not run: ${error.message}`, failed: true }),
+    onSettled: again,
+  })
+
+  const remove = useMutation({
+    mutationFn: (schedule: Schedule) => answered(api.DELETE('/api/v1/queues/{queue}/schedule', at(schedule))),
+    onSuccess: (_, schedule) => tell({ text: `${schedule.id} removed` }),
+    onError: (error, schedule) => tell({ text: `${schedule.id} not removed: ${error.message}`, failed: true }),
+    onSettled: again,
+  })
+
+  return { pause, run, remove }
+}

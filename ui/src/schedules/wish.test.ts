@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest'
+import { draftOf, EMPTY, onTheWall, read, type Schedule, seconds, typed, zones } from './wish'
+
+const schedule: Schedule = {
+  queue: 'q', id: 's', name: 'build', words: '', cron: null, every: 900, tz: 'UTC', offset: 60, start: 5, end: null,
+  limit: 3, iterations: 1, nextRun: null, lastRun: null, lateSeconds: null, missed: 0, paused: false, last: null,
+}
+
+test('how often, as it is typed', () => {
+  expect(['90', '90 s', '15m', '1.5h', '1d', '1w'].map(seconds)).toEqual([90, 90, 900, 5400, 86_400, 604_800])
+  expect(['', 'm', '15 min', '-5', '0x5', '1e3'].map(seconds)).toEqual([null, null, null, null, null, null])
+  expect([1, 90, 900, 5400, 86_400, 604_800, 0.5].map(typed)).toEqual(['1s', '90s', '15m', '90m', '1d', '1w', '0.5s'])
+})
+
+test('a draft becomes a wish, or says what is wrong', () => {
+  expect(read({ ...EMPTY, name: ' build ', data: '{"a": 1}' })).toEqual({
+    wish: { name: 'build', cron: '0 3 * * 1-5', tz: 'UTC', data: { a: 1 } },
+    problem: null,
+  })
+  expect(read({ ...EMPTY, cron: ' ' }).problem).toContain('cron')
+  expect(read({ ...EMPTY, kind: 'every', every: 'often' }).problem).toContain('15m')
+  expect(read({ ...EMPTY, data: '{' }).problem).toContain('JSON')
+})
+
+test('an edit keeps what the form does not show', () => {
+  const draft = draftOf(schedule, undefined)
+  expect(read(draft, schedule).wish).toEqual({ name: 'build', every: 900, offset: 60, start: 5, limit: 3 })
+  expect(read({ ...draft, every: '1m' }, schedule).wish).toEqual({ name: 'build', every: 60, start: 5, limit: 3 })
+  expect(draftOf(schedule, { a: 1 }).data).toBe('{\n  "a": 1\n}')
+})
+
+test('a time as the wall of its zone shows it', () => {
+  expect(onTheWall('2026-03-02T03:00:00+01:00')).toBe('Mon 2 Mar 03:00')
+  expect(onTheWall('2026-03-02T23:59:07-05:00')).toBe('Mon 2 Mar 23:59:07')
+  expect(onTheWall('soon')).toBe('soon')
+})
+
+test('the own zone comes first, and none comes twice', () => {
+  const all = zones('Europe/Berlin')
+  expect(all[0]).toBe('Europe/Berlin')
+  expect(new Set(all).size).toBe(all.length)
+})

@@ -1,0 +1,93 @@
+// What the form of a schedule holds, and what it asks the server for. Pure.
+import type { components } from '../api/schema'
+
+export type Schedule = components['schemas']['ScheduleRow']
+export type Wish = components['schemas']['ScheduleWish']
+
+export interface Draft {
+  queue: string
+  id: string
+  name: string
+  kind: 'cron' | 'every'
+  cron: string
+  tz: string
+  /** As typed: `90`, `15m`, `2h`. */
+  every: string
+  /** JSON as typed; empty: left as it was. */
+  data: string
+}
+
+export const EMPTY: Draft = { queue: '', id: '', name: '', kind: 'cron', cron: '0 3 * * 1-5', tz: 'UTC', every: '15m', data: '' }
+
+const UNITS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+
+/** Seconds of `90`, `1.5 s`, `15m`, `2 h`, `1d`, `1w`; null for anything else. */
+export function seconds(text: string): number | null {
+  const parts = /^\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*$/.exec(text)
+  const unit = parts && UNITS[parts[2] ?? '']
+  return parts && unit ? Number(parts[1]) * unit : null
+}
+
+/** The shortest way to write so many seconds in the form. */
+export function typed(value: number): string {
+  for (const [name, size] of Object.entries(UNITS).reverse()) {
+    if (name !== '' && value >= size && value % size === 0) return `${value / size}${name}`
+  }
+  return `${value}s`
+}
+
+export type Read = { wish: Wish; problem: null } | { wish: null; problem: string }
+
+/** What to ask for, or what is wrong with what was typed. What must stay of a schedule that is edited stays. */
+export function read(draft: Draft, was: Schedule | null = null): Read {
+  const wish: Wish = { name: draft.name.trim() }
+  if (draft.kind === 'cron') {
+    if (draft.cron.trim() === '') return { wish: null, problem: 'Write a cron expression: minute hour day month weekday.' }
+    wish.cron = draft.cron.trim()
+    wish.tz = draft.tz
+  } else {
+    const every = seconds(draft.every)
+    if (every === null) return { wish: null, problem: 'Write how often, as 90s, 15m, 2h or 1d.' }
+    wish.every = every
+    if (was?.offset != null && was.every === every) wish.offset = was.offset
+  }
+  if (was?.start != null) wish.start = was.start
+  if (was?.end != null) wish.end = was.end
+  if (was?.limit != null) wish.limit = was.limit
+  if (draft.data.trim() !== '') {
+    try {
+      wish.data = JSON.parse(draft.data)
+    } catch {
+      return { wish: null, problem: 'The data is not JSON.' }
+    }
+  }
+  return { wish, problem: null }
+}
+
+export function draftOf(schedule: Schedule, data: unknown): Draft {
+  return {
+    queue: schedule.queue,
+    id: schedule.id,
+    name: schedule.name,
+    kind: schedule.cron === null ? 'every' : 'cron',
+    cron: schedule.cron ?? EMPTY.cron,
+    tz: schedule.tz,
+    every: schedule.every === null ? EMPTY.every : typed(schedule.every),
+    data: data === undefined ? '' : JSON.stringify(data, null, 2),
+  }
+}
+
+/** `2026-03-02T03:00:00+01:00` as the clock on that zone's wall: `Mon 2 Mar 03:00`, with seconds if there are any. */
+export function onTheWall(iso: string): string {
+  const [, year, month, day, time, s] = /^(\d+)-(\d+)-(\d+)T(\d+:\d+):(\d+)/.exec(iso) ?? []
+  if (time === undefined) return iso
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
+  const named = date.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' })
+  return `${named.replace(',', '')} ${time}${s === '00' ? '' : `:${s}`}`
+}
+
+/** The zones to choose from: the schedule's own, the reader's, UTC, then all that the browser knows. */
+export function zones(own: string): string[] {
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone
+  return [...new Set([own, here, 'UTC', ...Intl.supportedValuesOf('timeZone')])]
+}

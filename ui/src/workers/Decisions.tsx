@@ -1,0 +1,54 @@
+import { useQuery } from '@tanstack/react-query'
+import { answered, api } from '../api/client'
+import type { components } from '../api/schema'
+import { Glyph, type GlyphName } from '../parts/Icon'
+import { Time } from '../parts/Time'
+
+type Decision = components['schemas']['ScalingDecision']
+
+const OBSTACLE_GLYPHS: Record<string, GlyphName> = { '': 'scaled', held: 'held', cooldown: 'paused', frozen: 'lock', 'rate limit': 'limited' }
+
+/** How supervisors scaled, newest first, each with its reason. */
+export function Decisions() {
+  const page = useQuery({
+    queryKey: ['scaling'],
+    queryFn: () => answered(api.GET('/api/v1/scaling/decisions', { params: { query: { count: 20 } } })),
+    refetchInterval: 5_000,
+  })
+  const decisions = page.data?.decisions
+  if (!decisions) return null
+  return (
+    <section className="pad">
+      <div className="head">
+        <h2>Scaling decisions</h2>
+        <span className="small quiet">newest first</span>
+      </div>
+      {decisions.length === 0 ? (
+        <p className="muted">
+          No process was started or stopped by itself. <code>corral worker --processes 2..12</code> lets their number follow the load.
+        </p>
+      ) : (
+        <ul className="ledger">
+          {decisions.map((decision) => (
+            <Row key={`${decision.at} ${decision.host} ${decision.pid}`} decision={decision} />
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}
+
+function Row({ decision }: { decision: Decision }) {
+  const { before, after, obstacle, queue, reason, host } = decision
+  const said = before === after ? `Stays at ${after}` : `${before} → ${after}`
+  return (
+    <li>
+      <Time at={decision.at ?? 0} />
+      <Glyph name={OBSTACLE_GLYPHS[obstacle] ?? 'calm'} className={obstacle === 'held' ? 'is-failed' : ''} />
+      <span>
+        {said} <span className="quiet">on {host}{obstacle && `, ${obstacle}`}</span>
+        <span className="second">{queue ? `${queue}: ${reason}` : reason}</span>
+      </span>
+    </li>
+  )
+}
