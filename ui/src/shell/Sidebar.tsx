@@ -6,11 +6,19 @@ import { count } from '../format'
 import { condition, waitingOf, worstFirst } from '../queues/trouble'
 import { toggleTheme } from './theme'
 
-const PLACES: { to: string; name: string; icon: IconName }[] = [
-  { to: '/', name: 'Overview', icon: 'overview' },
+interface Place {
+  to: string
+  name: string
+  icon: IconName
+}
+
+const WORK: Place[] = [
   { to: '/dead', name: 'Dead letters', icon: 'dead' },
   { to: '/workers', name: 'Workers', icon: 'workers' },
   { to: '/schedules', name: 'Schedules', icon: 'clock' },
+]
+
+const AROUND: Place[] = [
   { to: '/alerts', name: 'Alerts', icon: 'alerts' },
   { to: '/audit', name: 'Audit', icon: 'audit' },
   { to: '/redis', name: 'Redis', icon: 'redis' },
@@ -26,13 +34,15 @@ export function Sidebar({ session }: { session: Session }) {
         <span className="env">{session.environment}</span>
       </Link>
       <div className="nav">
-        {PLACES.map((place) => (
-          <Link key={place.to} to={place.to} title={place.name} activeOptions={{ exact: place.to === '/' }} activeProps={{ 'aria-current': 'page' }}>
-            <Icon name={place.icon} />
-            <span className="t">{place.name}</span>
-          </Link>
-        ))}
+        <PlaceLink to="/" name="Overview" icon="overview" />
         <Queues />
+        {WORK.map((place) => (
+          <PlaceLink key={place.to} {...place} />
+        ))}
+        <hr />
+        {AROUND.map((place) => (
+          <PlaceLink key={place.to} {...place} />
+        ))}
       </div>
       <div className="whoami">
         <span>{session.user}</span>
@@ -71,6 +81,15 @@ function Queues() {
           )
         })}
     </div>
+  )
+}
+
+function PlaceLink({ to, name, icon }: Place) {
+  return (
+    <Link to={to} title={name} activeOptions={{ exact: to === '/' }} activeProps={{ 'aria-current': 'page' }}>
+      <Icon name={icon} />
+      <span className="t">{name}</span>
+    </Link>
   )
 }
 
