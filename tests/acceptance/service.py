@@ -75,7 +75,8 @@ class Service:
 @contextmanager
 def running_service(data_dir: Path, *arguments: str, **env: str) -> Iterator[Service]:
     """`corral up` on a free port, stopped at the end however the test goes."""
-    command = [sys.executable, "-m", "corral", "up", "--api-port", "0", "--data-dir", str(data_dir), "--json"]
+    command = [sys.executable, "-m", "corral", "up", "--api-port", "0", "--dashboard-port", "0"]
+    command += ["--data-dir", str(data_dir), "--json"]
     process = subprocess.Popen(
         [*command, *arguments],
         cwd=data_dir.parent,

@@ -86,7 +86,7 @@ async def test_groups_keep_their_bounds_when_workers_are_killed(server: RedisPro
     done = {row[3] for row in story if row[0] == "end"}
     assert ended["completed"] == len(done - failed_jobs(server))
     lasting = [key for key in server.client.scan_iter("corral:*") if server.client.pttl(key) < 0]
-    assert lasting == ["corral:bull::releases"]
+    assert set(lasting) <= {"corral:bull::releases", "corral:bull::workers"}
     assert server.client.zcard("bull:grouped:waiting-children") == 0
     ledger.close()
     await queue.close()

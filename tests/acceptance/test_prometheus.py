@@ -45,7 +45,7 @@ async def ship(job, data: dict[str, str]) -> None:
 """
 
 #: Log lines with the port that was chosen.
-API_LISTENS = r'(?=.*api_listening).*"url": "http://127\.0\.0\.1:(\d+)"'
+API_LISTENS = r'(?=.*http_listening).*"url": "http://127\.0\.0\.1:(\d+)"'
 HEALTH_LISTENS = r'(?=.*health_served).*"port": (\d+)'
 PROMETHEUS_LISTENS = r'"Listening on" address=127\.0\.0\.1:(\d+)'
 

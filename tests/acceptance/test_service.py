@@ -166,7 +166,7 @@ def test_pictures_are_served_to_who_has_a_key(service: Service) -> None:
 def test_a_second_service_on_the_same_data_is_a_clear_error(service: Service, tmp_path: Path) -> None:
     data_dir = next(p for p in _arguments(service.process) if p.endswith("/data"))
 
-    second = corral("up", "--api-port", "0", "--data-dir", data_dir, cwd=tmp_path)
+    second = corral("up", "--api-port", "0", "--dashboard-port", "0", "--data-dir", data_dir, cwd=tmp_path)
 
     assert second.returncode == 1
     assert "already" in second.stderr.lower() or "another process" in second.stderr.lower()

@@ -84,7 +84,7 @@ def test_what_looks_like_a_page_is_shown_as_text(open_as: OpenAs) -> None:
         page.locator(FILLED).first.wait_for()
         assert page.locator("main b:has-text('odd') b, main img, main script").count() == 0, path
     go(page, "/")
-    expect(page.get_by_text(BOLD, exact=True)).to_be_visible()
+    expect(page.locator("main").get_by_text(BOLD, exact=True)).to_be_visible()
     go(page, "/schedules")
     page.get_by_role("button", name=EVIL, exact=True).click()
     expect(page.locator("pre")).to_contain_text(EVIL)

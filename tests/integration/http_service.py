@@ -73,6 +73,10 @@ class Service:
         return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
+#: Services that run in this loop.
+_open: list[ApiServer] = []
+
+
 @contextlib.asynccontextmanager
 async def serving(
     redis_url: str,
@@ -86,6 +90,7 @@ async def serving(
     settings = Settings(_env_file=None, redis_url=redis_url, api_keys=all_keys)
     declared = {**queues(redis_url), **(more or {})}
     server = ApiServer(create_app(settings, declared, allow_any_queue=allow_any_queue), grace_seconds=1)
+    _open.append(server)
     async with server:
         limits = httpx2.Limits(max_connections=100)
         headers = {"Authorization": f"Bearer {ADMIN}"}
@@ -93,4 +98,6 @@ async def serving(
             base_url=server.url, headers=headers, limits=limits, timeout=20
         ) as http:
             yield Service(server.url, http, declared, server)
-    await close_shared_clients()
+    _open.remove(server)
+    if not _open:  # another that runs on in this loop would open them again, and nobody would close them
+        await close_shared_clients()

@@ -46,7 +46,9 @@ async def everything(redis: Redis) -> str:
             "list": lambda key: redis.lrange(key, 0, -1), "stream": redis.xrange,
             "zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
         }  # fmt: skip
-        found.append(f"{key}={await read[await redis.type(key)](key)}")
+        kind = await redis.type(key)
+        if kind != "none":  # it has just expired
+            found.append(f"{key}={await read[kind](key)}")
     return "\n".join(found)
 
 

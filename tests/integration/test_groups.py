@@ -39,7 +39,7 @@ async def kept(redis: Redis) -> list[str]:
     return [
         key
         async for key in redis.scan_iter("corral:*")
-        if await redis.pttl(key) < 0 and not key.endswith("::releases")
+        if await redis.pttl(key) < 0 and not key.endswith(("::releases", "::workers"))
     ]
 
 

@@ -12,9 +12,6 @@ import redis.asyncio as aioredis
 
 from corral.bullmq.keys import worker_key, workers_known
 
-#: The set of names goes with the last of its workers, a day later.
-KEEP_SECONDS = 86_400
-
 #: Texts read with one command.
 PAGE = 1_000
 
@@ -24,7 +21,6 @@ async def write_beat(client: aioredis.Redis, prefix: str, name: str, text: bytes
     pipe = client.pipeline(transaction=False)
     pipe.set(worker_key(prefix, name), text, px=round(seconds * 1000))
     pipe.sadd(workers_known(prefix), name)
-    pipe.expire(workers_known(prefix), KEEP_SECONDS)
     await pipe.execute()
 
 
