@@ -70,7 +70,7 @@ async def test_full_batches_do_not_linger(queue: Queue, start_worker: StartWorke
 async def test_what_lingered_runs_with_what_is_there(queue: Queue) -> None:
     sizes: list[int] = []
 
-    @queue.job("track", batch=Batch(size=50, linger=0.05))
+    @queue.job("track", batch=Batch(size=50, linger=1))
     async def track(jobs: list[JobContext], data: list[Track]) -> None:
         sizes.append(len(jobs))
 
