@@ -118,7 +118,7 @@ async def save_schedule(
     management: NamedDependency[Management],
     actor: NamedDependency[Actor],
     queue: FromPath[str],
-    id: Annotated[str, QueryParameter()],  # noqa: A002
+    id: Annotated[str, QueryParameter()],  # noqa: A002  # the parameter's name in the address
     data: JSONBody[ScheduleWish],
 ) -> ScheduleRow:
     """Create a schedule, or change when one runs and its data. Its jobs' options stay, and its pause."""
@@ -147,7 +147,7 @@ async def remove_schedule(
     management: NamedDependency[Management],
     actor: NamedDependency[Actor],
     queue: FromPath[str],
-    id: Annotated[str, QueryParameter()],  # noqa: A002
+    id: Annotated[str, QueryParameter()],  # noqa: A002  # the parameter's name in the address
 ) -> None:
     """Remove a schedule and its pending run; one that is due or runs goes on."""
     chosen = management.queue(queue)
@@ -163,7 +163,7 @@ async def run_schedule(
     management: NamedDependency[Management],
     actor: NamedDependency[Actor],
     queue: FromPath[str],
-    id: Annotated[str, QueryParameter()],  # noqa: A002
+    id: Annotated[str, QueryParameter()],  # noqa: A002  # the parameter's name in the address
 ) -> Queued:
     """One job more, at once, beside the schedule's own; a paused schedule has it too."""
     chosen = management.queue(queue)
@@ -178,7 +178,7 @@ async def pause_schedule(
     management: NamedDependency[Management],
     actor: NamedDependency[Actor],
     queue: FromPath[str],
-    id: Annotated[str, QueryParameter()],  # noqa: A002
+    id: Annotated[str, QueryParameter()],  # noqa: A002  # the parameter's name in the address
 ) -> ScheduleRow:
     """Make no more runs until it is resumed. 409: it is paused already."""
     return await _switch(management, actor, queue, id, pause=True)
@@ -189,7 +189,7 @@ async def resume_schedule(
     management: NamedDependency[Management],
     actor: NamedDependency[Actor],
     queue: FromPath[str],
-    id: Annotated[str, QueryParameter()],  # noqa: A002
+    id: Annotated[str, QueryParameter()],  # noqa: A002  # the parameter's name in the address
 ) -> ScheduleRow:
     """Go on with the next run from now. 409: it is not paused."""
     return await _switch(management, actor, queue, id, pause=False)

@@ -104,7 +104,7 @@ class WorkerStanding:
     memory_bytes: int = 0
     #: Of one core, 0 to 100 and beyond with threads and children.
     cpu_percent: float = 0.0
-    #: The longest stop of the event loop since the beat before.
+    #: The longest stop of the event loop in the last minute.
     loop_lag_seconds: float = 0.0
     started_at: float = 0.0
     beat_at: float = 0.0

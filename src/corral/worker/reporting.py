@@ -28,6 +28,7 @@ from corral.bullmq import registry, statistics
 from corral.bullmq.clock import server_ms, server_seconds
 from corral.bullmq.failures import code
 from corral.bullmq.ordering import Wish
+from corral.observe.loop_lag import LoopLag
 from corral.observe.process_use import ProcessUse
 from corral.observe.standing import RunningJob, WorkerStanding
 from corral.worker.counting import Counting
@@ -44,9 +45,6 @@ GONE_SECONDS = 20.0
 #: Running jobs that a beat tells, those that run longest.
 MOST_JOBS = 20
 
-#: A stop of the event loop is seen to this exactness.
-LAG_SECONDS = 0.1
-
 _encode = msgspec.json.Encoder().encode
 _names: set[str] = set()
 
@@ -62,6 +60,7 @@ class Reporter:
         prefix: str,
         feeds: Callable[[], Sequence[Feed]],
         counting: Counting,
+        lag: LoopLag,
     ) -> None:
         self.name = _own_name(worker)
         self._version = version
@@ -71,11 +70,10 @@ class Reporter:
         self._counting = counting
         # Unlike its name, no other process ever has it.
         self._writer = f"{self.name}:{os.urandom(4).hex()}"
-        self._loop = asyncio.get_running_loop()
         self._use: ProcessUse | None = None
         self._task: asyncio.Task[None] | None = None
         self._started_at = 0.0
-        self._lag = 0.0
+        self._lag = lag
 
     def orders(self, obey: Callable[[Wish], None]) -> Orders:
         """What is told to the worker under the name and start that its beats tell."""
@@ -86,24 +84,19 @@ class Reporter:
 
     async def _run(self) -> None:
         """Until cancelled. Redis may go away and come back."""
-        watching = asyncio.create_task(self._watch_loop())
         failing = False
-        try:
-            while True:
-                try:
-                    await self._beat()
-                    await self._write()
-                    failing = False
-                except (RedisError, OSError, TimeoutError) as error:
-                    if not failing:
-                        log.warning("report_failed", worker=self.name, error=code(error))
-                    failing = True
-                except Exception:  # a fault of ours must not end the reports: the worker would look dead
-                    log.exception("report_broke", worker=self.name)
-                await asyncio.sleep(BEAT_SECONDS)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        while True:
+            try:
+                await self._beat()
+                await self._write()
+                failing = False
+            except (RedisError, OSError, TimeoutError) as error:
+                if not failing:
+                    log.warning("report_failed", worker=self.name, error=code(error))
+                failing = True
+            except Exception:  # a fault of ours must not end the reports: the worker would look dead
+                log.exception("report_broke", worker=self.name)
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def leave(self) -> None:
         """The worker has ended: say the rest."""
@@ -130,7 +123,6 @@ class Reporter:
         if not self._started_at:
             self._started_at = now
             await self._note_release()
-        lag, self._lag = self._lag, 0.0
         feeds = self._feeds()
         standing = WorkerStanding(
             name=self.name,
@@ -143,7 +135,7 @@ class Reporter:
             jobs=tuple(nsmallest(MOST_JOBS, _running(feeds), key=lambda job: job.started_at)),
             memory_bytes=memory,
             cpu_percent=round(processor, 1),
-            loop_lag_seconds=round(lag, 3),
+            loop_lag_seconds=round(self._lag.longest(), 3),
             started_at=self._started_at,
             beat_at=now,
             quiet=all(feed.stopping for feed in feeds),
@@ -157,12 +149,6 @@ class Reporter:
         now_ms = await server_ms(self._client)
         if await statistics.note_release(self._client, self._prefix, self._version, now_ms):
             log.info("release_noted", worker=self.name, release=self._version)
-
-    async def _watch_loop(self) -> None:
-        while True:
-            due = self._loop.time() + LAG_SECONDS
-            await asyncio.sleep(LAG_SECONDS)
-            self._lag = max(self._lag, self._loop.time() - due)
 
 
 def _running(feeds: Sequence[Feed]) -> list[RunningJob]:

@@ -235,7 +235,7 @@ class Worker:
                 [(queue.keys(), self.tallies[queue.name]) for queue in self._queues_at(*place)]
             )
             feeds = partial(self._feeds_at, *place)
-            reporters.append(Reporter(self.name, version, client, place[1], feeds, counting))
+            reporters.append(Reporter(self.name, version, client, place[1], feeds, counting, self.loop_lag))
         for reporter in reporters:
             reporter.start()
         return reporters
