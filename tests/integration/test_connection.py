@@ -40,22 +40,23 @@ async def test_a_cancellation_is_not_lost_whenever_it_comes(redis_url: str) -> N
 
 
 async def test_queues_of_a_process_share_connections_and_close_them(redis_url: str, redis: Redis) -> None:
-    async def clients() -> int:
-        return len([c for c in await redis.client_list() if c.get("lib-name", "").startswith("corral")])
+    async def connections() -> dict[str, str]:
+        """Corral's connections to the server, each by its id with what it did last."""
+        found = await redis.client_list()
+        return {c["id"]: f"{c['addr']} {c['cmd']}" for c in found if c.get("lib-name", "").startswith("corral")}
 
+    before = await connections()  # a process or a test that ended may still have some: they are not this test's
     queues = [Queue(f"queue-{number}", redis_url=redis_url) for number in range(20)]
     for queue in queues:
         await queue.add("build", 1)
     assert shared_client(queues[0].address()) is shared_client(queues[1].address())
 
-    async def few() -> bool:  # the server may not yet have noticed that those of the test before are closed
-        return await clients() <= 1
-
-    await eventually(few)
+    opened = (await connections()).keys() - before.keys()
+    assert len(opened) == 1
     await close_shared_clients()
 
     async def gone() -> bool:
-        return await clients() == 0
+        return not opened & (await connections()).keys()
 
     await eventually(gone)
 
