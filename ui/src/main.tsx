@@ -13,7 +13,6 @@ import { Checklist } from './pages/Checklist'
 import { Redis } from './pages/Redis'
 import { Schedules } from './pages/Schedules'
 import { Workers } from './pages/Workers'
-import { Told } from './parts/Told'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
@@ -42,9 +41,7 @@ const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTi
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
-      <Told>
-        <RouterProvider router={router} />
-      </Told>
+      <RouterProvider router={router} />
     </QueryClientProvider>
   </StrictMode>,
 )

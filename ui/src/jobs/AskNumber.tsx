@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { Modal } from '../parts/Modal'
+import { Dialog } from '../parts/Dialog'
 
 interface Props {
   title: string
@@ -17,7 +17,7 @@ export function AskNumber({ title, label, value, most, verb, busy, onClose, onDo
   const number = Number(text)
   const ready = text.trim() !== '' && Number.isInteger(number) && number >= 0 && number <= most
   return (
-    <Modal title={title} onClose={onClose}>
+    <Dialog title={title} onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -37,6 +37,6 @@ export function AskNumber({ title, label, value, most, verb, busy, onClose, onDo
           </button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

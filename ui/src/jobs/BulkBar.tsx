@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { count } from '../format'
 import { Icon } from '../parts/Icon'
-import { Confirm } from '../parts/Modal'
+import { Confirm } from '../parts/Dialog'
 import { useMay } from '../parts/session'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'

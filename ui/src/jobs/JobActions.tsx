@@ -2,7 +2,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { Drop } from '../parts/Drop'
 import { Icon } from '../parts/Icon'
-import { Confirm, Modal } from '../parts/Modal'
+import { Confirm, Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
@@ -124,7 +124,7 @@ export function JobActions({ job }: { job: JobView }) {
         />
       )}
       {asking === 'edit' && (
-        <Modal title={ended ? `Edit and retry job ${id}` : `Data of job ${id}`} onClose={close} wide>
+        <Dialog title={ended ? `Edit and retry job ${id}` : `Data of job ${id}`} onClose={close} wide>
           <EditData
             value={job.data}
             verb={ended ? 'Save and retry' : 'Save'}
@@ -138,7 +138,7 @@ export function JobActions({ job }: { job: JobView }) {
               })
             }
           />
-        </Modal>
+        </Dialog>
       )}
     </div>
   )

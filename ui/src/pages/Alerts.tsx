@@ -8,7 +8,7 @@ import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
 import { count, duration } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
-import { Staleness } from '../parts/Staleness'
+import { PageTop } from '../parts/PageTop'
 
 const TABS = ['now', 'history', 'rules', 'channels'] as const
 const NAMES = { now: 'Now', history: 'History', rules: 'Rules', channels: 'Channels' } as const
@@ -24,15 +24,7 @@ export function Alerts() {
   const fires = now ? firing(now.alerts) : 0
   return (
     <>
-      <header className="topbar">
-        <div className="crumbs">
-          <span>Alerts</span>
-        </div>
-        <span className="live" role="status">
-          {alerts.isError ? <span className="is-failed">Not live</span> : <><i />Live</>}
-        </span>
-      </header>
-      <Staleness of={alerts} />
+      <PageTop query={alerts}>Alerts</PageTop>
       {looked?.bad && (
         <div className="banner stale" role="alert">
           <Icon name="alerts" />

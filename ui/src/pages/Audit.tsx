@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import { Time } from '../parts/Time'
+import { PageTop } from '../parts/PageTop'
 
 export function Audit() {
   const pages = useInfiniteQuery({
@@ -14,11 +15,7 @@ export function Audit() {
   const entries = pages.data?.pages.flatMap((page) => page.entries) ?? []
   return (
     <>
-      <header className="topbar">
-        <div className="crumbs">
-          <span>Audit</span>
-        </div>
-      </header>
+      <PageTop query={pages}>Audit</PageTop>
       {pages.isSuccess && entries.length === 0 ? (
         <div className="empty">
           <h3>Nobody has changed anything yet</h3>

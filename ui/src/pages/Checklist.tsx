@@ -3,7 +3,8 @@ import { useState } from 'react'
 import { answered, api } from '../api/client'
 import { type Finding, grouped, isBad, STATUSES, type Status, verdict } from '../checklist/findings'
 import { Glyph, type GlyphName } from '../parts/Icon'
-import { PageTop, SkeletonRows } from '../parts/PageTop'
+import { PageTop } from '../parts/PageTop'
+import { SkeletonRows } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
 import '../work.css'
 
@@ -25,7 +26,7 @@ export function Checklist() {
   const data = report.data
   return (
     <>
-      <PageTop title="Checklist" query={report} />
+      <PageTop query={report}>Checklist</PageTop>
       {report.isPending && <SkeletonRows rows={8} />}
       {data && (
         <>

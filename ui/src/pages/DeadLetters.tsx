@@ -9,9 +9,9 @@ import { byState, isOf, isOver, keyOf, STATES, type State, undoLeft } from '../d
 import { Jobs } from '../dead/Jobs'
 import { Operations } from '../dead/Operations'
 import { Rail } from '../dead/Rail'
-import { clock, count } from '../format'
+import { count } from '../format'
 import { Icon } from '../parts/Icon'
-import { Staleness } from '../parts/Staleness'
+import { PageTop } from '../parts/PageTop'
 import { useDelayed } from '../parts/useDelayed'
 
 /** What the address says: which groups, and which of them is open. */
@@ -81,16 +81,7 @@ export function DeadLetters(): ReactNode {
 
   return (
     <>
-      <header className="topbar">
-        <div className="crumbs">
-          <span>Dead letters</span>
-        </div>
-        <span className="live" role="status">
-          {desk.isError ? <span className="is-failed">Not live</span> : <><i />Live</>}
-          {data && <span className="quiet hide-narrow">{clock(data.at)}</span>}
-        </span>
-      </header>
-      <Staleness of={desk} />
+      <PageTop query={desk}>Dead letters</PageTop>
       <div className="pagehead">
         <div>
           <h1>

@@ -13,8 +13,7 @@ import { Timeline } from '../jobs/Timeline'
 import { total } from '../jobs/timeline'
 import { WhyBand } from '../jobs/WhyBand'
 import { Icon, type IconName } from '../parts/Icon'
-import { LiveSign } from '../parts/LiveSign'
-import { OldBand } from '../parts/OldBand'
+import { Above, PageTop } from '../parts/PageTop'
 import { useMay } from '../parts/session'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
@@ -32,19 +31,13 @@ export function Job() {
   const gone = found.error instanceof ProblemError && found.error.status === 404
   return (
     <>
-      <header className="topbar">
-        <div className="crumbs">
+      <PageTop query={gone ? undefined : found}>
           <Link className="hide-narrow" to="/queues/$queue" params={{ queue }}>
             {queue}
           </Link>
-          <span className="sep hide-narrow" aria-hidden="true">
-            /
-          </span>
+          <Above />
           <span className="mono">{id}</span>
-        </div>
-        <LiveSign at={job?.at} error={gone ? null : found.error} />
-      </header>
-      <OldBand at={found.dataUpdatedAt / 1000} error={gone ? null : found.error} />
+        </PageTop>
       {gone ? (
         <div className="empty">
           <h3>

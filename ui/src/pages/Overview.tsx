@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { answered, api } from '../api/client'
-import { bytes, clock, count, duration, percent, rate } from '../format'
+import { bytes, count, duration, percent, rate } from '../format'
 import { AgeBar } from '../parts/AgeBar'
 import { Glyph } from '../parts/Icon'
+import { PageTop } from '../parts/PageTop'
 import { Spark } from '../parts/Spark'
 import { useDesk } from '../dead/desk'
 import { incidents } from '../overview/incident'
@@ -24,22 +25,7 @@ export function Overview() {
   const data = overview.data
   return (
     <>
-      <header className="topbar">
-        <div className="crumbs">
-          <span>Overview</span>
-        </div>
-        <span className="live" role="status" style={{ marginLeft: 'auto' }}>
-          {overview.isError ? (
-            <span className="is-failed">{overview.error.message}</span>
-          ) : (
-            <>
-              <i />
-              Live
-            </>
-          )}
-          {data && <span className="quiet hide-narrow">{clock(data.at)}</span>}
-        </span>
-      </header>
+      <PageTop query={overview}>Overview</PageTop>
       {data && <IncidentBand incidents={incidents(data, dead.data)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
       <div className="pad head">

@@ -7,8 +7,7 @@ import { JobList } from '../jobs/JobList'
 import { countOf, STATES } from '../jobs/states'
 import { WhyBand } from '../jobs/WhyBand'
 import { Glyph, Icon } from '../parts/Icon'
-import { LiveSign } from '../parts/LiveSign'
-import { OldBand } from '../parts/OldBand'
+import { Above, PageTop } from '../parts/PageTop'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
 import { QueueActions } from '../queues/QueueActions'
@@ -49,19 +48,13 @@ export function Queue() {
   const behind = (row.data?.oldestWaitingSeconds ?? 0) > OBJECTIVE_SECONDS
   return (
     <>
-      <header className="topbar">
-        <div className="crumbs">
+      <PageTop query={row}>
           <Link className="hide-narrow" to="/">
             Queues
           </Link>
-          <span className="sep hide-narrow" aria-hidden="true">
-            /
-          </span>
+          <Above />
           <span>{queue}</span>
-        </div>
-        <LiveSign at={row.dataUpdatedAt ? row.dataUpdatedAt / 1000 : undefined} error={row.error} />
-      </header>
-      <OldBand at={row.dataUpdatedAt / 1000} error={row.error} />
+        </PageTop>
       <div className="pagehead" inert={row.error != null}>
         <div>
           <h1>

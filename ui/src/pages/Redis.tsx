@@ -4,7 +4,8 @@ import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
 import { ago, bytes, count, duration, percent, rate } from '../format'
 import { Glyph } from '../parts/Icon'
-import { PageTop, SkeletonRows } from '../parts/PageTop'
+import { PageTop } from '../parts/PageTop'
+import { SkeletonRows } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
 import '../work.css'
 
@@ -23,7 +24,7 @@ export function Redis() {
   const data = page.data
   return (
     <>
-      <PageTop title="Redis" query={page} />
+      <PageTop query={page}>Redis</PageTop>
       {page.isPending && <SkeletonRows rows={8} />}
       {data && (
         <>

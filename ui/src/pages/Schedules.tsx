@@ -3,9 +3,10 @@ import { useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
 import { count, duration, exact, until } from '../format'
-import { Ask } from '../parts/Ask'
+import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
-import { PageTop, SkeletonRows } from '../parts/PageTop'
+import { PageTop } from '../parts/PageTop'
+import { SkeletonRows } from '../parts/Skeleton'
 import { type Choice, RowMenu } from '../parts/RowMenu'
 import { Time } from '../parts/Time'
 import { LIST, useScheduleChanges } from '../schedules/changes'
@@ -44,7 +45,7 @@ export function Schedules() {
   ]
   return (
     <>
-      <PageTop title="Schedules" query={page} />
+      <PageTop query={page}>Schedules</PageTop>
       {page.isPending && <SkeletonRows />}
       {data && (
         <>
@@ -115,12 +116,15 @@ export function Schedules() {
       {form === 'new' && <ScheduleForm was={null} onClose={() => setForm(null)} />}
       {form !== null && form !== 'new' && <Edit schedule={form} onClose={() => setForm(null)} />}
       {removing && (
-        <Ask
+        <Confirm
           title={`Remove ${removing.id}?`}
-          text={`It makes no more jobs ${removing.name}, and its pending run goes with it. What is due or runs goes on. To stop it for a while, pause it.`}
-          yes="Remove it"
-          onYes={() => changes.remove.mutate(removing)}
+          says={`It makes no more jobs ${removing.name}, and its pending run goes with it. What is due or runs goes on. To stop it for a while, pause it.`}
+          verb="Remove it"
           onClose={() => setRemoving(null)}
+          onConfirm={() => {
+            setRemoving(null)
+            changes.remove.mutate(removing)
+          }}
         />
       )}
     </>

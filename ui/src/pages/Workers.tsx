@@ -3,9 +3,10 @@ import { Fragment, useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
 import { ago, bytes, count, duration, exact } from '../format'
-import { Ask } from '../parts/Ask'
+import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
-import { PageTop, SkeletonRows } from '../parts/PageTop'
+import { PageTop } from '../parts/PageTop'
+import { SkeletonRows } from '../parts/Skeleton'
 import { RowMenu } from '../parts/RowMenu'
 import { Decisions } from '../workers/Decisions'
 import { byHost, currentVersion, type Host, leftBehind, type Mark, markOf, skewSentence, type Worker } from '../workers/fleet'
@@ -36,7 +37,7 @@ export function Workers() {
   const ask = mayOperate && !page.isError ? setAsked : null
   return (
     <>
-      <PageTop title="Workers" query={page} />
+      <PageTop query={page}>Workers</PageTop>
       {page.isPending && <SkeletonRows />}
       {page.data && (
         <>
@@ -58,17 +59,20 @@ export function Workers() {
         </>
       )}
       {asked && (
-        <Ask
+        <Confirm
           title={asked.wish === 'stop' ? `Stop ${asked.name}?` : `Let ${asked.name} take no new jobs?`}
-          text={
+          says={
             asked.wish === 'stop'
               ? 'It ends the jobs it has, as with SIGTERM; what does not end in time goes back to its queue. A supervisor starts a fresh process in its place.'
               : 'It ends the jobs it has and stays, idle, until it is stopped. There is no way back but a fresh process.'
           }
-          yes={asked.wish === 'stop' ? 'Stop it' : 'Make it quiet'}
-          no="Leave it"
-          onYes={() => order.mutate(asked)}
+          verb={asked.wish === 'stop' ? 'Stop it' : 'Make it quiet'}
+          keep="Leave it"
           onClose={() => setAsked(null)}
+          onConfirm={() => {
+            setAsked(null)
+            order.mutate(asked)
+          }}
         />
       )}
     </>

@@ -1,4 +1,5 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import { texts } from '../texts'
 
 interface Props {
   title: string
@@ -7,15 +8,68 @@ interface Props {
   wide?: boolean
 }
 
-/** A modal dialog: the browser keeps the focus within and closes it with Esc. */
+/** A dialog over the page: the browser keeps the focus in it; Escape and a click beside it close it. */
 export function Dialog({ title, onClose, children, wide = false }: Props) {
-  const ref = useRef<HTMLDialogElement>(null)
-  const id = useId()
-  useEffect(() => ref.current?.showModal(), [])
+  const dialog = useRef<HTMLDialogElement>(null)
+  const heading = useId()
+  useEffect(() => {
+    const shown = dialog.current
+    shown?.showModal()
+    return () => shown?.close()
+  }, [])
   return (
-    <dialog ref={ref} className={wide ? 'modal dialog wide' : 'modal dialog'} aria-labelledby={id} onClose={onClose}>
-      <h3 id={id}>{title}</h3>
-      {children}
+    <dialog
+      ref={dialog}
+      className={wide ? 'modal dialog wide' : 'modal dialog'}
+      aria-labelledby={heading}
+      onCancel={(event) => {
+        event.preventDefault()
+        onClose()
+      }}
+      onClick={(event) => event.target === dialog.current && onClose()}
+    >
+      <div className="modal-body">
+        <h3 id={heading}>{title}</h3>
+        {children}
+      </div>
     </dialog>
+  )
+}
+
+interface Question {
+  title: string
+  says: string
+  /** What the button that does it says. */
+  verb: string
+  keep?: string
+  /** What has to be typed; nothing for what is less than final. */
+  typed?: string
+  busy?: boolean
+  onClose: () => void
+  onConfirm: () => void
+}
+
+/** Asks before what undo cannot reach; the safe button has the focus. */
+export function Confirm({ title, says, verb, keep = texts.parts.keep, typed, busy = false, onClose, onConfirm }: Question) {
+  const [text, setText] = useState('')
+  const ready = typed === undefined || text === typed
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <p>{says}</p>
+      {typed !== undefined && (
+        <label>
+          {texts.parts.typeBefore} <code>{typed}</code> {texts.parts.typeAfter}
+          <input className="input" value={text} autoComplete="off" spellCheck={false} onChange={(event) => setText(event.target.value)} />
+        </label>
+      )}
+      <div className="btn-row">
+        <button className="btn" autoFocus onClick={onClose}>
+          {keep}
+        </button>
+        <button className="btn danger solid" disabled={!ready || busy} onClick={onConfirm}>
+          {verb}
+        </button>
+      </div>
+    </Dialog>
   )
 }

@@ -1,23 +1,58 @@
-import { ago } from '../format'
-import { Icon } from './Icon'
+import { useEffect, useState } from 'react'
+import { ProblemError } from '../api/client'
+import { clock, duration } from '../format'
+import { texts } from '../texts'
+import { Glyph } from './Icon'
 
-interface Asked {
+/** What has to be known of a query to say how far its numbers may be trusted. */
+export interface Freshness {
   isError: boolean
   error: Error | null
-  data?: unknown
   dataUpdatedAt: number
+  errorUpdatedAt: number
+  refetch: () => unknown
+}
+
+/** Since when the query fails, in epoch seconds; null while it does not. */
+function useFailingSince({ isError, errorUpdatedAt }: Freshness): number | null {
+  const [since, setSince] = useState<number | null>(null)
+  useEffect(() => setSince((was) => (isError ? (was ?? errorUpdatedAt / 1000) : null)), [isError, errorUpdatedAt])
+  return since
+}
+
+export function isDown(error: Error | null): boolean {
+  return error instanceof ProblemError && error.status === 503
 }
 
 /** Says that what is shown is old, how old, and why. Nothing while answers come. */
-export function Staleness({ of }: { of: Asked }) {
-  if (!of.isError) return null
+export function Staleness({ of: query }: { of: Freshness }) {
+  const since = useFailingSince(query)
+  if (since === null) return null
+  const shownOf = query.dataUpdatedAt / 1000
+  if (isDown(query.error)) {
+    return (
+      <div className="banner down" role="alert">
+        <Glyph name="failed" className="is-failed" />
+        <span>
+          <b className="strong">{texts.parts.redisSilentSince(clock(since))}</b>{' '}
+          <span className="muted">
+            {texts.parts.workersWait} {shownOf > 0 && texts.parts.shownOf(clock(shownOf))}
+          </span>
+        </span>
+      </div>
+    )
+  }
   return (
-    <div className="banner down" role="alert">
-      <Icon name="redis" />
-      <strong className="strong">{of.error?.message}</strong>
-      <span className="muted">
-        {of.data ? `What you see is of ${ago(of.dataUpdatedAt / 1000)}. ` : ''}
-        Actions are off until it answers; jobs stay where they are.
+    <div className="banner stale" role="alert">
+      <Glyph name="delayed" className="is-limited" />
+      <span>
+        <b className="strong">{shownOf > 0 ? texts.parts.numbersOld(duration(Date.now() / 1000 - shownOf)) : texts.parts.nothingToShow}</b>{' '}
+        <span className="muted">{query.error?.message}</span>
+      </span>
+      <span className="right">
+        <button className="btn sm" onClick={() => void query.refetch()}>
+          {texts.parts.tryNow}
+        </button>
       </span>
     </div>
   )

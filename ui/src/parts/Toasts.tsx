@@ -1,4 +1,5 @@
 import { useEffect } from 'react'
+import { texts } from '../texts'
 import { Icon } from './Icon'
 import { holdToast, toast, undoNow, useToast } from './toasting'
 
@@ -20,15 +21,15 @@ export function Toasts() {
       {shown && (
         <div className="toast" onMouseEnter={() => holdToast(true)} onMouseLeave={() => holdToast(false)}>
           <span className="toast-says">
-            {shown.failed && <b>Not done. </b>}
+            {shown.failed && <b>{texts.parts.notDone} </b>}
             {shown.says} {shown.detail && <span className="dim">{shown.detail}</span>}
           </span>
           {shown.undo && (
-            <button className="btn sm" title="Undo (u)" onClick={() => void undoNow()}>
-              Undo
+            <button className="btn sm" title={texts.parts.undoTitle} onClick={() => void undoNow()}>
+              {texts.parts.undo}
             </button>
           )}
-          <button className="icon-btn" title="Close" onClick={() => toast(null)}>
+          <button className="icon-btn" title={texts.parts.close} onClick={() => toast(null)}>
             <Icon name="close" />
           </button>
         </div>

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { say } from './toasting'
+import { failed, say } from './toasting'
 
 interface Act {
   run: () => Promise<unknown>
@@ -15,10 +15,10 @@ export function useAct() {
   const act = useMutation({
     mutationFn: ({ run }: Act) => run(),
     onSuccess: (_, { done, undo, then }) => {
-      say(done, undo && (() => void undo().then(fresh, (error: Error) => say(error.message))))
+      say(done, undo && (() => undo().finally(fresh)))
       then?.()
     },
-    onError: (error) => say(error.message),
+    onError: (error) => failed('', error),
     onSettled: fresh,
   })
   return { act: act.mutate, busy: act.isPending }

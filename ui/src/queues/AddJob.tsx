@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { addJob, readSchema } from '../jobs/api'
 import { JsonField, readJson } from '../jobs/EditData'
-import { Modal } from '../parts/Modal'
+import { Dialog } from '../parts/Dialog'
 import { useAct } from '../parts/useAct'
 import { dataOf, type Field, fieldsOf } from './form'
 
@@ -46,7 +46,7 @@ export function AddJob({ queue, onClose }: { queue: string; onClose: () => void 
   }
 
   return (
-    <Modal title={`Add a job to ${queue}`} onClose={onClose} wide>
+    <Dialog title={`Add a job to ${queue}`} onClose={onClose} wide>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -97,7 +97,7 @@ export function AddJob({ queue, onClose }: { queue: string; onClose: () => void 
           </button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

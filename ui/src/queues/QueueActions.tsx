@@ -4,7 +4,7 @@ import { count } from '../format'
 import { cleanQueue, drainQueue, obliterateQueue, pauseQueue, resumeQueue } from '../jobs/api'
 import { Drop } from '../parts/Drop'
 import { Icon } from '../parts/Icon'
-import { Confirm, Modal } from '../parts/Modal'
+import { Confirm, Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
 import { AddJob } from './AddJob'
@@ -96,7 +96,7 @@ function Clean({ queue, onClose }: { queue: string; onClose: () => void }) {
   }
 
   return (
-    <Modal title={`Clean ${queue}`} onClose={onClose}>
+    <Dialog title={`Clean ${queue}`} onClose={onClose}>
       <p>Finished jobs go with their data, results and logs, and cannot be brought back.</p>
       <div className="fields">
         <label htmlFor="clean-state">Jobs</label>
@@ -122,6 +122,6 @@ function Clean({ queue, onClose }: { queue: string; onClose: () => void }) {
           Remove them
         </button>
       </div>
-    </Modal>
+    </Dialog>
   )
 }

@@ -2,7 +2,7 @@ import { type ReactNode, useState } from 'react'
 import { count, duration, span } from '../format'
 import { changeLimits, type QueueSettings } from '../jobs/api'
 import { Icon } from '../parts/Icon'
-import { Modal } from '../parts/Modal'
+import { Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
 
@@ -121,7 +121,7 @@ function EditLimits({ settings, onClose }: { settings: QueueSettings; onClose: (
     rate: jobs === '' ? null : { jobs: Number(jobs), per: Number(per) },
   }
   return (
-    <Modal title={`Limits of ${queue}`} onClose={onClose}>
+    <Dialog title={`Limits of ${queue}`} onClose={onClose}>
       <p>They hold over all workers, Node ones too, from now on. Empty: no limit.</p>
       <form
         onSubmit={(event) => {
@@ -152,6 +152,6 @@ function EditLimits({ settings, onClose }: { settings: QueueSettings; onClose: (
           </button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

@@ -1,8 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useDeferredValue, useState } from 'react'
 import { answered, api } from '../api/client'
-import { Modal } from '../parts/Ask'
-import { useTell } from '../parts/Told'
+import { Dialog } from '../parts/Dialog'
+import { say } from '../parts/toasting'
 import { capital } from '../format'
 import { LIST } from './changes'
 import { type Draft, draftOf, EMPTY, onTheWall, read, type Schedule, zones } from './wish'
@@ -20,7 +20,6 @@ export function ScheduleForm({ was, data, onClose }: Props) {
   const [draft, setDraft] = useState<Draft>(was ? draftOf(was, data) : EMPTY)
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }))
   const queries = useQueryClient()
-  const tell = useTell()
   const { wish, problem } = read(draft, was)
   const rhythm = useDeferredValue(wish ? JSON.stringify({ ...wish, data: undefined }) : '')
   const preview = useQuery({
@@ -38,7 +37,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
       return answered(api.PUT('/api/v1/queues/{queue}/schedule', { params, body: wish }))
     },
     onSuccess: (saved) => {
-      tell({ text: was ? `${saved.id} changed: ${saved.words}` : `${saved.id} added: ${saved.words}` })
+      say(was ? `${saved.id} changed: ${saved.words}` : `${saved.id} added: ${saved.words}`)
       void queries.invalidateQueries({ queryKey: LIST })
       void queries.invalidateQueries({ queryKey: ['schedule', saved.queue, saved.id] })
       onClose()
@@ -47,8 +46,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
   const wrong = problem ?? save.error?.message ?? preview.error?.message
   const ready = wish !== null && !preview.isError && draft.queue.trim() !== '' && draft.id.trim() !== '' && draft.name.trim() !== ''
   return (
-    <Modal label={was ? `Edit ${was.id}` : 'New schedule'} onClose={onClose}>
-      <h3>{was ? `Edit ${was.id}` : 'New schedule'}</h3>
+    <Dialog title={was ? `Edit ${was.id}` : 'New schedule'} onClose={onClose}>
       <form
         className="form"
         onSubmit={(event) => {
@@ -125,7 +123,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
           </button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
-import { useTell } from '../parts/Told'
+import { failed, say } from '../parts/toasting'
 import type { Schedule } from './wish'
 
 type List = components['schemas']['ScheduleList']
@@ -13,7 +13,6 @@ const at = (schedule: Schedule) => ({ params: { path: { queue: schedule.queue },
 /** What may be done to a schedule. Pausing is shown at once and can be undone. */
 export function useScheduleChanges() {
   const queries = useQueryClient()
-  const tell = useTell()
   const again = () => queries.invalidateQueries({ queryKey: LIST })
 
   const pause = useMutation({
@@ -31,26 +30,23 @@ export function useScheduleChanges() {
       )
     },
     onSuccess: (_, { schedule, paused }) =>
-      tell({
-        text: `${schedule.id} ${paused ? 'paused' : 'goes on'}`,
-        undo: () => pause.mutate({ schedule, paused: !paused }),
-      }),
+      say(`${schedule.id} ${paused ? 'paused' : 'goes on'}.`, (): unknown => pause.mutate({ schedule, paused: !paused })),
     onError: (error, { schedule, paused }) =>
-      tell({ text: `${schedule.id} not ${paused ? 'paused' : 'resumed'}: ${error.message}`, failed: true }),
+      failed(`${schedule.id} not ${paused ? 'paused' : 'resumed'}.`, error),
     onSettled: again,
   })
 
   const run = useMutation({
     mutationFn: (schedule: Schedule) => answered(api.POST('/api/v1/queues/{queue}/schedule/run', at(schedule))),
-    onSuccess: ({ jobId, queue }) => tell({ text: `Job ${jobId} added to ${queue}` }),
-    onError: (error, schedule) => tell({ text: `${schedule.id} not run: ${error.message}`, failed: true }),
+    onSuccess: ({ jobId, queue }) => say(`Job ${jobId} added to ${queue}.`),
+    onError: (error, schedule) => failed(`${schedule.id} not run.`, error),
     onSettled: again,
   })
 
   const remove = useMutation({
     mutationFn: (schedule: Schedule) => answered(api.DELETE('/api/v1/queues/{queue}/schedule', at(schedule))),
-    onSuccess: (_, schedule) => tell({ text: `${schedule.id} removed` }),
-    onError: (error, schedule) => tell({ text: `${schedule.id} not removed: ${error.message}`, failed: true }),
+    onSuccess: (_, schedule) => say(`${schedule.id} removed.`),
+    onError: (error, schedule) => failed(`${schedule.id} not removed.`, error),
     onSettled: again,
   })
 

@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
-import { useTell } from '../parts/Told'
+import { failed, say } from '../parts/toasting'
 
 export interface Order {
   wish: 'quiet' | 'stop'
@@ -10,7 +10,6 @@ export interface Order {
 
 /** Tells running workers to take no new jobs, or to stop; each obeys within a second. */
 export function useOrder() {
-  const tell = useTell()
   return useMutation({
     mutationFn: ({ wish, name }: Order) => {
       const params = { params: { path: { name } } }
@@ -20,8 +19,8 @@ export function useOrder() {
     },
     onSuccess: ({ workers }, { wish, name }) => {
       const who = workers.length === 1 ? workers[0] : `${workers.length} processes of ${name}`
-      tell({ text: wish === 'quiet' ? `${who} told to take no new jobs` : `${who} told to stop` })
+      say(wish === 'quiet' ? `${who} told to take no new jobs` : `${who} told to stop`)
     },
-    onError: (error, { wish, name }) => tell({ text: `${name} not told to ${wish === 'quiet' ? 'go quiet' : 'stop'}: ${error.message}`, failed: true }),
+    onError: (error, { wish, name }) => failed(`${name} not told to ${wish === 'quiet' ? 'go quiet' : 'stop'}.`, error),
   })
 }

@@ -1,0 +1,4 @@
+// Every text that the dashboard shows, by where it stands. A sentence with a value in it is a function.
+import { parts } from './parts'
+
+export const texts = { parts }

@@ -1,0 +1,20 @@
+/** What the parts say that many pages use. */
+export const parts = {
+  live: 'Live',
+  notLive: 'Not live',
+  redisSilent: 'Redis does not answer',
+  redisSilentSince: (since: string) => `Redis does not answer since ${since}.`,
+  workersWait: 'Workers wait and resume by themselves.',
+  shownOf: (at: string) => `Shown: the state of ${at}. Actions are off.`,
+  numbersOld: (age: string) => `Numbers are ${age} old.`,
+  nothingToShow: 'Nothing to show.',
+  tryNow: 'Try now',
+  loading: 'Loading',
+  typeBefore: 'Type',
+  typeAfter: 'to confirm',
+  keep: 'Keep',
+  undo: 'Undo',
+  undoTitle: 'Undo (u)',
+  close: 'Close',
+  notDone: 'Not done.',
+}
