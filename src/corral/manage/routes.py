@@ -22,6 +22,7 @@ from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
 from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.keys import KEYS
+from corral.manage.outbox import OUTBOX_HANDLERS
 from corral.manage.overview import read_overview
 from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
 from corral.manage.queues import list_queues, read_queue, read_stats
@@ -68,6 +69,7 @@ HANDLERS = [
     *DEAD_HANDLERS,
     *DEAD_OPERATION_HANDLERS,
     *KEYS,
+    *OUTBOX_HANDLERS,
 ]
 
 
