@@ -112,7 +112,7 @@ async def test_a_mail_is_shown_whole_and_its_html_can_do_nothing(ada: httpx2.Asy
 
 async def test_an_uploaded_picture_is_shown(ada: httpx2.AsyncClient, sandbox: RunningSandbox) -> None:
     uploads = f"{sandbox.url}/supabase/storage/v1/object/images"
-    auth = {"Authorization": f"Bearer {keys.SUPABASE_SERVICE_KEY}"}
+    auth = {"apikey": keys.SUPABASE_SERVICE_KEY}
     async with httpx2.AsyncClient(trust_env=False) as http:
         for name, kind in (("cat.png", "image/png"), ("cat.svg", "image/svg+xml")):
             headers = {**auth, "Content-Type": kind}

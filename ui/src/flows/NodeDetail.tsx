@@ -1,0 +1,73 @@
+import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import { count, duration } from '../format'
+import { Glyph } from '../parts/Icon'
+import { texts } from '../texts'
+import { FlowActions } from './FlowActions'
+import { lookOf } from './NodeLabel'
+import { childrenOf, type FlowNode } from './tree'
+
+const t = texts.flows
+
+/** What is known of the chosen job, and what can be done about its children. */
+export function NodeDetail({ node, isOwn, redacted, off }: { node: FlowNode; isOwn: boolean; redacted: boolean; off: boolean }) {
+  const look = lookOf(node)
+  const gone = node.status === 'gone'
+  const ran = node.startedAt != null && node.finishedAt != null ? node.finishedAt - node.startedAt : null
+  return (
+    <div className="flow-detail pad" aria-live="polite">
+      <div className="head">
+        <h3 className="strong">
+          {node.name || t.gone} <span className="mono quiet">{node.id}</span>
+        </h3>
+        {isOwn && <span className="small quiet">{t.thisJob}</span>}
+        {!gone && !isOwn && (
+          <Link className="link right" to="/queues/$queue/jobs/$id" params={{ queue: node.queue, id: node.id }}>
+            {t.openJob}
+          </Link>
+        )}
+      </div>
+      {node.stuck && (
+        <p className="flow-why">
+          <Glyph name="alert" className="is-failed" />{' '}
+          <b className="strong">{t.inVain[node.stuck.reason]?.(node.stuck.children.length, count(node.stuck.children.length))}</b> {t.repair[node.stuck.reason]}
+        </p>
+      )}
+      <dl className="kv">
+        <Pair name={t.state}>
+          <Glyph name={look.glyph} className={look.tone} /> {gone ? t.goneText : look.word}
+        </Pair>
+        <Pair name={t.queueOf}>{node.queue}</Pair>
+        {ran !== null && <Pair name={t.ran}>{duration(ran)}</Pair>}
+        {childrenOf(node) > 0 && <Pair name={t.childrenOf}>{t.counts(count(node.pending), count(node.completed), count(node.ignored), count(node.failed))}</Pair>}
+        {node.parent && !gone && <Pair name={t.onFailure}>{node.onFailure ? t.policy[node.onFailure] : t.noPolicy}</Pair>}
+        {node.outcome && <Pair name={t.outcome}>{t.outcomes[node.outcome]}</Pair>}
+        {node.failedReason && (
+          <Pair name={t.reason}>
+            <span className="is-failed flow-text">{node.failedReason}</span>
+          </Pair>
+        )}
+        {node.result !== null && (
+          <Pair name={t.result}>
+            <code className="flow-text">{node.result}</code>
+          </Pair>
+        )}
+        {redacted && (node.status === 'failed' || node.status === 'completed') && (
+          <Pair name={node.status === 'failed' ? t.reason : t.result}>
+            <Glyph name="lock" /> <span className="quiet">{t.hidden}</span>
+          </Pair>
+        )}
+      </dl>
+      {childrenOf(node) > 0 && <FlowActions node={node} off={off} />}
+    </div>
+  )
+}
+
+function Pair({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  )
+}
