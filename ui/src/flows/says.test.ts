@@ -14,8 +14,9 @@ test('it says how many of how many it waits for, and what those do, each once', 
   expect(waitsFor(row({ pending: 3, completed: 9, some: [child('active'), child('active'), child('waiting')] }))).toBe(
     'Waits for 3 of 12 children: print in pages runs, print in pages waits for a worker.',
   )
-  expect(waitsFor(row({ some: [child('delayed')] }))).toBe('Waits for one of one child: print in pages is delayed.')
-  expect(waitsFor(row({ pending: 1_500, completed: 0 }))).toBe('Waits for 1,500 of 1,500 children.')
+  expect(waitsFor(row({ some: [child('delayed')] }))).toBe('Waits for its only child: print in pages is delayed.')
+  expect(waitsFor(row({ pending: 1, completed: 1 }))).toBe('Waits for 1 of 2 children.')
+  expect(waitsFor(row({ pending: 1_500, completed: 0 }))).toBe('Waits for its 1,500 children.')
 })
 
 const stuck = (reason: string, n: number) =>

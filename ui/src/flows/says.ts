@@ -14,7 +14,7 @@ export function waitsFor(row: WaitingRow): string {
     return (t.inVain[row.stuck.reason] ?? t.inVain['nothing_pending']!)(faults, faults >= 10 ? `${faults}+` : count(faults))
   }
   const states = [...new Set(row.some.map((child) => t.oneIs(child.name || child.id, child.queue, t.stateOf[child.status] ?? child.status)))]
-  return t.waitsFor(row.pending, count(row.pending), count(childrenOf(row)), states.slice(0, 2).join(', '))
+  return t.waitsFor(count(row.pending), count(childrenOf(row)), states.slice(0, 2).join(', '))
 }
 
 export const repairOf = (row: WaitingRow): string => (row.stuck ? (texts.flows.repair[row.stuck.reason] ?? '') : '')

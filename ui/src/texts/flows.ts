@@ -23,8 +23,10 @@ export const flows = {
   nothingYetText: 'Flows appear as soon as Redis answers.',
 
   // What a parent waits for
-  waitsFor: (pending: number, shown: string, total: string, states: string) =>
-    `Waits for ${pending === 1 ? 'one' : shown} of ${total === '1' ? 'one child' : `${total} children`}${states && `: ${states}`}.`,
+  waitsFor: (pending: string, total: string, states: string) => {
+    const which = pending !== total ? `${pending} of ${total} children` : total === '1' ? 'its only child' : `its ${total} children`
+    return `Waits for ${which}${states && `: ${states}`}.`
+  },
   stateOf: {
     waiting: 'waits for a worker',
     active: 'runs',
