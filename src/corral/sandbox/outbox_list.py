@@ -56,6 +56,8 @@ def entry(outbox: Outbox, path: str) -> Reply:
 def brief(number: int, entry: dict[str, Any]) -> dict[str, Any]:
     """What a list shows of an entry."""
     shown = present(entry, time.time())
+    # A number says nothing by itself.
+    title = " ".join(shown.facts[0]) if shown.title.isdigit() and shown.facts else shown.title
     return {
         "number": number,
         "at": entry["at"],
@@ -63,7 +65,7 @@ def brief(number: int, entry: dict[str, Any]) -> dict[str, Any]:
         "kind": shown.kind,
         "action": shown.word,
         "to": recipient(entry),
-        "title": shown.title,
+        "title": title,
     }
 
 

@@ -8,12 +8,19 @@ import { texts } from '../texts'
 import { readChildren, readFlow } from './api'
 import { NodeDetail } from './NodeDetail'
 import { NodeLabel, saysOf } from './NodeLabel'
-import { drawn, fitting, type FlowNode, HEIGHT, keyOf, merged, type Row, rowsOf, step, WIDTH, zoomed } from './tree'
+import { drawn, fitting, type FlowNode, HEIGHT, keyOf, merged, readable, type Row, rowsOf, step, WIDTH, zoomed } from './tree'
 
 const t = texts.flows
 
+interface Props {
+  queue: string
+  id: string
+  /** Why the job waits is said beside it already. */
+  told?: boolean
+}
+
 /** The flow around a job, from its root: a tree to walk with the keyboard, drawn with lines where there is room. */
-export function FlowGraph({ queue, id }: { queue: string; id: string }) {
+export function FlowGraph({ queue, id, told = false }: Props) {
   const flow = useQuery({ queryKey: ['flow', queue, id], queryFn: () => readFlow(queue, id), refetchInterval: 3_000 })
   const own = keyOf({ queue, id })
   const further = useFurther(own)
@@ -26,7 +33,7 @@ export function FlowGraph({ queue, id }: { queue: string; id: string }) {
   return (
     <section className="flow" aria-label={t.flow}>
       <Canvas rows={rows} own={own} chosen={row?.key ?? own} onChoose={setChosen} onMore={(node) => void further.load(node)} busy={further.busy} cut={flow.data.cut} />
-      {row && row.more === 0 && <NodeDetail node={row.node} isOwn={row.key === own} redacted={flow.data.redacted} off={flow.isError} />}
+      {row && row.more === 0 && <NodeDetail node={row.node} isOwn={row.key === own} told={told && row.key === own} redacted={flow.data.redacted} off={flow.isError} />}
     </section>
   )
 }
@@ -71,9 +78,9 @@ function Canvas({ rows, own, chosen, busy, cut, onChoose, onMore }: CanvasProps)
   const frame = useRef<HTMLDivElement>(null)
   const navigate = useNavigate()
   const drawing = useMemo(() => drawn(rows), [rows])
-  const [zoom, setZoom] = useState<number | 'fit'>('fit')
+  const [zoom, setZoom] = useState<number | 'fit' | 'read'>('read')
   const size = useSize(frame)
-  const scale = zoom === 'fit' ? fitting(drawing, size.width, size.height) : zoom
+  const scale = zoom === 'fit' ? fitting(drawing, size.width, size.height) : zoom === 'read' ? readable(drawing, size.width) : zoom
   const root = rows[0]?.node
   const element = (key: string) => frame.current?.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)
   const act = (row: Row) => (row.more > 0 ? onMore(row.node) : void navigate({ to: '/queues/$queue/jobs/$id', params: { queue: row.node.queue, id: row.node.id } }))

@@ -34,7 +34,7 @@ export function FlowRow({ row, now, open, onToggle }: Props) {
             {row.name || row.id}
           </button>{' '}
           <span className="quiet small">
-            {row.queue} <span className="mono hide-narrow">{row.id}</span> {row.parent && t.partOf(row.parent.queue)}
+            {row.queue} <span className="mono hide-narrow">{row.id}</span> {row.parent && t.partOf(row.parent.queue, row.parent.id)}
           </span>
           <p className={row.stuck ? '' : 'muted'}>
             {waitsFor(row)} {row.stuck && <span className="muted">{repairOf(row)}</span>}
@@ -45,7 +45,7 @@ export function FlowRow({ row, now, open, onToggle }: Props) {
           {duration(Math.max(0, now - row.since))}
         </span>
       </div>
-      {open && <FlowGraph queue={row.queue} id={row.id} />}
+      {open && <FlowGraph queue={row.queue} id={row.id} told />}
     </li>
   )
 }

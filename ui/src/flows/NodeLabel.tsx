@@ -16,7 +16,7 @@ interface Look {
 export function lookOf(node: FlowNode): Look {
   if (node.status === 'gone') return { glyph: 'next', tone: 'quiet', word: t.gone }
   const state = stateOf(node.status)
-  const word = node.status === 'failed' ? t.failed : state.name
+  const word = node.status === 'failed' ? t.failed : node.status === 'waiting-children' ? t.waits : state.name
   if (node.stuck) return { glyph: 'alert', tone: 'is-failed', word: t.stuckWord }
   if (node.status === 'failed' && node.outcome === 'ignored') return { glyph: 'failed', tone: 'is-limited', word: t.ignoredWord }
   return { glyph: state.glyph, tone: state.tone === 'failed' ? 'is-failed' : `is-${state.tone}`, word }
@@ -37,8 +37,11 @@ export function NodeLabel({ node }: { node: FlowNode }) {
       <span className="ellipsis">
         <b className="strong">{node.name || node.id}</b> <span className="quiet small">{node.queue}</span>
       </span>
-      <span className="second ellipsis" title={node.id}>
-        <span className={look.tone}>{look.word}</span> {childrenOf(node) > 0 ? <span>· {doneOf(node)}</span> : <span className="mono">{node.id}</span>}
+      <span className="small nowrap">
+        <span className={look.tone}>{look.word}</span> {childrenOf(node) > 0 && <span className="quiet">{doneOf(node)}</span>}
+      </span>
+      <span className="second mono ellipsis" title={node.id}>
+        {node.id}
       </span>
     </>
   )

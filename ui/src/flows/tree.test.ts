@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { drawn, fitting, type FlowNode, HEIGHT, keyOf, merged, type Row, rowsOf, step, toneOf, WIDTH, ZOOMS, zoomed } from './tree'
+import { drawn, fitting, type FlowNode, HEIGHT, keyOf, merged, readable, type Row, rowsOf, step, toneOf, WIDTH, ZOOMS, zoomed } from './tree'
 
 function node(id: string, parent: string | null, more: Partial<FlowNode> = {}): FlowNode {
   return {
@@ -55,6 +55,11 @@ test('the drawing is as large as what is in it, and each row but the root has a 
   expect(drawn([])).toEqual({ placed: [], edges: [], width: 0, height: expect.any(Number) })
 })
 
+test('a line that tells of a failure is drawn over the others', () => {
+  const rows = rowsOf([node('root', null, { pending: 3 }), node('a', 'root', { outcome: 'failed' }), node('b', 'root'), node('c', 'root', { outcome: 'completed' })])
+  expect(drawn(rows).edges.map((edge) => edge.key)).toEqual(['q:b', 'q:c', 'q:a'])
+})
+
 test('a wide flow is drawn in time', () => {
   const wide = [node('root', null, { pending: 2_000 }), ...Array.from({ length: 2_000 }, (_, at) => node(`c${at}`, 'root'))]
   expect(drawn(rowsOf(wide)).placed).toHaveLength(2_001)
@@ -99,6 +104,9 @@ test('fit shows all of it, never larger than life, never too small to see', () =
   expect(fitting(drawing, 5_000, 4_000)).toBe(1)
   expect(fitting(drawing, 10, 10)).toBe(ZOOMS[0])
   expect(fitting(drawing, 0, 0)).toBe(1)
+  expect(readable(drawing, 900)).toBe(0.9)
+  expect(readable(drawing, 300)).toBe(0.8)
+  expect(readable({ ...drawing, height: 90_000 }, 2_000)).toBe(1)
 })
 
 test('a key names a job over all queues', () => {

@@ -55,10 +55,12 @@ export function rowsOf(nodes: FlowNode[]): Row[] {
   return rows
 }
 
-export const WIDTH = 216
+/** Wide enough for a UUID: ids are not cut. */
+export const WIDTH = 284
 export const HEIGHT = 40
-const COLUMN = WIDTH + 48
+const COLUMN = WIDTH + 40
 const LINE = HEIGHT + 8
+const BEND = 8
 
 export interface Placed {
   row: Row
@@ -79,7 +81,8 @@ export interface Drawing {
   height: number
 }
 
-export type Tone = 'done' | 'failed' | 'ignored' | 'open'
+const TONES = ['open', 'done', 'ignored', 'failed'] as const
+export type Tone = (typeof TONES)[number]
 
 /** What a line to a child says: it is done, it failed the parent, its failure was survived, or it is open. */
 export function toneOf(row: Row): Tone {
@@ -100,14 +103,18 @@ export function drawn(rows: Row[]): Drawing {
   const place = new Map(placed.map((one) => [one.row.key, one]))
   const edges = placed.flatMap(({ row, x, y }) => {
     const from = place.get(row.above)
-    return from ? [{ key: row.key, path: curve(from.x + WIDTH, from.y + HEIGHT / 2, x, y + HEIGHT / 2), tone: toneOf(row) }] : []
+    return from ? [{ key: row.key, path: bracket(from.x + WIDTH, from.y + HEIGHT / 2, x, y + HEIGHT / 2), tone: toneOf(row) }] : []
   })
+  // What is wrong is drawn last: where lines share their way, it is on top.
+  edges.sort((a, b) => TONES.indexOf(a.tone) - TONES.indexOf(b.tone))
   return { placed, edges, width: Math.max(0, ...placed.map((one) => one.x + WIDTH)), height: Math.max(0, line - 1) * LINE + HEIGHT }
 }
 
-function curve(fromX: number, fromY: number, toX: number, toY: number): string {
-  const middle = (fromX + toX) / 2
-  return `M${fromX} ${fromY}C${middle} ${fromY} ${middle} ${toY} ${toX} ${toY}`
+/** Out of the parent, down a line that all its children share, and into the child. */
+function bracket(fromX: number, fromY: number, toX: number, toY: number): string {
+  const spine = fromX + 14
+  if (toY === fromY) return `M${fromX} ${fromY}H${toX}`
+  return `M${fromX} ${fromY}H${spine}V${toY - BEND}q0 ${BEND} ${BEND} ${BEND}H${toX}`
 }
 
 /** The row that a key of the keyboard leads to; null: it is none of the tree's keys. */
@@ -140,6 +147,11 @@ export function zoomed(now: number, by: 1 | -1): number {
   const larger = ZOOMS.filter((zoom) => zoom > now + 0.001)
   const smaller = ZOOMS.filter((zoom) => zoom < now - 0.001)
   return by > 0 ? (larger[0] ?? now) : (smaller[smaller.length - 1] ?? now)
+}
+
+/** The zoom to read at: as wide as its place, but not so small that one has to guess. */
+export function readable(drawing: Drawing, width: number): number {
+  return Math.max(0.8, fitting(drawing, width, Infinity))
 }
 
 /** The zoom at which all of the drawing is seen; never larger than life. */

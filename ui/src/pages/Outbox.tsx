@@ -137,7 +137,7 @@ export function Outbox() {
                       )}
                     </td>
                     <td>{row.to}</td>
-                    <td className="full">
+                    <td className="outbox-by">
                       {row.provider} <span className="quiet">{row.action}</span>
                     </td>
                     <td className="num">

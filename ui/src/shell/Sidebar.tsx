@@ -44,7 +44,7 @@ export function Sidebar({ session }: { session: Session }) {
         {AROUND.map((place) => (
           <PlaceLink key={place.to} {...place} />
         ))}
-        {session.sandbox && <PlaceLink to="/outbox" name="Outbox" icon="dead" />}
+        {session.sandbox && <PlaceLink to="/outbox" name="Outbox" icon="outbox" />}
       </div>
       <div className="whoami">
         <span>{session.user}</span>
