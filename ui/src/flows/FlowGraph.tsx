@@ -7,7 +7,7 @@ import { failed } from '../parts/toasting'
 import { texts } from '../texts'
 import { readChildren, readFlow } from './api'
 import { NodeDetail } from './NodeDetail'
-import { NodeLabel, saysOf } from './NodeLabel'
+import { NodeLabel } from './NodeLabel'
 import { drawn, fitting, type FlowNode, HEIGHT, keyOf, merged, readable, type Row, rowsOf, step, WIDTH, zoomed } from './tree'
 
 const t = texts.flows
@@ -141,7 +141,7 @@ function Canvas({ rows, own, chosen, busy, cut, onChoose, onMore }: CanvasProps)
                   aria-setsize={row.siblings}
                   aria-selected={row.key === chosen}
                   aria-current={row.key === own ? 'true' : undefined}
-                  aria-label={row.more > 0 ? t.moreOf(count(row.more), row.node.name) : saysOf(row.node)}
+                  aria-label={row.more > 0 ? t.moreOf(count(row.more), row.node.name) : undefined}
                   tabIndex={row.key === chosen ? 0 : -1}
                   className={row.more > 0 ? 'flow-node more' : 'flow-node'}
                   data-level={Math.min(row.level, 8)}

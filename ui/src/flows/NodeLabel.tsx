@@ -24,11 +24,6 @@ export function lookOf(node: FlowNode): Look {
 
 const doneOf = (node: FlowNode) => t.ofChildren(count(node.completed + node.ignored), count(childrenOf(node)))
 
-/** What somebody hears of a job. */
-export function saysOf(node: FlowNode): string {
-  return t.says(node.name || node.id, node.queue, lookOf(node).word, childrenOf(node) > 0 ? doneOf(node) : '')
-}
-
 export function NodeLabel({ node }: { node: FlowNode }) {
   const look = lookOf(node)
   return (

@@ -71,7 +71,6 @@ export const flows = {
   ignoredWord: 'Failed, ignored',
   goneText: 'Its parent remembers it; Redis no longer has it.',
   openJob: 'Open the job',
-  says: (name: string, queue: string, state: string, more: string) => `${name} in ${queue}: ${state}${more && `, ${more}`}`,
   ofChildren: (done: string, total: string) => `${done} of ${total} done`,
   state: 'State',
   ran: 'Ran',
