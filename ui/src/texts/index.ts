@@ -1,4 +1,6 @@
 // Every text that the dashboard shows, by where it stands. A sentence with a value in it is a function.
+import { flows } from './flows'
+import { outbox } from './outbox'
 import { parts } from './parts'
 
-export const texts = { parts }
+export const texts = { flows, outbox, parts }
