@@ -40,9 +40,9 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboard_app, "built_pages", lambda: built_pages(tmp_path))
 
 
-def dashboard(redis_url: str, **settings: Any) -> Dashboard:
-    loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=USERS, **settings)
-    return Dashboard(loaded, Users.parse(USERS), {})
+def dashboard(redis_url: str, *, users: str = USERS, **settings: Any) -> Dashboard:
+    loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=users, **settings)
+    return Dashboard(loaded, Users.parse(users), {})
 
 
 @asynccontextmanager
