@@ -30,7 +30,7 @@ from corral.manage import events_places as places
 from corral.manage.events_feed import EventBatch, Feed
 from corral.manage.events_names import JobNames
 from corral.manage.events_places import Cursor, Place
-from corral.manage.events_rows import EventRow, Wanted, event_row
+from corral.manage.events_rows import QueueEventRow, Wanted, event_row
 from corral.manage.queues import known_queues
 from corral.manage.service import Actor, Management, asks_for
 from corral.manage.streaming import still_allowed
@@ -57,7 +57,7 @@ class RecentEvents(msgspec.Struct, frozen=True, rename="camel"):
     queues: those that are looked at, of `queuesInAll`.
     """
 
-    events: list[EventRow]
+    events: list[QueueEventRow]
     searched: int
     before: str | None
     after: str | None
@@ -154,7 +154,7 @@ async def recent_events(
             names.learn(one.name, event)
         await names.look_up((one, event.job_id) for one, event in fitting)
     payloads = Permission.READ_PAYLOADS in actor.permissions
-    rows: list[EventRow] = []
+    rows: list[QueueEventRow] = []
     for one, event in fitting:
         known = names.of(one.name, event.job_id)
         if name in (None, known):

@@ -23,7 +23,7 @@ from corral.manage import events_places as places
 from corral.manage.events_gathering import Gathering
 from corral.manage.events_names import JobNames
 from corral.manage.events_places import Missed, Place
-from corral.manage.events_rows import EventRow, Wanted, event_row, is_gap
+from corral.manage.events_rows import QueueEventRow, Wanted, event_row, is_gap
 from corral.manage.streaming import frame
 from corral.queue import Queue
 
@@ -52,7 +52,7 @@ class EventBatch(msgspec.Struct, frozen=True, rename="camel"):
     """
 
     at: float
-    events: list[EventRow]
+    events: list[QueueEventRow]
     left: dict[str, int]
     missed: list[MissedRow]
     away: bool
@@ -122,13 +122,13 @@ class Feed:
         batch = EventBatch(time.time(), rows, left, missed, away)
         return frame("batch", msgspec.json.encode(batch), place)
 
-    async def _rows(self, chosen: list[tuple[str, Event]], left: dict[str, int]) -> list[EventRow]:
+    async def _rows(self, chosen: list[tuple[str, Event]], left: dict[str, int]) -> list[QueueEventRow]:
         try:
             async with asyncio.timeout(1):
                 await self._names.look_up((self._queues[queue], event.job_id) for queue, event in chosen)
         except (TimeoutError, RedisError, OSError):
             pass  # rows without names, until Redis answers again
-        rows: list[EventRow] = []
+        rows: list[QueueEventRow] = []
         for queue, event in chosen:
             name = self._names.of(queue, event.job_id)
             if self._wanted.name not in (None, name):

@@ -31,7 +31,7 @@ MOST_CHARS = 200
 MOST_FACTS = 12
 
 
-class EventRow(msgspec.Struct, frozen=True, rename="camel"):
+class QueueEventRow(msgspec.Struct, frozen=True, rename="camel"):
     """One event. `at`: epoch seconds. `name`: of its job, where known. facts: prev, delay, count, …
 
     detail: result (JSON), reason or progress, cut short; null if there is none. redacted: there is one, for
@@ -67,14 +67,14 @@ def is_gap(event: Event) -> bool:
     return event.name == GAP and event.job_id is None and not event.fields
 
 
-def event_row(queue: Queue, event: Event, name: str | None, *, payloads: bool) -> EventRow:
+def event_row(queue: Queue, event: Event, name: str | None, *, payloads: bool) -> QueueEventRow:
     """The row of an event for somebody who may, or may not, see payloads."""
     held = PAYLOAD_FIELDS.get(event.name)
     plain = {} if _is_custom(event) else event.fields
     facts = {field: _cut(value) for field, value in plain.items() if field in PLAIN_FIELDS}
     detail = _payload(queue, event, held)
     may_see = payloads or (held == "data" and _is_number(detail))
-    return EventRow(
+    return QueueEventRow(
         id=event.id,
         queue=queue.name,
         kind=_cut(event.name),

@@ -1,4 +1,6 @@
 // Every text that the dashboard shows, by where it stands. A sentence with a value in it is a function.
+import { events } from './events'
 import { parts } from './parts'
+import { settings } from './settings'
 
-export const texts = { parts }
+export const texts = { events, parts, settings }
