@@ -1,5 +1,5 @@
-import { showTimesIn, expect, test } from 'vitest'
-import { showTimesIn, ago, bytes, capital, count, duration, percent, rate, span, until } from './format'
+import { expect, test } from 'vitest'
+import { ago, bytes, capital, clock, count, duration, percent, rate, showTimesIn, span, until } from './format'
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 

@@ -21,7 +21,7 @@ export function EventFilter({ text, onChange }: { text: string; onChange: (text:
   const { filter } = parse(text)
   const queues = useOverview(10_000).data?.queues.map((queue) => queue.row.queue) ?? []
   return (
-    <div className="filter">
+    <div className="filter events-filter">
       <div className="field">
         <Icon name="search" />
         <input

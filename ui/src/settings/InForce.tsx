@@ -76,6 +76,11 @@ export function InForce() {
   )
 }
 
+/** What is between backticks is code. */
+function Doc({ text }: { text: string }) {
+  return text.split('`').map((part, at) => (at % 2 ? <code key={at}>{part}</code> : part))
+}
+
 function Row({ setting }: { setting: Setting }) {
   return (
     <tr>
@@ -86,7 +91,9 @@ function Row({ setting }: { setting: Setting }) {
             <span className="sr">{t.changedMark}</span>
           </span>
         )}
-        <span className="second">{setting.doc}</span>
+        <span className="second">
+          <Doc text={setting.doc} />
+        </span>
       </td>
       <td data-l={t.value} className="wrap three">
         {setting.secret ? (
