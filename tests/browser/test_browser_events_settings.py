@@ -1,4 +1,4 @@
-"""Events as they come, filtered and held; a key that is made, seen once and revoked; a browser of one's own."""
+"""Events as they come, filtered and held; a key that is made, seen once and revoked; one browser's own."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Standing(NamedTuple):
 
 async def of_user(client: aioredis.Redis, prefix: str, user: str, now: float) -> list[Standing]:
     """The sessions of a user that are not over. Two round trips."""
-    known: list[bytes] = await client.zrange(user_sessions_key(prefix, _digest(user)), 0, -1)
+    known: Any = await client.zrange(user_sessions_key(prefix, _digest(user)), 0, -1)
     digests = [digest.decode() for digest in known]
     pipe = client.pipeline(transaction=False)
     for digest in digests:
@@ -82,7 +82,7 @@ async def of_user(client: aioredis.Redis, prefix: str, user: str, now: float) ->
 async def end_all(client: aioredis.Redis, prefix: str, user: str) -> None:
     """Two round trips."""
     mine = user_sessions_key(prefix, _digest(user))
-    known: list[bytes] = await client.zrange(mine, 0, -1)
+    known: Any = await client.zrange(mine, 0, -1)
     pipe = client.pipeline(transaction=False)
     for digest in known:
         pipe.delete(session_key(prefix, digest.decode()))
