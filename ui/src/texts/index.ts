@@ -1,6 +1,7 @@
 // Every text that the dashboard shows, by where it stands. A sentence with a value in it is a function.
 import { events } from './events'
 import { parts } from './parts'
+import { schedules } from './schedules'
 import { settings } from './settings'
 
-export const texts = { events, parts, settings }
+export const texts = { events, parts, schedules, settings }
