@@ -3,9 +3,11 @@ import { Outlet } from '@tanstack/react-router'
 import { readSession } from '../api/client'
 import { Toasts } from '../parts/Toasts'
 import { Sidebar } from './Sidebar'
+import { useKeyboard } from './useKeys'
 
 /** What is around every page. */
 export function Shell() {
+  useKeyboard()
   const session = useQuery({ queryKey: ['session'], queryFn: readSession, staleTime: Infinity })
   if (!session.data) return null
   return (
