@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
-import { Drop } from '../parts/Drop'
+import { Menu } from '../parts/Menu'
 import { Icon } from '../parts/Icon'
 import { Confirm, Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
@@ -60,13 +60,13 @@ export function JobActions({ job }: { job: JobView }) {
         </button>
       )}
       {!job.redacted && (
-        <Drop
+        <Menu
           choices={(['curl', 'command line', 'Python'] as const).map((kind) => ({ name: kind, run: () => copy(kind) }))}
         >
           <Icon name="copy" />
           Copy as
           <Icon name="down" />
-        </Drop>
+        </Menu>
       )}
       {may && !ended && (
         <button className="btn danger" onClick={() => setAsking('cancel')}>
@@ -74,7 +74,7 @@ export function JobActions({ job }: { job: JobView }) {
         </button>
       )}
       {may && (
-        <Drop
+        <Menu
           label="Priority, delay, remove"
           choices={[
             ...(ended ? [] : [{ name: 'Change priority…', run: () => setAsking('priority') }]),
@@ -83,7 +83,7 @@ export function JobActions({ job }: { job: JobView }) {
           ]}
         >
           <Icon name="more" />
-        </Drop>
+        </Menu>
       )}
       {asking === 'cancel' && (
         <Confirm

@@ -28,7 +28,7 @@ export function Overview() {
       <PageTop query={overview}>Overview</PageTop>
       {data && <IncidentBand incidents={incidents(data, dead.data)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
-      <div className="pad head">
+      <div className="pad head" id="queues">
         <h2>Queues</h2>
         <span className="small quiet">worst first</span>
       </div>

@@ -7,7 +7,7 @@ import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
-import { type Choice, RowMenu } from '../parts/RowMenu'
+import { type Choice, Menu } from '../parts/Menu'
 import { Time } from '../parts/Time'
 import { LIST, useScheduleChanges } from '../schedules/changes'
 import { OUTCOMES, ScheduleDetail, useDetail } from '../schedules/ScheduleDetail'
@@ -36,12 +36,12 @@ export function Schedules() {
   const paused = data?.schedules.filter((schedule) => schedule.paused).length ?? 0
 
   const choices = (schedule: Schedule): Choice[] => [
-    { name: 'Run now', icon: 'play', onSelect: () => changes.run.mutate(schedule) },
+    { name: 'Run now', icon: 'play', run: () => changes.run.mutate(schedule) },
     schedule.paused
-      ? { name: 'Go on', icon: 'clock', onSelect: () => changes.pause.mutate({ schedule, paused: false }) }
-      : { name: 'Pause', icon: 'pause', onSelect: () => changes.pause.mutate({ schedule, paused: true }) },
-    { name: 'Edit…', icon: 'edit', onSelect: () => setForm(schedule) },
-    { name: 'Remove…', icon: 'close', danger: true, onSelect: () => setRemoving(schedule) },
+      ? { name: 'Go on', icon: 'clock', run: () => changes.pause.mutate({ schedule, paused: false }) }
+      : { name: 'Pause', icon: 'pause', run: () => changes.pause.mutate({ schedule, paused: true }) },
+    { name: 'Edit…', icon: 'edit', run: () => setForm(schedule) },
+    { name: 'Remove…', icon: 'close', danger: true, run: () => setRemoving(schedule) },
   ]
   return (
     <>
@@ -181,7 +181,7 @@ function Row({ schedule, now, open, onOpen, choices }: RowProps) {
           <Last schedule={schedule} />
         </td>
         <td className="num act">
-          <div className="btn-row">{choices && <RowMenu label={`Run, pause, edit or remove ${schedule.id}`} choices={choices} />}</div>
+          <div className="btn-row">{choices && <Menu label={`Run, pause, edit or remove ${schedule.id}`} choices={choices} />}</div>
         </td>
       </tr>
       {open && (

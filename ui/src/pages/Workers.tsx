@@ -7,7 +7,7 @@ import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
-import { RowMenu } from '../parts/RowMenu'
+import { Menu } from '../parts/Menu'
 import { Decisions } from '../workers/Decisions'
 import { byHost, currentVersion, type Host, leftBehind, type Mark, markOf, skewSentence, type Worker } from '../workers/fleet'
 import { type Order, useOrder } from '../workers/orders'
@@ -228,11 +228,11 @@ function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
         <td className="num act">
           <div className="btn-row">
           {ask && (
-            <RowMenu
+            <Menu
               label={`Quiet or stop ${worker.name}`}
               choices={[
-                ...(worker.quiet ? [] : [{ name: 'Take no new jobs…', icon: 'pause' as const, onSelect: () => ask({ wish: 'quiet', name: worker.name }) }]),
-                { name: 'Stop…', icon: 'stop' as const, danger: true, onSelect: () => ask({ wish: 'stop', name: worker.name }) },
+                ...(worker.quiet ? [] : [{ name: 'Take no new jobs…', icon: 'pause' as const, run: () => ask({ wish: 'quiet', name: worker.name }) }]),
+                { name: 'Stop…', icon: 'stop' as const, danger: true, run: () => ask({ wish: 'stop', name: worker.name }) },
               ]}
             />
           )}

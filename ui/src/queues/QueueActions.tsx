@@ -2,7 +2,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { count } from '../format'
 import { cleanQueue, drainQueue, obliterateQueue, pauseQueue, resumeQueue } from '../jobs/api'
-import { Drop } from '../parts/Drop'
+import { Menu } from '../parts/Menu'
 import { Icon } from '../parts/Icon'
 import { Confirm, Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
@@ -31,7 +31,7 @@ export function QueueActions({ queue, paused }: { queue: string; paused: boolean
         <Icon name={paused ? 'play' : 'pause'} />
         {paused ? 'Resume' : 'Pause'}
       </button>
-      <Drop
+      <Menu
         label="Drain, clean, obliterate"
         choices={[
           { name: 'Clean finished jobs…', run: () => setAsking('clean') },
@@ -42,7 +42,7 @@ export function QueueActions({ queue, paused }: { queue: string; paused: boolean
         ]}
       >
         <Icon name="more" />
-      </Drop>
+      </Menu>
       {asking === 'add' && <AddJob queue={queue} onClose={close} />}
       {(asking === 'drain' || delayed) && (
         <Confirm

@@ -54,7 +54,6 @@ const NOT_YET = new Set<string>([
   'queues/QueueSide.tsx',
   'schedules/ScheduleDetail.tsx',
   'schedules/ScheduleForm.tsx',
-  'shell/Sidebar.tsx',
   'workers/Decisions.tsx',
 ])
 
