@@ -59,7 +59,7 @@ async def _workers(site: Site) -> None:
             "queues": ["email", "orders"], "slots": 8, "busy": 1, "memory_bytes": 90_000_000,
             "beat_at": time.time(), "started_at": time.time() - 600,
             "jobs": [{"queue": "email", "id": "7", "name": "send", "started_at": time.time() - 5}],
-            "places": [{"queue": "email", "slots": 4, "busy": 1}, {"queue": "orders", "slots": 4, "busy": 0}],
+            "places": {"email": [4, 1], "orders": [4, 0]},
         }  # fmt: skip
         await registry.write_beat(email.client(), "bull", name, encode(beat), seconds=900)
     await email.close()

@@ -13,6 +13,7 @@ import { Checklist } from './pages/Checklist'
 import { Redis } from './pages/Redis'
 import { Schedules } from './pages/Schedules'
 import { Workers } from './pages/Workers'
+import { only } from './shell/only'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
@@ -23,8 +24,8 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue', component: Queue, validateSearch: readSearch }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),
-  createRoute({ getParentRoute: () => root, path: '/workers', component: Workers }),
-  createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules }),
+  createRoute({ getParentRoute: () => root, path: '/workers', component: Workers, validateSearch: only('worker') }),
+  createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules, validateSearch: only('schedule') }),
   createRoute({ getParentRoute: () => root, path: '/redis', component: Redis }),
   createRoute({ getParentRoute: () => root, path: '/checklist', component: Checklist }),
 ])

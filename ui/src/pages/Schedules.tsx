@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
@@ -13,6 +14,7 @@ import { LIST, useScheduleChanges } from '../schedules/changes'
 import { OUTCOMES, ScheduleDetail, useDetail } from '../schedules/ScheduleDetail'
 import { ScheduleForm } from '../schedules/ScheduleForm'
 import type { Schedule } from '../schedules/wish'
+import { type RowMarks, useCursor } from '../shell/useCursor'
 import '../work.css'
 
 const keyOf = (schedule: Schedule) => `${schedule.queue} ${schedule.id}`
@@ -26,12 +28,14 @@ export function Schedules() {
   const mayOperate = useMay('operate') && !page.isError
   const changes = useScheduleChanges()
   const [queue, setQueue] = useState('')
-  const [open, setOpen] = useState<string | null>(null)
+  const wanted: { schedule?: string } = useSearch({ strict: false })
+  const [open, setOpen] = useState<string | null>(wanted.schedule ?? null)
   const [form, setForm] = useState<Schedule | 'new' | null>(null)
   const [removing, setRemoving] = useState<Schedule | null>(null)
   const data = page.data
   const queues = [...new Set(data?.schedules.map((schedule) => schedule.queue))].sort()
   const shown = data?.schedules.filter((schedule) => queue === '' || schedule.queue === queue) ?? []
+  const cursor = useCursor(shown.map(keyOf))
   const late = data?.schedules.filter((schedule) => schedule.lateSeconds !== null).length ?? 0
   const paused = data?.schedules.filter((schedule) => schedule.paused).length ?? 0
 
@@ -102,6 +106,7 @@ export function Schedules() {
                   <Row
                     key={keyOf(schedule)}
                     schedule={schedule}
+                    marks={cursor.row(keyOf(schedule))}
                     now={data.at}
                     open={open === keyOf(schedule)}
                     onOpen={() => setOpen((was) => (was === keyOf(schedule) ? null : keyOf(schedule)))}
@@ -140,6 +145,7 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
 
 interface RowProps {
   schedule: Schedule
+  marks: RowMarks
   now: number
   open: boolean
   onOpen: () => void
@@ -152,11 +158,11 @@ function stateOf(schedule: Schedule): { glyph: GlyphName; tone: string; row: str
   return { glyph: 'calm', tone: 'quiet', row: '' }
 }
 
-function Row({ schedule, now, open, onOpen, choices }: RowProps) {
+function Row({ schedule, marks, now, open, onOpen, choices }: RowProps) {
   const { glyph, tone, row } = stateOf(schedule)
   return (
     <>
-      <tr className={`${row} ${open ? 'open' : ''}`}>
+      <tr className={`${row} ${open ? 'open' : ''}`} {...marks}>
         <td className="name">
           <span className="qname">
             <Glyph name={glyph} className={tone} />

@@ -17,7 +17,7 @@ interface Options {
 }
 
 /** What a row's element gets: `<tr {...cursor.row(key)}>`. */
-interface RowMarks {
+export interface RowMarks {
   'data-row': string
   'data-cursor'?: true
   onFocus: () => void

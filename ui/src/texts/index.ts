@@ -1,6 +1,9 @@
 // Every text that the dashboard shows, by where it stands. A sentence with a value in it is a function.
+import { alerts } from './alerts'
+import { audit, checklist, redis } from './around'
 import { keys } from './keys'
 import { parts } from './parts'
 import { shell } from './shell'
+import { workers } from './workers'
 
-export const texts = { keys, parts, shell }
+export const texts = { alerts, audit, checklist, keys, parts, redis, shell, workers }
