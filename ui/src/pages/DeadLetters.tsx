@@ -148,7 +148,7 @@ export function DeadLetters(): ReactNode {
         </div>
       )}
       {late && <Skeleton />}
-      {desk.isError && !data && <div className="empty"><h3>Nothing to show yet</h3><p>The groups appear as soon as Redis answers.</p></div>}
+      {desk.isError && !data && <div className="empty"><h2>Nothing to show yet</h2><p>The groups appear as soon as Redis answers.</p></div>}
       {data && state === 'operations' && (
         <Operations
           operations={operations}
@@ -233,7 +233,7 @@ function Empty({ state, filtered, any }: { state: State; filtered: boolean; any:
           : ['No dead letters', 'A job that fails for good is here, with others of its kind.']
   return (
     <div className="empty">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <p>{text}</p>
     </div>
   )

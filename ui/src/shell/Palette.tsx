@@ -83,6 +83,9 @@ export function Palette() {
           onChange={(event) => setQuery(event.target.value)}
           onKeyDown={onKeyDown}
         />
+        <button className="icon-btn only-narrow" aria-label={texts.parts.close} title={texts.parts.close} onClick={() => lay(null)}>
+          <Icon name="close" />
+        </button>
       </div>
       <div className="palette-list" id={list} role="listbox" aria-label={said.title}>
         {sections.map((section) => (
@@ -150,7 +153,7 @@ function unasked(entries: readonly Entry[], lately: readonly Entry[], recent: re
     { title: said.recent, entries: first },
     { title: said.kinds.here, entries: of('here') },
     { title: texts.keys.goTo, entries: of('page') },
-    { title: said.kinds.queue, entries: of('queue').slice(0, 8) },
-    { title: said.kinds.command, entries: of('command').slice(0, 3) },
+    { title: texts.shell.places.queues, entries: of('queue').slice(0, 8) },
+    { title: said.commands, entries: of('command').slice(0, 3) },
   ].filter((section) => section.entries.length > 0)
 }

@@ -59,8 +59,11 @@ export function useCursor(keys: readonly string[], { open, select, range, reveal
     // A long list draws the row in the next frame.
     const frame = requestAnimationFrame(() => {
       const row = document.querySelector(`[data-row="${CSS.escape(cursor.key)}"]`)
-      row?.scrollIntoView({ block: 'nearest' })
-      row?.querySelector<HTMLElement>('a[href], button:not([disabled])')?.focus({ preventScroll: true })
+      if (!(row instanceof HTMLElement)) return
+      row.scrollIntoView({ block: 'nearest' })
+      const inside = row.querySelector<HTMLElement>('a[href], button:not([disabled])')
+      if (!inside) row.tabIndex = -1
+      ;(inside ?? row).focus({ preventScroll: true })
     })
     return () => cancelAnimationFrame(frame)
   }, [goes])

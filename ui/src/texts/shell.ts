@@ -31,6 +31,7 @@ export const shell = {
     placeholder: 'Page, queue, job id, worker, error, or what to do',
     results: (n: number) => (n === 0 ? 'Nothing found' : n === 1 ? 'One result' : `${n} results`),
     recent: 'Recent',
+    commands: 'Commands',
     kinds: {
       page: 'Page',
       queue: 'Queue',
