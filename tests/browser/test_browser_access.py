@@ -110,3 +110,107 @@ def widest(page: Page) -> str:
              .slice(-3).map(one => one.outerHTML.slice(0, 120)).join(' | ')"""
     )
     return found
+
+
+def cursor_of(page: Page) -> str:
+    """The row that the cursor is at."""
+    return page.locator("[data-cursor]").get_attribute("data-row") or ""
+
+
+def focused(page: Page) -> str:
+    said: str = page.evaluate("document.activeElement.textContent")
+    return said
+
+
+def test_everything_goes_by_keyboard(open_as: OpenAs) -> None:
+    page = open_as("olu", "/")
+    expect(page).to_have_title("Overview · Corral")
+    page.locator("main tbody tr").first.wait_for()
+    page.keyboard.type("gs")
+    expect(page).to_have_title("Schedules · Corral")
+    expect(page.locator("h1")).to_be_focused()
+    page.locator("main tbody tr").nth(1).wait_for()
+    page.keyboard.press("j")
+    expect(page.locator("[data-cursor]")).to_have_count(1)
+    first = cursor_of(page)
+    page.keyboard.press("j")
+    expect(page.locator(f'[data-row="{first}"][data-cursor]')).to_have_count(0)
+    page.keyboard.press("k")
+    assert cursor_of(page) == first
+    assert focused(page) in first
+    page.keyboard.press("Enter")
+    expect(page.locator("tr.inset")).to_be_visible()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keyboard")
+    expect(keys.get_by_role("region", name="On this page")).to_contain_text("Next row")
+    page.keyboard.type("ga")  # means nothing here
+    page.keyboard.press("Escape")
+    expect(keys).to_have_count(0)
+    expect(page).to_have_title("Schedules · Corral")
+    theme = "document.documentElement.dataset.theme"
+    before = page.evaluate(theme)
+    page.keyboard.press("t")
+    assert page.evaluate(theme) != before
+
+
+def test_a_job_is_found_by_its_id_and_the_next_one_from_the_list(open_as: OpenAs) -> None:
+    page = open_as("olu", "/workers")
+    page.keyboard.press("/")
+    field = page.get_by_role("combobox", name="Search and commands")
+    expect(field).to_be_focused()
+    page.keyboard.type(FAILED_JOB)
+    job = page.get_by_role("option", name=re.compile(f"^{FAILED_JOB}"))
+    expect(job).to_have_attribute("aria-selected", "true")
+    assert field.get_attribute("aria-activedescendant") == job.get_attribute("id")
+    page.keyboard.press("Enter")
+    expect(page).to_have_title(f"{FAILED_JOB} · orders · Corral")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("orders")
+    expect(page.get_by_role("option").first).to_contain_text("orders")
+    page.keyboard.press("Enter")
+    expect(page).to_have_title("orders · Corral")
+    go(page, "/queues/orders?state=failed")
+    page.locator("main tbody tr").nth(1).wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.locator("main .jobid").wait_for()
+    opened = page.locator("main .jobid").inner_text()
+    page.keyboard.press("]")
+    expect(page.locator("main .jobid")).not_to_have_text(opened)
+    page.keyboard.press("[")
+    expect(page.locator("main .jobid")).to_have_text(opened)
+
+
+def test_commands_are_for_those_who_may(open_as: OpenAs) -> None:
+    page = open_as("olu", "/")
+    page.locator("main tbody tr").first.wait_for()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("pause email")
+    command = page.get_by_role("option", name=re.compile("^Pause email"))
+    expect(command).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("email is paused.")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("group", name="Recent")).to_contain_text("Pause email")
+    viewer = open_as("vi", "/")
+    viewer.locator("main tbody tr").first.wait_for()
+    viewer.keyboard.press("Control+k")
+    viewer.keyboard.type("email")
+    expect(viewer.get_by_role("option", name=re.compile("^email"))).to_be_visible()
+    expect(viewer.get_by_role("option", name=re.compile("Pause|Add a job"))).to_have_count(0)
+
+
+def test_a_thumb_reaches_every_page(open_as: OpenAs) -> None:
+    page = open_as("ada", "/", width=375)
+    bar = page.locator(".tabbar")
+    expect(bar.get_by_role("link")).to_have_count(4)
+    bar.get_by_role("link", name="Dead").click()
+    expect(page).to_have_title("Dead letters · Corral")
+    bar.get_by_role("button", name="More").click()
+    page.get_by_role("dialog", name="More").get_by_role("link", name="Alerts").click()
+    expect(page).to_have_title("Alerts · Corral")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.get_by_role("combobox", name="Search and commands")).to_be_focused()
