@@ -55,10 +55,10 @@ export function Audit() {
                 <td className="wrap" data-l={said.who}>
                   {entry.actor}
                 </td>
-                <td className="wrap strong two" data-l={said.what}>
+                <td className="wrap strong" data-l={said.what}>
                   {entry.action}
                 </td>
-                <td className="wrap two" data-l={said.on}>
+                <td className="wrap" data-l={said.on}>
                   {entry.target}
                 </td>
                 <td className="wrap quiet two" data-l={said.facts}>
