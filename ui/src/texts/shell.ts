@@ -28,7 +28,7 @@ export const shell = {
 
   palette: {
     title: 'Search and commands',
-    placeholder: 'Page, queue, job id, worker, error, or what to do',
+    placeholder: 'Page, queue, job id, error, command',
     results: (n: number) => (n === 0 ? 'Nothing found' : n === 1 ? 'One result' : `${n} results`),
     recent: 'Recent',
     commands: 'Commands',
