@@ -252,3 +252,17 @@ async def test_redis_away_is_503() -> None:
                 assert (await service.http.get(f"/api/v1{path}")).status_code == 503
     finally:
         server.stop()
+
+
+async def test_a_queue_that_nobody_declared_and_nobody_looked_at_is_there_too(service: Service) -> None:
+    """Its jobs failed before anything of Corral's made groups of them."""
+    redis_url = service.queues["parcels"].address().url
+    others = declare(Queue("of-others", redis_url=redis_url, prefix="bull", retry=Retry(attempts=1)))
+    await fail(others, {"n": 1})
+    await others.close()
+
+    async def shown() -> Any:
+        page = await get(service, "/dead")
+        return page if any(group["queue"] == "of-others" for group in page["groups"]) else None
+
+    assert (await eventually(shown))["queues"]["of-others"]["failed"] == 1

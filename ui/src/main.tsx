@@ -18,6 +18,7 @@ import { Schedules } from './pages/Schedules'
 import { Workers } from './pages/Workers'
 import { readSettingsSearch, Settings } from './pages/Settings'
 import { apply, readPreferences } from './settings/preferences'
+import { only } from './shell/only'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
@@ -29,8 +30,8 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue', component: Queue, validateSearch: readSearch }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),
-  createRoute({ getParentRoute: () => root, path: '/workers', component: Workers }),
-  createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules }),
+  createRoute({ getParentRoute: () => root, path: '/workers', component: Workers, validateSearch: only('worker') }),
+  createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules, validateSearch: only('schedule') }),
   createRoute({ getParentRoute: () => root, path: '/flows', component: Flows, validateSearch: readFlowSearch }),
   createRoute({ getParentRoute: () => root, path: '/outbox', component: Outbox, validateSearch: readOutboxSearch }),
   createRoute({ getParentRoute: () => root, path: '/redis', component: Redis }),

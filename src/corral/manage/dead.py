@@ -5,6 +5,7 @@ Reading asks for the role read. Data of jobs is shown to who may see payloads, a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ from corral.manage.dead_views import (
     PolicyView,
     StandingView,
 )
+from corral.manage.queues import known_queues
 from corral.manage.service import Actor, Management, asks_for
 
 WATCH, OPERATE = [asks_for(Permission.WATCH)], [asks_for(Permission.OPERATE)]
@@ -71,14 +73,12 @@ async def all_dead_groups(
     """The groups of all queues, those seen last first, as they are indexed, and the operations on them.
     Indexing what is new goes on behind. Six round trips for one server.
     """
+    known = {queue.name: queue for queue in await known_queues(request, management)}
     async with answering():
-        names = {*await queues_with_groups(management.client, management.prefix), *management.known.declared}
-        queues = []
-        for name in sorted(names):
-            try:
-                queues.append(management.queue(name))
-            except UnknownQueue:  # of somebody else, under the same prefix
-                continue
+        for name in await queues_with_groups(management.client, management.prefix):
+            with contextlib.suppress(UnknownQueue):  # of somebody else, under the same prefix
+                known.setdefault(name, management.queue(name))
+        queues = [known[name] for name in sorted(known)]
         settings = management.settings
         pages = await all_groups(queues, states=states or STATES, settings=settings)
         groups = [group for page in pages for group in page.groups]

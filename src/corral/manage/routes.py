@@ -18,6 +18,7 @@ from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.events import EVENT_HANDLERS
+from corral.manage.find import find_jobs
 from corral.manage.flows import FLOW_HANDLERS
 from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
@@ -62,6 +63,7 @@ HANDLERS = [
     read_doctor,
     *BREAKER_HANDLERS,
     *JOB_HANDLERS,
+    find_jobs,
     *JOB_CHANGE_HANDLERS,
     change_many,
     *QUEUE_CHANGE_HANDLERS,

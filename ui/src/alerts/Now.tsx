@@ -3,9 +3,15 @@ import { useState } from 'react'
 import { duration } from '../format'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
+import { useCursor } from '../shell/useCursor'
+import { texts } from '../texts'
 import type { useAlertActions } from './actions'
 import { type Alert, type AlertsNow, ANY, leadsTo, sign, worstFirst } from './alerts'
 import { SilenceDialog } from './SilenceDialog'
+
+const said = texts.alerts
+
+const keyOf = (alert: Alert) => `${alert.rule} ${alert.subject}`
 
 interface Props {
   now: AlertsNow
@@ -16,33 +22,35 @@ interface Props {
 /** What fires or is about to, and what is kept silent. */
 export function Now({ now, off, actions }: Props) {
   const [asking, setAsking] = useState<Alert | null>(null)
+  const alerts = worstFirst(now.alerts)
+  const cursor = useCursor(alerts.map(keyOf))
   return (
     <>
-      {now.alerts.length === 0 ? (
+      {alerts.length === 0 ? (
         <div className="empty">
-          <h3>Nothing fires</h3>
-          <p>Every rule finds its limits kept. What fired before is in the history.</p>
+          <h2>{said.nothingTitle}</h2>
+          <p>{said.nothing}</p>
         </div>
       ) : (
         <table className="table rows">
           <thead>
             <tr>
-              <th>Alert</th>
-              <th>Of</th>
-              <th>Since</th>
-              <th>Told</th>
+              <th>{said.alert}</th>
+              <th>{said.of}</th>
+              <th>{said.since}</th>
+              <th>{said.told}</th>
               <th>
-                <span className="sr">Actions</span>
+                <span className="sr">{said.actions}</span>
               </th>
             </tr>
           </thead>
           <tbody>
-            {worstFirst(now.alerts).map((alert) => {
+            {alerts.map((alert) => {
               const { glyph, tone, word } = sign(alert)
               const level = alert.silenced || alert.state !== 'firing' ? '' : alert.severity === 'critical' ? 'trouble' : 'watch'
               const there = leadsTo(alert)
               return (
-                <tr key={`${alert.rule} ${alert.subject}`} className={level}>
+                <tr key={keyOf(alert)} className={level} {...cursor.row(keyOf(alert))}>
                   <td className="full says">
                     <span className="qname">
                       <Glyph name={glyph} className={tone} />
@@ -54,14 +62,14 @@ export function Now({ now, off, actions }: Props) {
                       </span>
                     </span>
                   </td>
-                  <td data-l="Of" className="two">
+                  <td data-l={said.of} className="two">
                     {alert.subject}
                     <span className="second">{alert.rule}</span>
                   </td>
-                  <td data-l="Since">
+                  <td data-l={said.since}>
                     <Time at={alert.firedAt ?? alert.since} relative />
                   </td>
-                  <td data-l="Told">{alert.toldAt ? <Time at={alert.toldAt} /> : <span className="quiet">nobody</span>}</td>
+                  <td data-l={said.told}>{alert.toldAt ? <Time at={alert.toldAt} /> : <span className="quiet">{said.nobody}</span>}</td>
                   <td className="num act">
                     <div className="btn-row">
                       {there && (
@@ -71,7 +79,7 @@ export function Now({ now, off, actions }: Props) {
                       )}
                       {!off && !alert.silenced && (
                         <button className="btn sm" onClick={() => setAsking(alert)}>
-                          Silence…
+                          {said.silence}
                         </button>
                       )}
                     </div>
@@ -83,10 +91,10 @@ export function Now({ now, off, actions }: Props) {
         </table>
       )}
       {now.silences.length > 0 && (
-        <section aria-label="Silences">
+        <section aria-label={said.silences}>
           <div className="pad head">
-            <h2>Silences</h2>
-            <span className="small quiet">judged, not told</span>
+            <h2>{said.silences}</h2>
+            <span className="small quiet">{said.judgedNotTold}</span>
           </div>
           <table className="table rows">
             <tbody>
@@ -94,16 +102,16 @@ export function Now({ now, off, actions }: Props) {
                 <tr key={silence.id}>
                   <td className="full">
                     <b className="strong">
-                      {silence.rule === ANY ? 'every rule' : silence.rule} of {silence.subject === ANY ? 'everything' : silence.subject}
+                      {said.ruleOf(silence.rule === ANY ? said.everyRule : silence.rule, silence.subject === ANY ? said.everything : silence.subject)}
                     </b>
                     <span className="second">{silence.reason}</span>
                   </td>
-                  <td data-l="Left">{duration(Math.max(0, silence.until - Date.now() / 1000))} left</td>
-                  <td data-l="By">{silence.by.replace(/^user:/, '')}</td>
+                  <td data-l={said.left}>{said.leftOf(duration(Math.max(0, silence.until - Date.now() / 1000)))}</td>
+                  <td data-l={said.by}>{silence.by.replace(/^user:/, '')}</td>
                   <td className="num">
                     {!off && (
                       <button className="btn sm" onClick={() => void actions.unsilence(silence)}>
-                        End it
+                        {said.end}
                       </button>
                     )}
                   </td>

@@ -1,13 +1,16 @@
 import { useState } from 'react'
 import { Dialog } from '../parts/Dialog'
+import { texts } from '../texts'
 import type { Alert } from './alerts'
+
+const said = texts.alerts
 
 const HOUR = 3_600
 const SPANS: [string, number][] = [
-  ['1 hour', HOUR],
-  ['4 hours', 4 * HOUR],
-  ['1 day', 24 * HOUR],
-  ['7 days', 7 * 24 * HOUR],
+  [said.spans.hour, HOUR],
+  [said.spans.hours, 4 * HOUR],
+  [said.spans.day, 24 * HOUR],
+  [said.spans.week, 7 * 24 * HOUR],
 ]
 
 interface Props {
@@ -21,8 +24,8 @@ export function SilenceDialog({ alert, onClose, onSilence }: Props) {
   const [reason, setReason] = useState('')
   const [refused, setRefused] = useState('')
   return (
-    <Dialog title={`Tell nothing of ${alert.rule} of ${alert.subject}`} onClose={onClose}>
-      <p>The rule goes on being judged, and the history has what it finds.</p>
+    <Dialog title={said.tellNothing(alert.rule, alert.subject)} onClose={onClose}>
+      <p>{said.goesOn}</p>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -30,23 +33,23 @@ export function SilenceDialog({ alert, onClose, onSilence }: Props) {
         }}
       >
         <fieldset className="choices">
-          <legend className="sr">For how long</legend>
+          <legend className="sr">{said.howLong}</legend>
           {SPANS.map(([name], at) => (
             <label key={name}>
               <input type="radio" name="span" checked={at === span} onChange={() => setSpan(at)} /> {name}
             </label>
           ))}
         </fieldset>
-        <label htmlFor="reason">Why, for those who see it</label>
+        <label htmlFor="reason">{said.why}</label>
         <input id="reason" className="input" autoFocus required maxLength={500} value={reason} onChange={(event) => setReason(event.target.value)} />
         <p className="is-failed" role="alert">
           {refused}
         </p>
         <div className="btn-row">
           <button type="button" className="btn" onClick={onClose}>
-            Cancel
+            {said.cancel}
           </button>
-          <button className="btn primary">Silence</button>
+          <button className="btn primary">{said.doSilence}</button>
         </div>
       </form>
     </Dialog>

@@ -4,7 +4,11 @@ import { count, duration } from '../format'
 import { Glyph } from '../parts/Icon'
 import { Staleness } from '../parts/Staleness'
 import { Time } from '../parts/Time'
+import { useCursor } from '../shell/useCursor'
+import { texts } from '../texts'
 import { type Channel, condition } from './alerts'
+
+const said = texts.alerts
 
 /** What fired and what was resolved, the newest first. */
 export function PastAlerts() {
@@ -13,11 +17,13 @@ export function PastAlerts() {
     queryFn: () => answered(api.GET('/api/v1/alerts/history', { params: { query: { count: 200 } } })),
     refetchInterval: 10_000,
   })
+  const keys = (past.data ?? []).map((event, at) => `${event.at} ${event.rule} ${event.subject} ${at}`)
+  const cursor = useCursor(keys)
   if (past.data?.length === 0) {
     return (
       <div className="empty">
-        <h3>Nothing has fired yet</h3>
-        <p>Each alert will be here, with when it fired and how long.</p>
+        <h2>{said.pastTitle}</h2>
+        <p>{said.past}</p>
       </div>
     )
   }
@@ -27,33 +33,32 @@ export function PastAlerts() {
       <table className="table rows">
         <thead>
           <tr>
-            <th>When</th>
-            <th>What</th>
-            <th>Of</th>
-            <th className="num">Lasted</th>
+            <th>{said.when}</th>
+            <th>{said.what}</th>
+            <th>{said.of}</th>
+            <th className="num">{said.lasted}</th>
           </tr>
         </thead>
         <tbody>
           {past.data?.map((event, at) => (
-            <tr key={`${event.at} ${event.rule} ${event.subject} ${at}`}>
-              <td data-l="When">
+            <tr key={keys[at]} {...cursor.row(keys[at]!)}>
+              <td data-l={said.when}>
                 <Time at={event.at} />
               </td>
               <td className="full says">
                 <span className="qname">
                   <Glyph name={event.kind === 'fired' ? 'alert' : 'completed'} className={event.kind === 'fired' ? 'is-failed' : 'is-completed'} />
                   <span>
-                    {event.kind === 'fired' ? 'Fired: ' : 'Resolved: '}
-                    {event.summary}
+                    {event.kind === 'fired' ? said.fired(event.summary) : said.resolved(event.summary)}
                   </span>
-                  {event.silenced && <span className="second">silenced, nobody was told</span>}
+                  {event.silenced && <span className="second">{said.silenced}</span>}
                 </span>
               </td>
-              <td data-l="Of" className="two">
+              <td data-l={said.of} className="two">
                 {event.subject}
                 <span className="second">{event.rule}</span>
               </td>
-              <td className="num" data-l="Lasted">
+              <td className="num" data-l={said.lasted}>
                 {event.seconds === null ? <span className="quiet">–</span> : duration(event.seconds)}
               </td>
             </tr>
@@ -67,39 +72,40 @@ export function PastAlerts() {
 /** All rules with their limits; those of single subjects below. */
 export function Rules() {
   const rules = useQuery({ queryKey: ['alerts-rules'], queryFn: () => answered(api.GET('/api/v1/alerts/rules')), staleTime: 60_000 })
+  const cursor = useCursor((rules.data ?? []).map((rule) => rule.name))
   return (
     <>
       <Staleness of={rules} />
-      <p className="pad head small quiet">Limits are set by CORRAL_ALERT_RULES. These are the ones that the dashboard was started with.</p>
+      <p className="pad head small quiet">{said.limitsFrom}</p>
       <table className="table rows">
         <thead>
           <tr>
-            <th>Rule</th>
-            <th>Fires</th>
-            <th>Severity</th>
-            <th>Told again</th>
+            <th>{said.rule}</th>
+            <th>{said.fires}</th>
+            <th>{said.severity}</th>
+            <th>{said.toldAgain}</th>
           </tr>
         </thead>
         <tbody>
           {rules.data?.map((rule) => (
-            <tr key={rule.name}>
+            <tr key={rule.name} {...cursor.row(rule.name)}>
               <td className="full says">
                 <b className="strong">{rule.title}</b>
                 <span className="second">
-                  {rule.name}, of each {rule.about}
+                  {said.ofEach(rule.name, rule.about)}
                 </span>
               </td>
-              <td data-l="Fires" className="two">
-                {rule.limits.enabled ? condition(rule) : <span className="quiet">off</span>}
+              <td data-l={said.fires} className="two">
+                {rule.limits.enabled ? condition(rule) : <span className="quiet">{said.off}</span>}
                 {Object.entries(rule.only).map(([subject, limits]) => (
                   <span className="second" key={subject}>
-                    {subject}: {limits.enabled ? condition(rule, limits) : 'off'}
+                    {said.only(subject, limits.enabled ? condition(rule, limits) : said.off)}
                   </span>
                 ))}
               </td>
-              <td data-l="Severity">{rule.limits.severity}</td>
-              <td data-l="Told again">
-                {rule.limits.repeatSeconds && rule.limits.severity === 'critical' ? `every ${duration(rule.limits.repeatSeconds)}` : <span className="quiet">no</span>}
+              <td data-l={said.severity}>{rule.limits.severity}</td>
+              <td data-l={said.toldAgain}>
+                {rule.limits.repeatSeconds && rule.limits.severity === 'critical' ? said.every(duration(rule.limits.repeatSeconds)) : <span className="quiet">{said.no}</span>}
               </td>
             </tr>
           ))}
@@ -113,11 +119,8 @@ export function Channels({ channels }: { channels: Channel[] }) {
   if (channels.length === 0) {
     return (
       <div className="empty">
-        <h3>No channel has been used</h3>
-        <p>
-          CORRAL_ALERT_TO names where alerts are sent: Slack, PagerDuty, Alertmanager, mail, a webhook. Until then they are here and in the
-          log.
-        </p>
+        <h2>{said.noChannelTitle}</h2>
+        <p>{said.noChannel}</p>
       </div>
     )
   }
@@ -125,11 +128,11 @@ export function Channels({ channels }: { channels: Channel[] }) {
     <table className="table rows">
       <thead>
         <tr>
-          <th>Channel</th>
-          <th className="num">Sent</th>
-          <th className="num">To be sent</th>
-          <th className="num">Given up</th>
-          <th className="num">Last</th>
+          <th>{said.channel}</th>
+          <th className="num">{said.sent}</th>
+          <th className="num">{said.toBeSent}</th>
+          <th className="num">{said.givenUp}</th>
+          <th className="num">{said.last}</th>
         </tr>
       </thead>
       <tbody>
@@ -139,10 +142,10 @@ export function Channels({ channels }: { channels: Channel[] }) {
               <b className="strong">{channel.name}</b>
               {channel.error && <span className="second is-failed">{channel.error}</span>}
             </td>
-            <td className="num" data-l="Sent">{count(channel.sent)}</td>
-            <td className="num" data-l="To be sent">{count(channel.waiting)}</td>
-            <td className="num" data-l="Given up">{count(channel.givenUp)}</td>
-            <td className="num" data-l="Last">{channel.sentAt ? <Time at={channel.sentAt} relative /> : '–'}</td>
+            <td className="num" data-l={said.sent}>{count(channel.sent)}</td>
+            <td className="num" data-l={said.toBeSent}>{count(channel.waiting)}</td>
+            <td className="num" data-l={said.givenUp}>{count(channel.givenUp)}</td>
+            <td className="num" data-l={said.last}>{channel.sentAt ? <Time at={channel.sentAt} relative /> : '–'}</td>
           </tr>
         ))}
       </tbody>

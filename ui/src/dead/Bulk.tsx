@@ -1,7 +1,10 @@
 import { useState } from 'react'
 import { count } from '../format'
+import { texts } from '../texts'
 import type { useDeskActions } from './actions'
 import type { Group } from './groups'
+
+const said = texts.dead
 
 const RATE = 10
 
@@ -27,26 +30,26 @@ export function Bulk({ groups, down, actions, onDone }: Props) {
     onDone()
   }
   return (
-    <div className="bulk" role="region" aria-label="Chosen groups">
+    <div className="bulk" role="region" aria-label={said.chosen}>
       <span>
-        {groups.length === 1 ? '1 group' : `${groups.length} groups`} <span className="dim">{count(jobs)} jobs</span>
+        {said.groups(groups.length)} <span className="dim">{said.jobs(count(jobs))}</span>
       </span>
       <button className="btn sm" disabled={off} onClick={() => void act(() => actions.retry(groups, { rate: RATE, breaker: '' }))}>
-        Retry at {RATE}/s
+        {said.retryAt(RATE)}
       </button>
       <button className="btn sm" disabled={off} onClick={() => void act(() => actions.mark(groups, 'resolved'))}>
-        Resolve
+        {said.resolve}
       </button>
       <button
         className="btn sm"
         disabled={off || jobs > BIN_JOBS}
-        title={jobs > BIN_JOBS ? 'More than the bin takes back: discard each group by itself' : undefined}
+        title={jobs > BIN_JOBS ? said.moreThanBin : undefined}
         onClick={() => void act(() => actions.discard(groups))}
       >
-        Discard
+        {said.discard}
       </button>
       <button className="btn sm" onClick={onDone}>
-        Clear
+        {said.clear}
       </button>
     </div>
   )

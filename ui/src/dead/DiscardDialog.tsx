@@ -1,6 +1,9 @@
 import { useState } from 'react'
 import { count } from '../format'
 import { Dialog } from '../parts/Dialog'
+import { texts } from '../texts'
+
+const said = texts.dead
 
 interface Props {
   jobs: number
@@ -15,17 +18,17 @@ interface Props {
 export function DiscardDialog({ jobs, final, queue, onClose, onDiscard }: Props) {
   const [typed, setTyped] = useState('')
   return (
-    <Dialog title={`Discard ${count(jobs)} dead letters`} onClose={onClose}>
+    <Dialog title={said.discardTitle(count(jobs))} onClose={onClose}>
       <p>
-        The bin has room for {count(jobs - final)} of them. {count(final)} would be gone for good.
+        {said.binHas(count(jobs - final), count(final))}
       </p>
       <label htmlFor="queue-name">
-        Type <code>{queue}</code> to discard them
+        {said.typeBefore} <code>{queue}</code> {said.typeAfter}
       </label>
       <input id="queue-name" className="input" autoComplete="off" value={typed} onChange={(event) => setTyped(event.target.value)} />
       <div className="btn-row">
         <button className="btn" autoFocus onClick={onClose}>
-          Keep them
+          {said.keep}
         </button>
         <button
           className="btn danger solid"
@@ -35,7 +38,7 @@ export function DiscardDialog({ jobs, final, queue, onClose, onDiscard }: Props)
             onClose()
           }}
         >
-          Discard {count(jobs)}
+          {said.discardMany(count(jobs))}
         </button>
       </div>
     </Dialog>

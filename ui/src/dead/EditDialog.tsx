@@ -1,6 +1,9 @@
 import { useState } from 'react'
 import { Dialog } from '../parts/Dialog'
+import { texts } from '../texts'
 import { type Letter, readJson } from './groups'
+
+const said = texts.dead
 
 interface Props {
   letter: Letter
@@ -27,9 +30,9 @@ export function EditDialog({ letter, onClose, onSend }: Props) {
     }
   }
   return (
-    <Dialog title={`Edit ${letter.name}, job ${letter.id}`} onClose={onClose} wide>
-      <p>What it has now is kept for 7 days.</p>
-      <label htmlFor="edited">Data, as JSON</label>
+    <Dialog title={said.editTitle(letter.name, letter.id)} onClose={onClose} wide>
+      <p>{said.editSays}</p>
+      <label htmlFor="edited">{said.dataAsJson}</label>
       <textarea
         id="edited"
         className="editor"
@@ -49,13 +52,13 @@ export function EditDialog({ letter, onClose, onSend }: Props) {
       </p>
       <div className="btn-row">
         <button className="btn" onClick={onClose}>
-          Cancel
+          {said.cancel}
         </button>
         <button className="btn" disabled={'error' in read || sending} onClick={() => void send(false)}>
-          Only save
+          {said.onlySave}
         </button>
         <button className="btn primary" disabled={'error' in read || sending} onClick={() => void send(true)}>
-          Save and retry
+          {said.saveAndRetry}
         </button>
       </div>
     </Dialog>

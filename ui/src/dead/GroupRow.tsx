@@ -1,8 +1,11 @@
 import { count, exact } from '../format'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
+import { texts } from '../texts'
 import { Progress } from './Progress'
 import { errorName, type Group, keyOf, type Operation, placeOf, remark, sentence } from './groups'
+
+const said = texts.dead
 
 interface Props {
   group: Group
@@ -24,7 +27,7 @@ export function GroupRow({ group, hours, now, open, selected, running, onOpen, o
         <input
           className="check"
           type="checkbox"
-          aria-label={`Select ${errorName(group.error)} of ${group.queue}`}
+          aria-label={said.selectGroup(errorName(group.error), group.queue)}
           checked={selected}
           onClick={(event) => event.stopPropagation()}
           onChange={(event) => onSelect(event.target.checked)}
@@ -39,14 +42,14 @@ export function GroupRow({ group, hours, now, open, selected, running, onOpen, o
           </span>
           : {sentence(group)}
         </button>
-        <div className="where">{placeOf(group.frame) || 'without a stack'}</div>
+        <div className="where">{placeOf(group.frame) || said.noStack}</div>
         <div className="meta">
           <span>{group.queue}</span>
           <span>{group.name}</span>
-          <span title={`${exact(group.firstSeen)} to ${exact(group.lastSeen)}`}>
-            <Time at={group.firstSeen} /> to <Time at={group.lastSeen} />
+          <span title={said.between(exact(group.firstSeen), exact(group.lastSeen))}>
+            <Time at={group.firstSeen} /> {said.to} <Time at={group.lastSeen} />
           </span>
-          {group.notes > 0 && <span>{group.notes === 1 ? '1 note' : `${group.notes} notes`}</span>}
+          {group.notes > 0 && <span>{said.notes(group.notes)}</span>}
           {remarkable && (
             <span className={remarkable.bad ? 'is-failed' : ''}>
               {remarkable.bad && <Glyph name="alert" />} {remarkable.says}
@@ -57,7 +60,7 @@ export function GroupRow({ group, hours, now, open, selected, running, onOpen, o
       <Hours of={hours} hot={open} />
       <div className="n">
         {count(group.count)}
-        <span className="sr"> jobs</span>
+        <span className="sr"> {said.jobsUnit}</span>
       </div>
       {running.map((operation) => (
         <div className="below" key={operation.id} onClick={(event) => event.stopPropagation()}>
@@ -72,7 +75,7 @@ export function GroupRow({ group, hours, now, open, selected, running, onOpen, o
 function Hours({ of, hot }: { of: number[] | undefined; hot: boolean }) {
   const top = Math.max(1, ...(of ?? []))
   return (
-    <svg className="spark" width="120" height="24" viewBox="0 0 120 24" role="img" aria-label={of ? `${of.at(-1)} in the last hour` : 'not counted'}>
+    <svg className="spark" width="120" height="24" viewBox="0 0 120 24" role="img" aria-label={said.lastHour(of?.at(-1))}>
       <path d="M0 23.5H120" className="ground" />
       {of?.map((failed, hour) => {
         const height = (failed / top) * 22

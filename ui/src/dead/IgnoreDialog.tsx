@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { Dialog } from '../parts/Dialog'
+import { texts } from '../texts'
 import type { Ignore } from './actions'
 
 interface Props {
@@ -9,12 +10,14 @@ interface Props {
   onIgnore: (ignore: Ignore) => void
 }
 
+const said = texts.dead
+
 const HOUR = 3_600
 const SPANS: [string, number | null][] = [
-  ['For 1 hour', HOUR],
-  ['For 12 hours', 12 * HOUR],
-  ['For 7 days', 7 * 24 * HOUR],
-  ['Until somebody opens it', null],
+  [said.spans.hour, HOUR],
+  [said.spans.half, 12 * HOUR],
+  [said.spans.week, 7 * 24 * HOUR],
+  [said.spans.opened, null],
 ]
 
 /** Until when, or for how many more failures, a group is not shown as open. */
@@ -29,32 +32,32 @@ export function IgnoreDialog({ title, now, onClose, onIgnore }: Props) {
   }
   return (
     <Dialog title={title} onClose={onClose}>
-      <p>New failures are counted, but the group is not among the open ones.</p>
+      <p>{said.ignoreSays}</p>
       <fieldset className="choices">
-        <legend className="sr">Until when</legend>
+        <legend className="sr">{said.untilWhen}</legend>
         {SPANS.map(([name], at) => (
           <label key={name}>
             <input type="radio" name="span" checked={at === span} onChange={() => setSpan(at)} /> {name}
           </label>
         ))}
       </fieldset>
-      <label htmlFor="failures">Or until so many more have failed, if that is sooner</label>
+      <label htmlFor="failures">{said.orFailures}</label>
       <input
         id="failures"
         className="input"
         type="number"
         min="1"
         step="1"
-        placeholder="any number"
+        placeholder={said.anyNumber}
         value={failures}
         onChange={(event) => setFailures(event.target.value)}
       />
       <div className="btn-row">
         <button className="btn" onClick={onClose}>
-          Cancel
+          {said.cancel}
         </button>
         <button className="btn primary" onClick={ignore}>
-          Ignore
+          {said.ignore}
         </button>
       </div>
     </Dialog>

@@ -17,7 +17,7 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
   if (operations.length === 0) {
     return (
       <div className="empty">
-        <h3>Nothing was retried or discarded yet</h3>
+        <h2>Nothing was retried or discarded yet</h2>
         <p>Each retry and discard of many is here, with who began it, how far it is, and Undo for ten minutes.</p>
       </div>
     )

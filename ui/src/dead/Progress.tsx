@@ -1,4 +1,5 @@
 import { Icon } from '../parts/Icon'
+import { texts } from '../texts'
 import { isOver, type Operation, told } from './groups'
 
 /** How a running operation stands, with Stop for who may. */
@@ -22,7 +23,7 @@ export function Progress({ operation, onStop }: { operation: Operation; onStop?:
         {onStop && !isOver(operation) && operation.state !== 'stopping' && (
           <button className="btn sm" onClick={() => onStop(operation)}>
             <Icon name="stop" />
-            Stop
+            {texts.dead.stop}
           </button>
         )}
       </div>

@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
-import { Drop } from '../parts/Drop'
+import { Menu } from '../parts/Menu'
 import { Icon } from '../parts/Icon'
 import { Confirm, Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
@@ -9,7 +9,10 @@ import { useAct } from '../parts/useAct'
 import { cancelJob, changeJob, duplicateJob, type JobView, promoteJob, removeJob, retryJob } from './api'
 import { type Copied, copyAs } from './copyAs'
 import { EditData } from './EditData'
+import { useKeys } from '../shell/useKeys'
+import { texts } from '../texts'
 import { AskNumber } from './AskNumber'
+import { neighbour } from './neighbours'
 
 type Asking = 'cancel' | 'remove' | 'edit' | 'priority' | 'delay' | null
 
@@ -23,16 +26,27 @@ export function JobActions({ job }: { job: JobView }) {
   const close = () => setAsking(null)
   const ended = job.status === 'completed' || job.status === 'failed'
   const copy = (kind: Copied) => void navigator.clipboard.writeText(copyAs(kind, job)).then(() => say(`Copied as ${kind}.`))
+  const retry = () => act({ run: () => retryJob(queue, id), done: `Job ${id} runs again.` })
+  const promote = () => act({ run: () => promoteJob(queue, id), done: `Job ${id} waits no longer.` })
+  const goTo = (other: string | null) => other !== null && void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id: other } })
+  useKeys({
+    r: may && ended && { says: texts.keys.retry, run: retry },
+    p: may && job.status === 'delayed' && { says: texts.keys.promote, run: promote },
+    e: may && !job.redacted && { says: texts.keys.edit, run: () => setAsking('edit') },
+    c: !job.redacted && { says: texts.keys.copy, run: () => copy('curl') },
+    '[': { says: texts.keys.previousJob, run: () => goTo(neighbour(queue, id, -1)) },
+    ']': { says: texts.keys.nextJob, run: () => goTo(neighbour(queue, id, 1)) },
+  })
   return (
     <div className="btn-row">
       {may && ended && (
-        <button className="btn" disabled={busy} onClick={() => act({ run: () => retryJob(queue, id), done: `Job ${id} runs again.` })}>
+        <button className="btn" disabled={busy} onClick={retry}>
           <Icon name="retry" />
           Retry
         </button>
       )}
       {may && job.status === 'delayed' && (
-        <button className="btn" disabled={busy} onClick={() => act({ run: () => promoteJob(queue, id), done: `Job ${id} waits no longer.` })}>
+        <button className="btn" disabled={busy} onClick={promote}>
           <Icon name="play" />
           Promote
         </button>
@@ -60,13 +74,13 @@ export function JobActions({ job }: { job: JobView }) {
         </button>
       )}
       {!job.redacted && (
-        <Drop
+        <Menu
           choices={(['curl', 'command line', 'Python'] as const).map((kind) => ({ name: kind, run: () => copy(kind) }))}
         >
           <Icon name="copy" />
           Copy as
           <Icon name="down" />
-        </Drop>
+        </Menu>
       )}
       {may && !ended && (
         <button className="btn danger" onClick={() => setAsking('cancel')}>
@@ -74,7 +88,7 @@ export function JobActions({ job }: { job: JobView }) {
         </button>
       )}
       {may && (
-        <Drop
+        <Menu
           label="Priority, delay, remove"
           choices={[
             ...(ended ? [] : [{ name: 'Change priority…', run: () => setAsking('priority') }]),
@@ -83,7 +97,7 @@ export function JobActions({ job }: { job: JobView }) {
           ]}
         >
           <Icon name="more" />
-        </Drop>
+        </Menu>
       )}
       {asking === 'cancel' && (
         <Confirm

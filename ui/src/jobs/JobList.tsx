@@ -9,7 +9,9 @@ import { useMay } from '../parts/session'
 import type { JobRow, Listed } from './api'
 import { readJobs } from './api'
 import { BulkBar } from './BulkBar'
+import { type RowMarks, useCursor } from '../shell/useCursor'
 import { parse } from './filter'
+import { remember } from './neighbours'
 
 /** Requests that are made one after the other while nothing is found. */
 const TRIES = 40
@@ -27,7 +29,6 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
   const listed: Listed = { queue, state, oldest, filter }
   const [over, setOver] = useState(false)
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set())
-  const [cursor, setCursor] = useState(-1)
   const payloads = useMay('read_payloads')
   const found = useInfiniteQuery({
     queryKey: ['jobs', queue, state, oldest, text],
@@ -42,7 +43,6 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
   const last = pages.at(-1)
   const { hasNextPage, isFetching, fetchNextPage } = found
   useEffect(() => setPicked(new Set()), [queue, state, text, oldest])
-  useEffect(() => setCursor(-1), [queue, state, text, oldest])
   useEffect(() => {
     if (jobs.length < 50 && hasNextPage && !isFetching && pages.length < TRIES) void fetchNextPage()
   }, [jobs.length, hasNextPage, isFetching, pages.length, fetchNextPage])
@@ -68,15 +68,14 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
     setPicked(next)
   }
   const navigate = useNavigate()
-  useKeys({
-    j: () => setCursor(Math.min(jobs.length - 1, cursor + 1)),
-    k: () => setCursor(Math.max(0, cursor - 1)),
-    x: () => jobs[cursor] && turn(jobs[cursor].id),
-    Enter: () => jobs[cursor] && void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id: jobs[cursor].id } }),
+  const ids = useMemo(() => jobs.map((job) => job.id), [jobs])
+  useEffect(() => remember(queue, ids), [queue, ids])
+  const cursor = useCursor(ids, {
+    open: (id) => void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id } }),
+    select: turn,
+    range: (range) => setPicked(new Set([...picked, ...range])),
+    reveal: (at) => rows.scrollToIndex(at, { align: 'auto' }),
   })
-  useEffect(() => {
-    if (cursor >= 0) rows.scrollToIndex(cursor, { align: 'auto' })
-  }, [cursor])
 
   const above = shown.length ? shown[0]!.start - rows.options.scrollMargin : 0
   const below = shown.length ? rows.getTotalSize() - (shown.at(-1)!.end - rows.options.scrollMargin) : 0
@@ -136,7 +135,7 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
                   index={item.index}
                   measure={rows.measureElement}
                   picked={picked.has(job.id)}
-                  marked={item.index === cursor}
+                  marks={cursor.row(job.id)}
                   onPick={() => turn(job.id)}
                 />
               )
@@ -193,15 +192,15 @@ interface RowProps {
   at: number
   index: number
   picked: boolean
-  marked: boolean
+  marks: RowMarks
   measure: (row: HTMLTableRowElement | null) => void
   onPick: () => void
 }
 
-function Row({ queue, job, state, at, index, picked, marked, measure, onPick }: RowProps) {
+function Row({ queue, job, state, at, index, picked, marks, measure, onPick }: RowProps) {
   const [when, lasts] = times(job, state, at)
   return (
-    <tr ref={measure} data-index={index} className={`${picked ? 'sel' : ''} ${marked ? 'cursor' : ''}`}>
+    <tr ref={measure} data-index={index} className={picked ? 'sel' : ''} {...marks}>
       <td className="hide-narrow">
         <input className="check" type="checkbox" aria-label={`Select ${job.id}`} checked={picked} onChange={onPick} />
       </td>
@@ -324,21 +323,4 @@ function FilterField({ text, payloads, onChange }: { text: string; payloads: boo
 
 function unique(jobs: JobRow[]): JobRow[] {
   return [...new Map(jobs.map((job) => [job.id, job])).values()]
-}
-
-/** Keys of the page, unless somebody types or a dialog is open. */
-function useKeys(keys: Record<string, () => void>) {
-  useEffect(() => {
-    const press = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input, textarea, select, dialog, button, a')) return
-      const run = keys[event.key]
-      if (run) {
-        event.preventDefault()
-        run()
-      }
-    }
-    document.addEventListener('keydown', press)
-    return () => document.removeEventListener('keydown', press)
-  })
 }

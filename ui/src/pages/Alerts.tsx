@@ -9,9 +9,11 @@ import { useMay } from '../api/session'
 import { count, duration } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
+import { Tabs } from '../parts/Tabs'
+import { texts } from '../texts'
 
 const TABS = ['now', 'history', 'rules', 'channels'] as const
-const NAMES = { now: 'Now', history: 'History', rules: 'Rules', channels: 'Channels' } as const
+const said = texts.alerts
 
 export function Alerts() {
   const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: 5_000 })
@@ -24,7 +26,7 @@ export function Alerts() {
   const fires = now ? firing(now.alerts) : 0
   return (
     <>
-      <PageTop query={alerts}>Alerts</PageTop>
+      <PageTop query={alerts}>{said.title}</PageTop>
       {looked?.bad && (
         <div className="banner stale" role="alert">
           <Icon name="alerts" />
@@ -34,14 +36,14 @@ export function Alerts() {
       <div className="pagehead">
         <div>
           <h1>
-            Alerts {now && <span className={fires ? 'is-failed light' : 'quiet light'}>{fires ? `${count(fires)} firing` : 'none firing'}</span>}
+            {said.title} {now && <span className={fires ? 'is-failed light' : 'quiet light'}>{fires ? said.firing(count(fires)) : said.noneFiring}</span>}
           </h1>
           <p className="lead">{looked && !looked.bad && looked.says}</p>
         </div>
         {!off && (
           <div className="btn-row">
             <button className="btn" disabled={tried.isPending} onClick={() => tried.mutate()}>
-              {tried.isPending ? 'Sending a test' : 'Test the channels'}
+              {tried.isPending ? said.testing : said.test}
             </button>
           </div>
         )}
@@ -49,27 +51,26 @@ export function Alerts() {
       {tried.isError && <p className="pad is-failed" role="alert">{tried.error.message}</p>}
       {tried.data && (
         <ul className="pad tried" role="status">
-          {tried.data.length === 0 && <li className="quiet">No channel is set: CORRAL_ALERT_TO is empty where the dashboard runs.</li>}
+          {tried.data.length === 0 && <li className="quiet">{said.noChannelSet}</li>}
           {tried.data.map((one) => (
             <li key={one.channel}>
               <Glyph name={one.error ? 'failed' : 'completed'} className={one.error ? 'is-failed' : 'is-completed'} />{' '}
-              <b className="strong">{one.channel}</b> {one.error || `took it in ${duration(one.seconds)}`}
+              <b className="strong">{one.channel}</b> {one.error || said.tookIt(duration(one.seconds))}
             </li>
           ))}
         </ul>
       )}
-      <div className="tabs" role="tablist" aria-label="Alerts">
-        {TABS.map((one) => (
-          <button key={one} role="tab" aria-selected={one === tab} onClick={() => setTab(one)}>
-            {NAMES[one]} {one === 'now' && now && <b>{count(now.alerts.length)}</b>}
-            {one === 'channels' && now && <b>{count(now.channels.length)}</b>}
-          </button>
-        ))}
-      </div>
-      {now && tab === 'now' && <Now now={now} off={off} actions={actions} />}
-      {tab === 'history' && <PastAlerts />}
-      {tab === 'rules' && <Rules />}
-      {now && tab === 'channels' && <Channels channels={now.channels} />}
+      <Tabs
+        label={said.title}
+        tabs={TABS.map((one) => ({ key: one, name: said.tabs[one], count: one === 'now' ? now?.alerts.length : one === 'channels' ? now?.channels.length : undefined }))}
+        current={tab}
+        onChange={setTab}
+      >
+        {now && tab === 'now' && <Now now={now} off={off} actions={actions} />}
+        {tab === 'history' && <PastAlerts />}
+        {tab === 'rules' && <Rules />}
+        {now && tab === 'channels' && <Channels channels={now.channels} />}
+      </Tabs>
     </>
   )
 }

@@ -1,7 +1,12 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
-import { Time } from '../parts/Time'
 import { PageTop } from '../parts/PageTop'
+import { SkeletonRows } from '../parts/Skeleton'
+import { Time } from '../parts/Time'
+import { useCursor } from '../shell/useCursor'
+import { texts } from '../texts'
+
+const said = texts.audit
 
 export function Audit() {
   const pages = useInfiniteQuery({
@@ -13,36 +18,51 @@ export function Audit() {
     refetchInterval: 10_000,
   })
   const entries = pages.data?.pages.flatMap((page) => page.entries) ?? []
+  const cursor = useCursor(entries.map((entry) => entry.id))
   return (
     <>
-      <PageTop query={pages}>Audit</PageTop>
-      {pages.isSuccess && entries.length === 0 ? (
-        <div className="empty">
-          <h3>Nobody has changed anything yet</h3>
-          <p>Each pause, retry, discard and setting that is changed here or with the command line will be listed.</p>
+      <PageTop query={pages}>{said.title}</PageTop>
+      <div className="pagehead">
+        <div>
+          <h1>{said.title}</h1>
+          <p className="lead">{said.lead}</p>
         </div>
-      ) : (
-        <table className="table">
+      </div>
+      {pages.isPending && <SkeletonRows rows={8} />}
+      {pages.isSuccess && entries.length === 0 && (
+        <div className="empty">
+          <h2>{said.emptyTitle}</h2>
+          <p>{said.empty}</p>
+        </div>
+      )}
+      {entries.length > 0 && (
+        <table className="table rows audit">
           <thead>
             <tr>
-              <th>When</th>
-              <th>Who</th>
-              <th>What</th>
-              <th>On</th>
-              <th>Facts</th>
+              <th>{said.when}</th>
+              <th>{said.who}</th>
+              <th>{said.what}</th>
+              <th>{said.on}</th>
+              <th>{said.facts}</th>
             </tr>
           </thead>
           <tbody>
             {entries.map((entry) => (
-              <tr key={entry.id}>
-                <td>
+              <tr key={entry.id} {...cursor.row(entry.id)}>
+                <td data-l={said.when}>
                   <Time at={entry.at} />
                 </td>
-                <td>{entry.actor}</td>
-                <td>{entry.action}</td>
-                <td>{entry.target}</td>
-                <td className="quiet">
-                  <code>{JSON.stringify(entry.facts)}</code>
+                <td className="wrap" data-l={said.who}>
+                  {entry.actor}
+                </td>
+                <td className="wrap strong" data-l={said.what}>
+                  {entry.action}
+                </td>
+                <td className="wrap" data-l={said.on}>
+                  {entry.target}
+                </td>
+                <td className="wrap quiet two" data-l={said.facts}>
+                  <code className="small">{JSON.stringify(entry.facts)}</code>
                 </td>
               </tr>
             ))}
@@ -52,7 +72,7 @@ export function Audit() {
       {pages.hasNextPage && (
         <div className="pad head">
           <button className="btn" onClick={() => void pages.fetchNextPage()}>
-            Older
+            {said.older}
           </button>
         </div>
       )}

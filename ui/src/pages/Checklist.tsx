@@ -6,14 +6,18 @@ import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
+import { type RowMarks, useCursor } from '../shell/useCursor'
+import { texts } from '../texts'
 import '../work.css'
 
+const said = texts.checklist
+
 const LOOKS: Record<Status, { glyph: GlyphName; tone: string; word: string; row: string }> = {
-  failure: { glyph: 'failed', tone: 'is-failed', word: 'to repair', row: 'bad' },
-  warning: { glyph: 'alert', tone: 'is-limited', word: 'to look at', row: 'soon' },
-  unknown: { glyph: 'next', tone: 'quiet', word: 'not known', row: '' },
-  note: { glyph: 'waiting', tone: 'quiet', word: 'to know', row: '' },
-  ok: { glyph: 'completed', tone: 'is-completed', word: 'well', row: '' },
+  failure: { glyph: 'failed', tone: 'is-failed', word: said.failure, row: 'bad' },
+  warning: { glyph: 'alert', tone: 'is-limited', word: said.warning, row: 'soon' },
+  unknown: { glyph: 'next', tone: 'quiet', word: said.unknown, row: '' },
+  note: { glyph: 'waiting', tone: 'quiet', word: said.note, row: '' },
+  ok: { glyph: 'completed', tone: 'is-completed', word: said.ok, row: '' },
 }
 
 export function Checklist() {
@@ -24,9 +28,12 @@ export function Checklist() {
   })
   const [all, setAll] = useState(false)
   const data = report.data
+  const shown = (findings: Finding[]) => (all ? findings : findings.filter(isBad))
+  const groups = data ? grouped(data.findings) : []
+  const cursor = useCursor(groups.flatMap(({ subject, findings }) => shown(findings).map((finding) => `${subject} ${finding.check}`)))
   return (
     <>
-      <PageTop query={report}>Checklist</PageTop>
+      <PageTop query={report}>{said.title}</PageTop>
       {report.isPending && <SkeletonRows rows={8} />}
       {data && (
         <>
@@ -34,25 +41,26 @@ export function Checklist() {
             <div>
               <h1>{verdict(data.counts)}</h1>
               <p className="lead">
-                {STATUSES.map((status) => `${data.counts[status] ?? 0} ${LOOKS[status].word}`).join(' · ')}. Looked at <Time at={data.at} />, again each 30 s.
+                {STATUSES.map((status) => said.counted(data.counts[status] ?? 0, LOOKS[status].word)).join(' · ')}. {said.lookedAt} <Time at={data.at} />
+                {said.again}
               </p>
             </div>
             <div className="btn-row">
-              <span className="choice" role="group" aria-label="Which findings">
+              <span className="choice" role="group" aria-label={said.which}>
                 <button aria-pressed={!all} onClick={() => setAll(false)}>
-                  What needs a look
+                  {said.needsLook}
                 </button>
                 <button aria-pressed={all} onClick={() => setAll(true)}>
-                  All {data.findings.length}
+                  {said.all(data.findings.length)}
                 </button>
               </span>
               <button className="btn sm" onClick={() => void report.refetch()} disabled={report.isFetching}>
-                Look again
+                {said.lookAgain}
               </button>
             </div>
           </div>
-          {grouped(data.findings).map(({ subject, findings }) => (
-            <Subject key={subject} name={subject} findings={findings} all={all} />
+          {groups.map(({ subject, findings }) => (
+            <Subject key={subject} name={subject} findings={findings} shown={shown(findings)} row={(check) => cursor.row(`${subject} ${check}`)} />
           ))}
         </>
       )}
@@ -60,8 +68,14 @@ export function Checklist() {
   )
 }
 
-function Subject({ name, findings, all }: { name: string; findings: Finding[]; all: boolean }) {
-  const shown = all ? findings : findings.filter(isBad)
+interface SubjectProps {
+  name: string
+  findings: Finding[]
+  shown: Finding[]
+  row: (check: string) => RowMarks
+}
+
+function Subject({ name, findings, shown, row: marks }: SubjectProps) {
   const well = findings.filter((finding) => finding.status === 'ok').length
   const notes = findings.filter((finding) => finding.status === 'note').length
   return (
@@ -69,14 +83,14 @@ function Subject({ name, findings, all }: { name: string; findings: Finding[]; a
       <div className="pad head">
         <h2>{name}</h2>
         <span className="small quiet">
-          {well} of {findings.length} well
-          {notes > 0 && `, ${notes} to know`}
+          {said.wellOf(well, findings.length)}
+          {notes > 0 && said.toKnow(notes)}
         </span>
       </div>
       {shown.map((finding) => {
         const { glyph, tone, word, row } = LOOKS[finding.status as Status]
         return (
-          <div key={finding.check} className={`finding ${row}`}>
+          <div key={finding.check} className={`finding ${row}`} {...marks(finding.check)}>
             <Glyph name={glyph} className={tone} />
             <p>
               <b className="strong">{finding.check}</b> <span className="sr">{word}</span>

@@ -13,6 +13,8 @@ import { count } from '../format'
 import { Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { useDelayed } from '../parts/useDelayed'
+import { useKeys } from '../shell/useKeys'
+import { texts } from '../texts'
 
 /** What the address says: which groups, and which of them is open. */
 export interface DeadSearch {
@@ -64,9 +66,9 @@ export function DeadLetters(): ReactNode {
   const undoable = operations.filter((one) => undoLeft(one, now, operations) > 0).length
 
   useKeys({
-    j: () => step(1),
-    k: () => step(-1),
-    x: () => open && toggle(keyOf(open), !selected.has(keyOf(open))),
+    j: shown.length > 0 && { says: texts.keys.next, run: () => step(1) },
+    k: shown.length > 0 && { says: texts.keys.previous, run: () => step(-1) },
+    x: may && open && { says: texts.keys.select, run: () => toggle(keyOf(open), !selected.has(keyOf(open))) },
   })
 
   function step(by: number) {
@@ -146,7 +148,7 @@ export function DeadLetters(): ReactNode {
         </div>
       )}
       {late && <Skeleton />}
-      {desk.isError && !data && <div className="empty"><h3>Nothing to show yet</h3><p>The groups appear as soon as Redis answers.</p></div>}
+      {desk.isError && !data && <div className="empty"><h2>Nothing to show yet</h2><p>The groups appear as soon as Redis answers.</p></div>}
       {data && state === 'operations' && (
         <Operations
           operations={operations}
@@ -231,7 +233,7 @@ function Empty({ state, filtered, any }: { state: State; filtered: boolean; any:
           : ['No dead letters', 'A job that fails for good is here, with others of its kind.']
   return (
     <div className="empty">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <p>{text}</p>
     </div>
   )
@@ -251,16 +253,4 @@ function Skeleton() {
       ))}
     </ul>
   )
-}
-
-function useKeys(keys: Record<string, () => void>) {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const typing = (event.target as HTMLElement).closest('input:not([type=checkbox]), textarea, select, dialog')
-      if (typing || event.ctrlKey || event.metaKey || event.altKey) return
-      keys[event.key]?.()
-    }
-    addEventListener('keydown', onKey)
-    return () => removeEventListener('keydown', onKey)
-  })
 }

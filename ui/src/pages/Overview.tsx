@@ -9,6 +9,7 @@ import { Spark } from '../parts/Spark'
 import { useDesk } from '../dead/desk'
 import { incidents } from '../overview/incident'
 import { IncidentBand } from '../overview/IncidentBand'
+import { type RowMarks, useCursor } from '../shell/useCursor'
 import { besides, condition, OBJECTIVE_SECONDS, type OverviewQueue, waitingOf, worstFirst } from '../queues/trouble'
 
 export function useOverview(every = 2_000) {
@@ -28,7 +29,7 @@ export function Overview() {
       <PageTop query={overview}>Overview</PageTop>
       {data && <IncidentBand incidents={incidents(data, dead.data)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
-      <div className="pad head">
+      <div className="pad head" id="queues">
         <h2>Queues</h2>
         <span className="small quiet">worst first</span>
       </div>
@@ -65,6 +66,7 @@ function Facts({ queues, workers, memory }: { queues: OverviewQueue[]; workers: 
 }
 
 function Queues({ queues }: { queues: OverviewQueue[] }) {
+  const cursor = useCursor(queues.map(({ row }) => row.queue))
   if (queues.length === 0) {
     return (
       <div className="empty">
@@ -90,21 +92,21 @@ function Queues({ queues }: { queues: OverviewQueue[] }) {
       </thead>
       <tbody>
         {queues.map((queue) => (
-          <Row key={queue.row.queue} queue={queue} />
+          <Row key={queue.row.queue} queue={queue} marks={cursor.row(queue.row.queue)} />
         ))}
       </tbody>
     </table>
   )
 }
 
-function Row({ queue }: { queue: OverviewQueue }) {
+function Row({ queue, marks }: { queue: OverviewQueue; marks: RowMarks }) {
   const { row } = queue
   const now = condition(queue)
   const oldest = row.oldestWaitingSeconds ?? 0
   const tone = now.level === 'trouble' ? 'is-failed' : now.level === 'watch' ? 'is-limited' : ''
   const dead = row.states['failed'] ?? 0
   return (
-    <tr className={now.level === 'calm' ? '' : now.level}>
+    <tr className={now.level === 'calm' ? '' : now.level} {...marks}>
       <td className="full">
         <span className="qname">
           <Glyph name={now.glyph} className={tone || 'quiet'} />

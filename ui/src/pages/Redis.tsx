@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
@@ -7,7 +8,11 @@ import { Glyph } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
+import { useCursor } from '../shell/useCursor'
+import { texts } from '../texts'
 import '../work.css'
+
+const said = texts.redis
 
 type Page = components['schemas']['RedisPage']
 
@@ -24,7 +29,7 @@ export function Redis() {
   const data = page.data
   return (
     <>
-      <PageTop query={page}>Redis</PageTop>
+      <PageTop query={page}>{said.title}</PageTop>
       {page.isPending && <SkeletonRows rows={8} />}
       {data && (
         <>
@@ -34,9 +39,9 @@ export function Redis() {
                 {PRODUCTS[data.product] ?? data.product} <span className="quiet">{data.version}</span>
               </h1>
               <p className="lead">
-                {data.role === null ? 'Its role is not told' : data.role === 'master' ? 'Primary' : 'Replica'}
-                {data.replicas !== null && ` with ${data.replicas === 1 ? 'one replica' : `${data.replicas || 'no'} replicas`}`}
-                {data.uptimeSeconds !== null && `, up ${duration(data.uptimeSeconds)}`}.
+                {data.role === null ? said.roleUnknown : data.role === 'master' ? said.primary : said.replica}
+                {data.replicas !== null && said.withReplicas(data.replicas)}
+                {data.uptimeSeconds !== null && said.up(duration(data.uptimeSeconds))}.
               </p>
             </div>
           </div>
@@ -44,7 +49,7 @@ export function Redis() {
             <div className="banner calm">
               <Glyph name="lock" className="quiet" />
               <span className="muted">
-                This server lets Corral not ask {data.refused.join(', ')}: what they would tell is missing here.
+                {said.refused(data.refused.join(', '))}
               </span>
             </div>
           )}
@@ -65,49 +70,49 @@ export function Redis() {
 /** What stops or endangers the queues, one band. */
 function Trouble({ data }: { data: Page }) {
   const { memory, persistence } = data
-  const said =
+  const trouble =
     persistence?.failing
-      ? 'It cannot write to its disk. Jobs added now are lost if it stops.'
+      ? said.cannotWrite
       : memory && memory.evictionPolicy !== 'noeviction' && memory.evictionPolicy !== ''
-        ? `Its eviction policy is ${memory.evictionPolicy}: when memory is full it deletes jobs. Set maxmemory-policy noeviction.`
+        ? said.evicts(memory.evictionPolicy)
         : null
-  if (said === null) return null
+  if (trouble === null) return null
   return (
     <div className="banner down">
       <Glyph name="failed" className="is-failed" />
-      <b className="strong">{said}</b>
+      <b className="strong">{trouble}</b>
     </div>
   )
 }
 
 function Memory({ data: { memory, connected, clients } }: { data: Page }) {
-  if (memory === null) return <Missing name="Memory" />
+  if (memory === null) return <Missing name={said.memory} />
   const limit = memory.limit || memory.machine
   const share = limit > 0 ? memory.used / limit : 0
   return (
-    <section aria-label="Memory">
+    <section aria-label={said.memory}>
       <div className="head">
-        <h2>Memory</h2>
+        <h2>{said.memory}</h2>
         <span className="small quiet">
-          {bytes(memory.used)} of {limit > 0 ? bytes(limit) : 'an unknown limit'}
+          {said.usedOf(bytes(memory.used), limit > 0 ? bytes(limit) : said.unknownLimit)}
         </span>
       </div>
       <span className={`level ${share > 0.9 ? 'hot' : share > 0.75 ? 'warm' : ''}`} aria-hidden="true">
         <i style={{ width: `${Math.min(1, share) * 100}%` }} />
       </span>
       <dl className="kv">
-        <dt>Limit</dt>
-        <dd>{memory.limit > 0 ? bytes(memory.limit) : 'none set'}</dd>
-        <dt>Peak</dt>
+        <dt>{said.limit}</dt>
+        <dd>{memory.limit > 0 ? bytes(memory.limit) : said.noLimit}</dd>
+        <dt>{said.peak}</dt>
         <dd>{bytes(memory.peak)}</dd>
-        <dt>Given by the system for each byte</dt>
+        <dt>{said.fragmentation}</dt>
         <dd>{memory.fragmentation.toFixed(2)}</dd>
-        <dt>When full</dt>
-        <dd>{memory.evictionPolicy || 'not told'}</dd>
-        <dt>Keys evicted</dt>
+        <dt>{said.whenFull}</dt>
+        <dd>{memory.evictionPolicy || said.notTold}</dd>
+        <dt>{said.evicted}</dt>
         <dd>{count(memory.evictedKeys)}</dd>
-        <dt>Connections</dt>
-        <dd title={clients?.map((kind) => `${kind.kind}: ${kind.connections}`).join('\n')}>{connected === null ? 'not told' : count(connected)}</dd>
+        <dt>{said.connections}</dt>
+        <dd title={clients?.map((kind) => said.clients(kind.kind, kind.connections)).join('\n')}>{connected === null ? said.notTold : count(connected)}</dd>
         {clients?.map((kind) => (
           <Pair key={kind.kind} name={`· ${kind.kind}`} value={count(kind.connections)} />
         ))}
@@ -117,86 +122,91 @@ function Memory({ data: { memory, connected, clients } }: { data: Page }) {
 }
 
 function Persistence({ data: { persistence, pingSeconds } }: { data: Page }) {
-  if (persistence === null) return <Missing name="Persistence" />
+  if (persistence === null) return <Missing name={said.persistence} />
   const longest = Math.max(...pingSeconds)
   return (
-    <section aria-label="Persistence and latency">
+    <section aria-label={said.persistenceAndLatency}>
       <div className="head">
-        <h2>Persistence</h2>
+        <h2>{said.persistence}</h2>
       </div>
       <dl className="kv">
-        <Pair name="Append-only file" value={persistence.appendOnly ? 'on' : 'off'} />
-        <Pair name="Last write" value={persistence.failing ? 'failed' : 'well'} />
-        <dt>Last snapshot</dt>
-        <dd>{persistence.lastSnapshot === null ? 'none' : <Time at={persistence.lastSnapshot} relative />}</dd>
-        <Pair name="Changes since" value={count(persistence.changesSince)} />
+        <Pair name={said.appendOnly} value={persistence.appendOnly ? said.on : said.off} />
+        <Pair name={said.lastWrite} value={persistence.failing ? said.writeFailed : said.wroteWell} />
+        <dt>{said.lastSnapshot}</dt>
+        <dd>{persistence.lastSnapshot === null ? said.noSnapshot : <Time at={persistence.lastSnapshot} relative />}</dd>
+        <Pair name={said.changesSince} value={count(persistence.changesSince)} />
       </dl>
       <div className="head">
-        <h2>Latency</h2>
-        <span className="small quiet">PING from here</span>
+        <h2>{said.latency}</h2>
+        <span className="small quiet">{said.ping}</span>
       </div>
       <dl className="kv">
-        <Pair name="Slowest of three" value={microseconds(longest)} />
-        <Pair name="Quickest" value={microseconds(Math.min(...pingSeconds))} />
+        <Pair name={said.slowest} value={microseconds(longest)} />
+        <Pair name={said.quickest} value={microseconds(Math.min(...pingSeconds))} />
       </dl>
     </section>
   )
 }
 
 function Traffic({ data: { traffic, keys } }: { data: Page }) {
-  if (traffic === null) return <Missing name="Traffic" />
+  if (traffic === null) return <Missing name={said.traffic} />
   const reads = traffic.hits + traffic.misses
   return (
-    <section aria-label="Traffic">
+    <section aria-label={said.traffic}>
       <div className="head">
-        <h2>Traffic</h2>
+        <h2>{said.traffic}</h2>
       </div>
       <dl className="kv">
-        <Pair name="Commands a second" value={rate(traffic.commandsPerSecond)} />
-        <Pair name="In" value={`${rate(traffic.inputKbps)} KB/s`} />
-        <Pair name="Out" value={`${rate(traffic.outputKbps)} KB/s`} />
-        <Pair name="Reads that found their key, since start" value={reads > 0 ? percent(traffic.hits / reads) : '–'} />
-        <Pair name="Processor time, since start" value={duration(traffic.cpuSeconds)} />
-        <Pair name="Keys" value={keys === null ? 'not told' : count(keys)} />
+        <Pair name={said.commands} value={rate(traffic.commandsPerSecond)} />
+        <Pair name={said.in} value={said.kilobytes(rate(traffic.inputKbps))} />
+        <Pair name={said.out} value={said.kilobytes(rate(traffic.outputKbps))} />
+        <Pair name={said.hits} value={reads > 0 ? percent(traffic.hits / reads) : '–'} />
+        <Pair name={said.processor} value={duration(traffic.cpuSeconds)} />
+        <Pair name={said.keys} value={keys === null ? said.notTold : count(keys)} />
       </dl>
     </section>
   )
 }
 
 function Keyspace({ data }: { data: Page }) {
+  const cursor = useCursor(data.queues.map((queue) => queue.queue))
   const heaviest = Math.max(1, ...data.queues.map((queue) => queue.bytes ?? 0))
   return (
-    <section aria-label="Queues by size">
+    <section aria-label={said.queuesBySize}>
       <div className="pad head">
-        <h2>Queues by size</h2>
+        <h2>{said.queuesBySize}</h2>
         <span className="small quiet">
-          {data.queues.length < data.queuesInAll ? `${data.queues.length} of ${data.queuesInAll} queues. ` : ''}
+          {data.queues.length < data.queuesInAll ? said.someQueues(data.queues.length, data.queuesInAll) : ''}
           {data.exactness}
         </span>
       </div>
       {data.queues.length === 0 ? (
         <div className="empty">
-          <h3>No queue yet</h3>
-          <p>A queue is here as soon as a job was added to it.</p>
+          <h3>{said.noQueueTitle}</h3>
+          <p>{said.noQueue}</p>
         </div>
       ) : (
         <table className="table">
           <thead>
             <tr>
-              <th>Queue</th>
-              <th className="num">Jobs</th>
-              <th className="num">About</th>
+              <th>{said.queue}</th>
+              <th className="num">{said.jobs}</th>
+              <th className="num">{said.about}</th>
               <th className="hide-narrow" style={{ width: '36%' }}>
-                <span className="sr">Share</span>
+                <span className="sr">{said.share}</span>
               </th>
             </tr>
           </thead>
           <tbody>
             {data.queues.map((queue) => (
-              <tr key={queue.queue}>
-                <td className="wrap strong">{queue.queue}</td>
+              <tr key={queue.queue} {...cursor.row(queue.queue)}>
+                <td className="wrap strong">
+                  <Link to="/queues/$queue" params={{ queue: queue.queue }} search={{}}>
+                    {queue.queue}
+                  </Link>
+                </td>
                 <td className="num">{count(queue.jobs)}</td>
-                <td className="num" title={`estimated from ${queue.sampled} jobs`}>
+                <td className="num" title={said.estimated(queue.sampled)}>
                   {queue.bytes === null ? '–' : bytes(queue.bytes)}
                 </td>
                 <td className="hide-narrow">
@@ -218,22 +228,23 @@ function SlowLog({ data: { slow, slowInAll, at } }: { data: Page }) {
   if (slow === null) return null
   const shown = all ? slow : slow.slice(0, SHOWN_SLOW)
   return (
-    <section aria-label="Slow log">
+    <section aria-label={said.slowLog}>
       <div className="pad head">
-        <h2>Slow log</h2>
+        <h2>{said.slowLog}</h2>
         <span className="small quiet">
-          {slow.length < (slowInAll ?? 0) ? `the last ${slow.length} of ${slowInAll}; ` : ''}commands by name, never what they carried
+          {slow.length < (slowInAll ?? 0) ? said.lastSlow(slow.length, slowInAll) : ''}
+          {said.byName}
         </span>
       </div>
       {slow.length === 0 ? (
-        <p className="pad muted">No command was slower than the server's slowlog-log-slower-than.</p>
+        <p className="pad muted">{said.noneSlow}</p>
       ) : (
         <table className="table">
           <thead>
             <tr>
-              <th>When</th>
-              <th>Command</th>
-              <th className="num">Took</th>
+              <th>{said.when}</th>
+              <th>{said.command}</th>
+              <th className="num">{said.took}</th>
             </tr>
           </thead>
           <tbody>
@@ -254,7 +265,7 @@ function SlowLog({ data: { slow, slowInAll, at } }: { data: Page }) {
       {slow.length > shown.length && (
         <div className="pad head">
           <button className="btn sm" onClick={() => setAll(true)}>
-            All {slow.length}
+            {said.all(slow.length)}
           </button>
         </div>
       )}
@@ -277,7 +288,7 @@ function Missing({ name }: { name: string }) {
       <div className="head">
         <h2>{name}</h2>
       </div>
-      <p className="muted">The server does not tell.</p>
+      <p className="muted">{said.missing}</p>
     </section>
   )
 }

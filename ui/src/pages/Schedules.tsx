@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
@@ -7,12 +8,13 @@ import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
-import { type Choice, RowMenu } from '../parts/RowMenu'
+import { type Choice, Menu } from '../parts/Menu'
 import { Time } from '../parts/Time'
 import { LIST, useScheduleChanges } from '../schedules/changes'
 import { OUTCOMES, ScheduleDetail, useDetail } from '../schedules/ScheduleDetail'
 import { ScheduleForm } from '../schedules/ScheduleForm'
 import type { Schedule } from '../schedules/wish'
+import { type RowMarks, useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 import '../work.css'
 
@@ -29,22 +31,24 @@ export function Schedules() {
   const mayOperate = useMay('operate') && !page.isError
   const changes = useScheduleChanges()
   const [queue, setQueue] = useState('')
-  const [open, setOpen] = useState<string | null>(null)
+  const wanted: { schedule?: string } = useSearch({ strict: false })
+  const [open, setOpen] = useState<string | null>(wanted.schedule ?? null)
   const [form, setForm] = useState<Schedule | 'new' | null>(null)
   const [removing, setRemoving] = useState<Schedule | null>(null)
   const data = page.data
   const queues = [...new Set(data?.schedules.map((schedule) => schedule.queue))].sort()
   const shown = data?.schedules.filter((schedule) => queue === '' || schedule.queue === queue) ?? []
+  const cursor = useCursor(shown.map(keyOf))
   const late = data?.schedules.filter((schedule) => schedule.lateSeconds !== null).length ?? 0
   const paused = data?.schedules.filter((schedule) => schedule.paused).length ?? 0
 
   const choices = (schedule: Schedule): Choice[] => [
-    { name: t.runNow, icon: 'play', onSelect: () => changes.run.mutate(schedule) },
+    { name: t.runNow, icon: 'play', run: () => changes.run.mutate(schedule) },
     schedule.paused
-      ? { name: t.goOn, icon: 'clock', onSelect: () => changes.pause.mutate({ schedule, paused: false }) }
-      : { name: t.pause, icon: 'pause', onSelect: () => changes.pause.mutate({ schedule, paused: true }) },
-    { name: t.edit, icon: 'edit', onSelect: () => setForm(schedule) },
-    { name: t.remove, icon: 'close', danger: true, onSelect: () => setRemoving(schedule) },
+      ? { name: t.goOn, icon: 'clock', run: () => changes.pause.mutate({ schedule, paused: false }) }
+      : { name: t.pause, icon: 'pause', run: () => changes.pause.mutate({ schedule, paused: true }) },
+    { name: t.edit, icon: 'edit', run: () => setForm(schedule) },
+    { name: t.remove, icon: 'close', danger: true, run: () => setRemoving(schedule) },
   ]
   return (
     <>
@@ -104,6 +108,7 @@ export function Schedules() {
                   <Row
                     key={keyOf(schedule)}
                     schedule={schedule}
+                    marks={cursor.row(keyOf(schedule))}
                     now={data.at}
                     open={open === keyOf(schedule)}
                     onOpen={() => setOpen((was) => (was === keyOf(schedule) ? null : keyOf(schedule)))}
@@ -142,6 +147,7 @@ function Edit({ schedule, onClose }: { schedule: Schedule; onClose: () => void }
 
 interface RowProps {
   schedule: Schedule
+  marks: RowMarks
   now: number
   open: boolean
   onOpen: () => void
@@ -154,11 +160,11 @@ function stateOf(schedule: Schedule): { glyph: GlyphName; tone: string; row: str
   return { glyph: 'calm', tone: 'quiet', row: '' }
 }
 
-function Row({ schedule, now, open, onOpen, choices }: RowProps) {
+function Row({ schedule, marks, now, open, onOpen, choices }: RowProps) {
   const { glyph, tone, row } = stateOf(schedule)
   return (
     <>
-      <tr className={`${row} ${open ? 'open' : ''}`}>
+      <tr className={`${row} ${open ? 'open' : ''}`} {...marks}>
         <td className="name">
           <span className="qname">
             <Glyph name={glyph} className={tone} />
@@ -183,7 +189,7 @@ function Row({ schedule, now, open, onOpen, choices }: RowProps) {
           <Last schedule={schedule} />
         </td>
         <td className="num act">
-          <div className="btn-row">{choices && <RowMenu label={t.actionsOf(schedule.id)} choices={choices} />}</div>
+          <div className="btn-row">{choices && <Menu label={t.actionsOf(schedule.id)} choices={choices} />}</div>
         </td>
       </tr>
       {open && (

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useSearch } from '@tanstack/react-router'
 import { Fragment, useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
@@ -7,18 +8,22 @@ import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
-import { RowMenu } from '../parts/RowMenu'
+import { Menu } from '../parts/Menu'
+import { type RowMarks, useCursor } from '../shell/useCursor'
+import { texts } from '../texts'
 import { Decisions } from '../workers/Decisions'
 import { byHost, currentVersion, type Host, leftBehind, type Mark, markOf, skewSentence, type Worker } from '../workers/fleet'
 import { type Order, useOrder } from '../workers/orders'
 import { Pickets } from '../workers/Pickets'
 import '../work.css'
 
+const said = texts.workers
+
 const MARKS: Record<Mark, { glyph: GlyphName; says: string; tone: string; row: string }> = {
-  running: { glyph: 'calm', says: 'Running', tone: 'is-completed', row: '' },
-  quiet: { glyph: 'paused', says: 'Quiet: takes no new jobs', tone: 'is-paused', row: '' },
-  behind: { glyph: 'deploy', says: 'Missed the last deploy', tone: 'is-limited', row: 'watch' },
-  silent: { glyph: 'failed', says: 'Its beat is missing', tone: 'is-failed', row: 'trouble' },
+  running: { glyph: 'calm', says: said.marks.running, tone: 'is-completed', row: '' },
+  quiet: { glyph: 'paused', says: said.marks.quiet, tone: 'is-paused', row: '' },
+  behind: { glyph: 'deploy', says: said.marks.behind, tone: 'is-limited', row: 'watch' },
+  silent: { glyph: 'failed', says: said.marks.silent, tone: 'is-failed', row: 'trouble' },
 }
 
 export function Workers() {
@@ -37,18 +42,18 @@ export function Workers() {
   const ask = mayOperate && !page.isError ? setAsked : null
   return (
     <>
-      <PageTop query={page}>Workers</PageTop>
+      <PageTop query={page}>{said.title}</PageTop>
       {page.isPending && <SkeletonRows />}
       {page.data && (
         <>
           <div className="pagehead">
             <div>
               <h1>
-                Workers <span className="quiet">{count(workers.length)}</span>
+                {said.title} <span className="quiet">{count(workers.length)}</span>
               </h1>
               {workers.length > 0 && (
                 <p className="lead">
-                  {count(busy)} of {count(slots)} slots busy on {hosts.length === 1 ? 'one host' : `${hosts.length} hosts`}.
+                  {said.busyOn(count(busy), count(slots), hosts.length)}
                 </p>
               )}
             </div>
@@ -60,14 +65,14 @@ export function Workers() {
       )}
       {asked && (
         <Confirm
-          title={asked.wish === 'stop' ? `Stop ${asked.name}?` : `Let ${asked.name} take no new jobs?`}
+          title={asked.wish === 'stop' ? said.askStop(asked.name) : said.askQuiet(asked.name)}
           says={
             asked.wish === 'stop'
-              ? 'It ends the jobs it has, as with SIGTERM; what does not end in time goes back to its queue. A supervisor starts a fresh process in its place.'
-              : 'It ends the jobs it has and stays, idle, until it is stopped. There is no way back but a fresh process.'
+              ? said.stopSays
+              : said.quietSays
           }
-          verb={asked.wish === 'stop' ? 'Stop it' : 'Make it quiet'}
-          keep="Leave it"
+          verb={asked.wish === 'stop' ? said.stop : said.quiet}
+          keep={said.leave}
           onClose={() => setAsked(null)}
           onConfirm={() => {
             setAsked(null)
@@ -92,15 +97,12 @@ function Skew({ workers, ask }: { workers: Worker[]; ask: AskOrder }) {
       </span>
       <div>
         <p>
-          <b className="strong">
-            {sentence.who}, {sentence.others}.
-          </b>{' '}
-          {more.length === 0 ? 'It was not replaced' : 'They were not replaced'} when the last version came. Nothing is lost as long as each knows the jobs it gets.
+          <b className="strong">{said.skew(sentence.who, sentence.others)}</b> {said.notReplaced(more.length > 0)}
         </p>
       </div>
       {ask && first && more.length === 0 && (
         <button className="btn" onClick={() => ask({ wish: 'stop', name: first.name })}>
-          Stop {first.name}
+          {said.stopName(first.name)}
         </button>
       )}
     </div>
@@ -110,9 +112,9 @@ function Skew({ workers, ask }: { workers: Worker[]; ask: AskOrder }) {
 function Nobody() {
   return (
     <div className="empty">
-      <h3>No worker runs</h3>
-      <p>Jobs wait until one does. A process is here within five seconds of its start, and gone 20 seconds after its last beat.</p>
-      <code>corral worker</code>
+      <h2>{said.nobodyTitle}</h2>
+      <p>{said.nobody}</p>
+      <code>{said.start}</code>
     </div>
   )
 }
@@ -128,20 +130,22 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
   const largest = Math.max(1, ...hosts.flatMap((host) => host.workers.map((worker) => worker.memoryBytes)))
   const first = hosts.flatMap((host) => host.workers).find((worker) => worker.busy > 0)?.name
   const [touched, setTouched] = useState<Record<string, boolean>>({})
-  const [initial] = useState(first)
+  const wanted: { worker?: string } = useSearch({ strict: false })
+  const [initial] = useState(wanted.worker ?? first)
+  const cursor = useCursor(hosts.flatMap((host) => host.workers.map((worker) => worker.name)))
   return (
     <table className="table rows">
       <thead>
         <tr>
-          <th>Worker</th>
-          <th>Version</th>
-          <th>Slots, by queue</th>
-          <th className="num">CPU</th>
-          <th className="num">Memory</th>
-          <th className="num col-wide">Loop stopped</th>
-          <th className="num col-wide">Last beat</th>
+          <th>{said.worker}</th>
+          <th>{said.version}</th>
+          <th>{said.slotsByQueue}</th>
+          <th className="num">{said.cpu}</th>
+          <th className="num">{said.memory}</th>
+          <th className="num col-wide">{said.loop}</th>
+          <th className="num col-wide">{said.beat}</th>
           <th>
-            <span className="sr">Actions</span>
+            <span className="sr">{said.actions}</span>
           </th>
         </tr>
       </thead>
@@ -151,7 +155,7 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
             {hosts.length > 1 && (
               <tr className="host">
                 <td colSpan={8}>
-                  <b className="strong">{host.name}</b> · {host.workers.length === 1 ? 'one process' : `${host.workers.length} processes`} · {host.busy} of {host.slots} busy · {bytes(host.memoryBytes)}
+                  <b className="strong">{host.name}</b> · {said.host(host.workers.length, host.busy, host.slots, bytes(host.memoryBytes))}
                 </td>
               </tr>
             )}
@@ -159,6 +163,7 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
               <Row
                 key={worker.name}
                 worker={worker}
+                marks={cursor.row(worker.name)}
                 mark={markOf(worker, current, now)}
                 now={now}
                 largest={largest}
@@ -176,6 +181,7 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
 
 interface RowProps {
   worker: Worker
+  marks: RowMarks
   mark: Mark
   now: number
   largest: number
@@ -184,12 +190,12 @@ interface RowProps {
   ask: AskOrder
 }
 
-function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
+function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps) {
   const { glyph, says, tone, row } = MARKS[mark]
   const shown = open && worker.jobs.length > 0
   return (
     <>
-      <tr className={`${row} ${shown ? 'open' : ''}`}>
+      <tr className={`${row} ${shown ? 'open' : ''}`} {...marks}>
         <td className="name">
           <span className="qname">
             <Glyph name={glyph} className={tone} />
@@ -199,21 +205,20 @@ function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
             <span className={`second ${mark === 'running' || mark === 'quiet' ? '' : tone}`}>{says}</span>
           </span>
         </td>
-        <td data-l="Version">
+        <td data-l={said.version}>
           <span className={`mono small ${mark === 'behind' ? 'is-limited strong' : ''}`}>{worker.version}</span>
           <span className="second hide-narrow" title={exact(worker.startedAt)}>
-            up {duration(now - worker.startedAt)}
+            {said.up(duration(now - worker.startedAt))}
           </span>
         </td>
-        <td className="two" data-l={`Slots: ${worker.busy} of ${worker.slots}`}>
+        <td className="two" data-l={said.slots(worker.busy, worker.slots)}>
           <Pickets worker={worker} />
-          <span className="second hide-narrow" title={worker.places.map((place) => `${place.queue}: ${place.busy} of ${place.slots}`).join('\n')}>
-            {worker.busy} of {worker.slots} · {worker.queues.length === 1 ? worker.queues[0] : `${worker.queues.length} queues`}
+          <span className="second hide-narrow" title={worker.places.map((place) => said.place(place.queue, place.busy, place.slots)).join('\n')}>
+            {said.busyOf(worker.busy, worker.slots, worker.queues)}
           </span>
         </td>
-        <td className="num" data-l="CPU">
-          {Math.round(worker.cpuPercent)}
-          {'\u00a0'}%
+        <td className="num" data-l={said.cpu}>
+          {said.percent(Math.round(worker.cpuPercent))}
         </td>
         <td className="num hide-narrow">
           {bytes(worker.memoryBytes)}
@@ -228,11 +233,11 @@ function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
         <td className="num act">
           <div className="btn-row">
           {ask && (
-            <RowMenu
-              label={`Quiet or stop ${worker.name}`}
+            <Menu
+              label={said.quietOrStop(worker.name)}
               choices={[
-                ...(worker.quiet ? [] : [{ name: 'Take no new jobs…', icon: 'pause' as const, onSelect: () => ask({ wish: 'quiet', name: worker.name }) }]),
-                { name: 'Stop…', icon: 'stop' as const, danger: true, onSelect: () => ask({ wish: 'stop', name: worker.name }) },
+                ...(worker.quiet ? [] : [{ name: said.quietChoice, icon: 'pause' as const, run: () => ask({ wish: 'quiet', name: worker.name }) }]),
+                { name: said.stopChoice, icon: 'stop' as const, danger: true, run: () => ask({ wish: 'stop', name: worker.name }) },
               ]}
             />
           )}
@@ -242,7 +247,7 @@ function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
       {shown && (
         <tr className="inset">
           <td colSpan={8}>
-            <ul className="slots" aria-label={`Jobs in the slots of ${worker.name}, those that run longest`}>
+            <ul className="slots" aria-label={said.jobsIn(worker.name)}>
               {worker.jobs.map((job) => (
                 <li key={`${job.queue} ${job.id}`}>
                   <Glyph name="active" className="is-active" />
@@ -255,7 +260,7 @@ function Row({ worker, mark, now, largest, open, onOpen, ask }: RowProps) {
               {worker.busy > worker.jobs.length && (
                 <li>
                   <span />
-                  <span className="quiet">and {count(worker.busy - worker.jobs.length)} that started later</span>
+                  <span className="quiet">{said.later(count(worker.busy - worker.jobs.length))}</span>
                 </li>
               )}
             </ul>

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import { type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react'
 import { texts } from '../texts'
 
 interface Props {
@@ -6,13 +6,16 @@ interface Props {
   onClose: () => void
   children: ReactNode
   wide?: boolean
+  /** A look of its own, which has no heading to see: the palette. */
+  look?: 'palette' | 'keys' | 'more'
 }
 
 /** A dialog over the page: the browser keeps the focus in it; Escape and a click beside it close it. */
-export function Dialog({ title, onClose, children, wide = false }: Props) {
+export function Dialog({ title, onClose, children, wide = false, look }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   const heading = useId()
-  useEffect(() => {
+  // Closed while it is still in the page: only then does the browser give the focus back.
+  useLayoutEffect(() => {
     const shown = dialog.current
     shown?.showModal()
     return () => shown?.close()
@@ -20,7 +23,7 @@ export function Dialog({ title, onClose, children, wide = false }: Props) {
   return (
     <dialog
       ref={dialog}
-      className={wide ? 'modal dialog wide' : 'modal dialog'}
+      className={['modal dialog', wide && 'wide', look].filter(Boolean).join(' ')}
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault()
@@ -29,7 +32,7 @@ export function Dialog({ title, onClose, children, wide = false }: Props) {
       onClick={(event) => event.target === dialog.current && onClose()}
     >
       <div className="modal-body">
-        <h3 id={heading}>{title}</h3>
+        <h2 id={heading} className={look === 'palette' ? 'sr' : undefined}>{title}</h2>
         {children}
       </div>
     </dialog>

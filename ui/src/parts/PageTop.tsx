@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react'
 import { clock } from '../format'
+import { SearchButton } from '../shell/SearchButton'
 import { texts } from '../texts'
 import { type Freshness, isDown, Staleness } from './Staleness'
 
@@ -16,6 +17,7 @@ export function PageTop({ children, query }: Props) {
     <>
       <header className="topbar">
         <div className="crumbs">{children}</div>
+        <SearchButton />
         {query && <LiveSign query={query} />}
       </header>
       {query && <Staleness of={query} />}

@@ -1,4 +1,4 @@
-import { useEffect } from 'react'
+import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
 import { Icon } from './Icon'
 import { holdToast, toast, undoNow, useToast } from './toasting'
@@ -6,16 +6,7 @@ import { holdToast, toast, undoNow, useToast } from './toasting'
 /** The one toast of the page; `u` takes back what it tells. */
 export function Toasts() {
   const shown = useToast()
-  const canUndo = shown?.undo !== undefined
-  useEffect(() => {
-    if (!canUndo) return
-    const onKey = (event: KeyboardEvent) => {
-      const typing = (event.target as HTMLElement).closest('input, textarea, select, [contenteditable]')
-      if (event.key === 'u' && !typing && !event.ctrlKey && !event.metaKey) void undoNow()
-    }
-    addEventListener('keydown', onKey)
-    return () => removeEventListener('keydown', onKey)
-  }, [canUndo])
+  useKeys({ u: shown?.undo && { says: texts.keys.undo, run: () => void undoNow() } })
   return (
     <div role="status" aria-live="polite">
       {shown && (

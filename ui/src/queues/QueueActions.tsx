@@ -2,11 +2,13 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { count } from '../format'
 import { cleanQueue, drainQueue, obliterateQueue, pauseQueue, resumeQueue } from '../jobs/api'
-import { Drop } from '../parts/Drop'
+import { Menu } from '../parts/Menu'
 import { Icon } from '../parts/Icon'
 import { Confirm, Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
+import { useKeys } from '../shell/useKeys'
+import { texts } from '../texts'
 import { AddJob } from './AddJob'
 
 type Asking = 'add' | 'drain' | 'drain-delayed' | 'clean' | 'obliterate' | null
@@ -17,10 +19,12 @@ export function QueueActions({ queue, paused }: { queue: string; paused: boolean
   const { act, busy } = useAct()
   const navigate = useNavigate()
   const close = () => setAsking(null)
-  if (!useMay('operate')) return null
+  const may = useMay('operate')
   const pause = { run: () => pauseQueue(queue), done: `${queue} is paused.`, undo: () => resumeQueue(queue) }
   const resume = { run: () => resumeQueue(queue), done: `${queue} runs.`, undo: () => pauseQueue(queue) }
   const delayed = asking === 'drain-delayed'
+  useKeys({ p: may && { says: texts.keys.pause, run: () => act(paused ? resume : pause) } })
+  if (!may) return null
   return (
     <div className="btn-row">
       <button className="btn grow" onClick={() => setAsking('add')}>
@@ -31,7 +35,7 @@ export function QueueActions({ queue, paused }: { queue: string; paused: boolean
         <Icon name={paused ? 'play' : 'pause'} />
         {paused ? 'Resume' : 'Pause'}
       </button>
-      <Drop
+      <Menu
         label="Drain, clean, obliterate"
         choices={[
           { name: 'Clean finished jobs…', run: () => setAsking('clean') },
@@ -42,7 +46,7 @@ export function QueueActions({ queue, paused }: { queue: string; paused: boolean
         ]}
       >
         <Icon name="more" />
-      </Drop>
+      </Menu>
       {asking === 'add' && <AddJob queue={queue} onClose={close} />}
       {(asking === 'drain' || delayed) && (
         <Confirm

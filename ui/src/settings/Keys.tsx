@@ -4,7 +4,7 @@ import { answered, api } from '../api/client'
 import { until } from '../format'
 import { Confirm } from '../parts/Dialog'
 import { Glyph, Icon } from '../parts/Icon'
-import { RowMenu } from '../parts/RowMenu'
+import { Menu } from '../parts/Menu'
 import { SkeletonRows } from '../parts/Skeleton'
 import { Staleness } from '../parts/Staleness'
 import { Time } from '../parts/Time'
@@ -134,11 +134,11 @@ function KeyLine({ of: key, off, onRotate, onRevoke }: { of: Key; off: boolean; 
       <td className="num act">
         <div className="btn-row">
           {!over && !off && (
-            <RowMenu
+            <Menu
               label={t.actionsOf(key.name)}
               choices={[
-                ...(key.state === 'active' ? [{ name: t.rotate, icon: 'retry' as const, onSelect: onRotate }] : []),
-                { name: t.revoke, icon: 'close' as const, danger: true, onSelect: onRevoke },
+                ...(key.state === 'active' ? [{ name: t.rotate, icon: 'retry' as const, run: onRotate }] : []),
+                { name: t.revoke, icon: 'close' as const, danger: true, run: onRevoke },
               ]}
             />
           )}

@@ -1,20 +1,67 @@
 import { useQuery } from '@tanstack/react-query'
-import { Outlet } from '@tanstack/react-router'
+import { Outlet, useNavigate } from '@tanstack/react-router'
 import { readSession } from '../api/client'
 import { Toasts } from '../parts/Toasts'
+import { AddJob } from '../queues/AddJob'
+import { texts } from '../texts'
+import { Announcer } from './Announcer'
+import { KeyList } from './KeyList'
+import type { Keys } from './keys'
+import { lay, useOverlay } from './overlay'
+import { Palette } from './Palette'
 import { Sidebar } from './Sidebar'
+import { MoreSheet, TabBar } from './TabBar'
+import { toggleTheme } from './theme'
+import { useArrival } from './useArrival'
+import { useKeyboard, useKeys } from './useKeys'
+import { usePlaces } from './usePlaces'
 
 /** What is around every page. */
 export function Shell() {
   const session = useQuery({ queryKey: ['session'], queryFn: readSession, staleTime: Infinity })
+  const overlay = useOverlay()
+  useKeyboard()
+  useKeysOfTheShell()
+  useArrival()
   if (!session.data) return null
   return (
     <div className="shell">
+      <a
+        className="skip btn"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault()
+          document.getElementById('main')?.focus()
+        }}
+      >
+        {texts.shell.skip}
+      </a>
       <Sidebar session={session.data} />
-      <main className="main">
+      <main className="main" id="main" tabIndex={-1}>
         <Outlet />
       </main>
+      <TabBar />
+      <Announcer />
       <Toasts />
+      {overlay?.kind === 'palette' && <Palette />}
+      {overlay?.kind === 'keys' && <KeyList />}
+      {overlay?.kind === 'more' && <MoreSheet session={session.data} />}
+      {overlay?.kind === 'add' && <AddJob queue={overlay.queue} onClose={() => lay(null)} />}
     </div>
   )
+}
+
+function useKeysOfTheShell(): void {
+  const navigate = useNavigate()
+  const palette = () => lay({ kind: 'palette' })
+  const keys: Keys = {
+    '/': { says: texts.keys.search, run: palette },
+    'Mod k': { says: texts.keys.commands, run: palette },
+    t: { says: texts.keys.theme, run: toggleTheme },
+    '?': { says: texts.keys.list, run: () => lay({ kind: 'keys' }) },
+  }
+  for (const place of usePlaces()) {
+    keys[`g ${place.key}`] = { says: place.name, run: () => void navigate({ to: place.to, ...(place.hash ? { hash: place.hash } : {}) }) }
+  }
+  useKeys(keys)
 }

@@ -1,59 +1,53 @@
-import { Link } from '@tanstack/react-router'
-import { type Session, signOut } from '../api/client'
-import { useOverview } from '../pages/Overview'
-import { Glyph, Icon, type IconName } from '../parts/Icon'
+import { Link, useLocation } from '@tanstack/react-router'
+import type { Session } from '../api/client'
 import { count } from '../format'
+import { useOverview } from '../pages/Overview'
+import { Glyph, Icon } from '../parts/Icon'
 import { condition, waitingOf, worstFirst } from '../queues/trouble'
+import { texts } from '../texts'
+import { isAt } from './isAt'
+import { leave } from './leave'
+import { lay } from './overlay'
+import type { Place } from './places'
 import { toggleTheme } from './theme'
-
-interface Place {
-  to: string
-  name: string
-  icon: IconName
-}
-
-const WORK: Place[] = [
-  { to: '/dead', name: 'Dead letters', icon: 'dead' },
-  { to: '/workers', name: 'Workers', icon: 'workers' },
-  { to: '/schedules', name: 'Schedules', icon: 'clock' },
-  { to: '/flows', name: 'Flows', icon: 'flows' },
-]
-
-const AROUND: Place[] = [
-  { to: '/alerts', name: 'Alerts', icon: 'alerts' },
-  { to: '/events', name: 'Events', icon: 'events' },
-  { to: '/audit', name: 'Audit', icon: 'audit' },
-  { to: '/redis', name: 'Redis', icon: 'redis' },
-  { to: '/checklist', name: 'Checklist', icon: 'settings' },
-  { to: '/settings', name: 'Settings', icon: 'settings' },
-]
+import { useCounts } from './useCounts'
+import { usePlaces } from './usePlaces'
 
 export function Sidebar({ session }: { session: Session }) {
+  const places = usePlaces()
+  const counts = useCounts()
+  const location = useLocation()
+  const link = (place: Place) => (
+    <Link key={place.key} to={place.to} hash={place.hash} title={place.name} aria-current={isAt(place, location) ? 'page' : undefined} activeProps={{}}>
+      <Icon name={place.icon} />
+      <span className="t">{place.name}</span>
+      {place.key !== 'q' && counts[place.key] && <span className={counts[place.key]!.bad ? 'count is-failed' : 'count'}>{counts[place.key]!.says}</span>}
+    </Link>
+  )
+  const [above, below] = [places.filter((place) => place.part === 'work'), places.filter((place) => place.part === 'around')]
   return (
-    <nav className="sidebar" aria-label="Main">
-      <Link className="brand" to="/">
+    <nav className="sidebar" aria-label={texts.shell.main}>
+      <Link className="brand" to="/" title={texts.shell.places.overview} activeProps={{}}>
         <Mark />
-        <span>Corral</span>
+        <span>{texts.shell.product}</span>
         <span className="env">{session.environment}</span>
       </Link>
       <div className="nav">
-        <PlaceLink to="/" name="Overview" icon="overview" />
+        {above.slice(0, 2).map(link)}
         <Queues />
-        {WORK.map((place) => (
-          <PlaceLink key={place.to} {...place} />
-        ))}
+        {above.slice(2).map(link)}
         <hr />
-        {AROUND.map((place) => (
-          <PlaceLink key={place.to} {...place} />
-        ))}
-        {session.sandbox && <PlaceLink to="/outbox" name="Outbox" icon="outbox" />}
+        {below.map(link)}
       </div>
       <div className="whoami">
         <span>{session.user}</span>
-        <button className="icon-btn" title="Theme (t)" onClick={toggleTheme}>
+        <button className="icon-btn" title={texts.shell.theme} aria-label={texts.shell.theme} onClick={toggleTheme}>
           <Icon name="theme" />
         </button>
-        <button className="icon-btn" title="Sign out" onClick={() => void signOut()}>
+        <button className="icon-btn" title={texts.shell.keyboard} aria-label={texts.shell.keyboard} onClick={() => lay({ kind: 'keys' })}>
+          <Icon name="help" />
+        </button>
+        <button className="icon-btn" title={texts.shell.signOut} aria-label={texts.shell.signOut} onClick={leave}>
           <Icon name="leave" />
         </button>
       </div>
@@ -68,7 +62,7 @@ function Queues() {
   const queues = useOverview(10_000).data?.queues ?? []
   if (queues.length === 0) return null
   return (
-    <div className="sub" role="group" aria-label="Queues">
+    <div className="sub" role="group" aria-label={texts.shell.places.queues}>
       {worstFirst(queues)
         .slice(0, SHOWN)
         .sort((a, b) => a.row.queue.localeCompare(b.row.queue))
@@ -85,15 +79,6 @@ function Queues() {
           )
         })}
     </div>
-  )
-}
-
-function PlaceLink({ to, name, icon }: Place) {
-  return (
-    <Link to={to} title={name} activeOptions={{ exact: to === '/' }} activeProps={{ 'aria-current': 'page' }}>
-      <Icon name={icon} />
-      <span className="t">{name}</span>
-    </Link>
   )
 }
 

@@ -1,9 +1,15 @@
 // Every text that the dashboard shows, by where it stands. A sentence with a value in it is a function.
+import { alerts } from './alerts'
+import { audit, checklist, redis } from './around'
+import { dead } from './dead'
 import { events } from './events'
 import { flows } from './flows'
+import { keys } from './keys'
 import { outbox } from './outbox'
 import { parts } from './parts'
 import { schedules } from './schedules'
 import { settings } from './settings'
+import { shell } from './shell'
+import { workers } from './workers'
 
-export const texts = { events, flows, outbox, parts, schedules, settings }
+export const texts = { alerts, audit, checklist, dead, events, flows, keys, outbox, parts, redis, schedules, settings, shell, workers }

@@ -3,6 +3,9 @@ import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { Time } from '../parts/Time'
+import { texts } from '../texts'
+
+const words = texts.workers
 
 type Decision = components['schemas']['ScalingDecision']
 
@@ -20,12 +23,12 @@ export function Decisions() {
   return (
     <section className="pad">
       <div className="head">
-        <h2>Scaling decisions</h2>
-        <span className="small quiet">newest first</span>
+        <h2>{words.decisions}</h2>
+        <span className="small quiet">{words.newestFirst}</span>
       </div>
       {decisions.length === 0 ? (
         <p className="muted">
-          No process was started or stopped by itself. <code>corral worker --processes 2..12</code> lets their number follow the load.
+          {words.noDecision} <code>{words.processes}</code> {words.followsLoad}
         </p>
       ) : (
         <ul className="ledger">
@@ -40,14 +43,14 @@ export function Decisions() {
 
 function Row({ decision }: { decision: Decision }) {
   const { before, after, obstacle, queue, reason, host } = decision
-  const said = before === after ? `Stays at ${after}` : `${before} → ${after}`
+  const said = before === after ? words.stays(after) : words.from(before, after)
   return (
     <li>
       <Time at={decision.at ?? 0} />
       <Glyph name={OBSTACLE_GLYPHS[obstacle] ?? 'calm'} className={obstacle === 'held' ? 'is-failed' : ''} />
       <span>
-        {said} <span className="quiet">on {host}{obstacle && `, ${obstacle}`}</span>
-        <span className="second">{queue ? `${queue}: ${reason}` : reason}</span>
+        {said} <span className="quiet">{words.onHost(host, obstacle)}</span>
+        <span className="second">{words.because(queue, reason)}</span>
       </span>
     </li>
   )

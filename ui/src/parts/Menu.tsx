@@ -1,0 +1,47 @@
+import * as Radix from '@radix-ui/react-dropdown-menu'
+import type { ReactNode } from 'react'
+import { Icon, type IconName } from './Icon'
+
+export interface Choice {
+  name: string
+  icon?: IconName
+  danger?: boolean
+  run: () => void
+}
+
+interface Props {
+  /** What the choices are about, for who cannot see where the button stands. */
+  label?: string
+  /** null: a line. */
+  choices: (Choice | null)[]
+  /** What the button says; without it three dots. */
+  children?: ReactNode
+  disabled?: boolean
+}
+
+/** A button that opens a short list of choices. Not modal: a modal one would need a style of its own in the page. */
+export function Menu({ label, choices, children, disabled = false }: Props) {
+  return (
+    <Radix.Root modal={false}>
+      <Radix.Trigger asChild>
+        <button className={children ? 'btn' : 'icon-btn'} aria-label={label} title={label} disabled={disabled}>
+          {children ?? <Icon name="more" />}
+        </button>
+      </Radix.Trigger>
+      <Radix.Portal>
+        <Radix.Content className="menu" align="end" sideOffset={4} collisionPadding={8}>
+          {choices.map((choice, at) =>
+            choice === null ? (
+              <Radix.Separator key={at} className="menu-line" />
+            ) : (
+              <Radix.Item key={choice.name} className={`menu-item ${choice.danger ? 'is-failed' : ''}`} onSelect={choice.run}>
+                {choice.icon && <Icon name={choice.icon} />}
+                {choice.name}
+              </Radix.Item>
+            ),
+          )}
+        </Radix.Content>
+      </Radix.Portal>
+    </Radix.Root>
+  )
+}
