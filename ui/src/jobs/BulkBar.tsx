@@ -47,32 +47,34 @@ export function BulkBar({ listed, picked, matching, onClear }: Props) {
   }
 
   return (
-    <div className="bulk" role="toolbar" aria-label={t.bulk}>
-      <span>
-        <b className="strong">{many ? t.everyOne : t.selected(n)}</b>{' '}
-        {!many && (
-          <>
-            <span className="dim">{t.or}</span>{' '}
-            <button className="bare under" onClick={() => setAll(true)}>
-              {t.allThatMatch(matching === null ? null : count(matching))}
+    <>
+      <div className="bulk" role="toolbar" aria-label={t.bulk}>
+        <span>
+          <b className="strong">{many ? t.everyOne : t.selected(n)}</b>{' '}
+          {!many && (
+            <>
+              <span className="dim">{t.or}</span>{' '}
+              <button className="bare under" onClick={() => setAll(true)}>
+                {t.allThatMatch(matching === null ? null : count(matching))}
+              </button>
+            </>
+          )}
+        </span>
+        {may &&
+          FITTING[listed.state]?.map((action) => (
+            <button
+              key={action}
+              className="btn sm"
+              disabled={busy}
+              onClick={() => (!many && (action === 'retry' || action === 'promote') ? run(action) : setAsking(action))}
+            >
+              {t.verbs[action]}
             </button>
-          </>
-        )}
-      </span>
-      {may &&
-        FITTING[listed.state]?.map((action) => (
-          <button
-            key={action}
-            className="btn sm"
-            disabled={busy}
-            onClick={() => (!many && (action === 'retry' || action === 'promote') ? run(action) : setAsking(action))}
-          >
-            {t.verbs[action]}
-          </button>
-        ))}
-      <button className="icon-btn inherit" title={t.clearSelection} aria-label={t.clearSelection} onClick={onClear}>
-        <Icon name="close" />
-      </button>
+          ))}
+        <button className="icon-btn inherit" title={t.clearSelection} aria-label={t.clearSelection} onClick={onClear}>
+          <Icon name="close" />
+        </button>
+      </div>
       {asking && many && <BulkDialog kind={asking} listed={listed} onClose={close} onBegun={onClear} />}
       {asking && !many && (asking === 'cancel' || asking === 'remove') && (
         <Confirm
@@ -90,6 +92,6 @@ export function BulkBar({ listed, picked, matching, onClear }: Props) {
       {asking === 'delay' && !many && (
         <AskNumber title={t.titles.delay(t.jobs(n))} label={t.seconds} value={60} most={31_622_400} verb={t.begin.delay} busy={busy} onClose={close} onDone={(delay) => run('delay', { delay })} />
       )}
-    </div>
+    </>
   )
 }

@@ -53,9 +53,9 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
   const narrow = window.innerWidth <= 640
   const rows = useWindowVirtualizer({
     count: jobs.length,
-    estimateSize: () => (narrow ? 64 : 37),
+    estimateSize: () => (narrow ? 78 : 37),
     overscan: 15,
-    scrollMargin: box.current?.offsetTop ?? 0,
+    scrollMargin: box.current ? box.current.getBoundingClientRect().top + scrollY : 0,
     getItemKey: (at) => ids[at]!,
   })
   const shown = rows.getVirtualItems()
@@ -94,6 +94,7 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
   const below = shown.length ? rows.getTotalSize() - (shown.at(-1)!.end - rows.options.scrollMargin) : 0
   const refused = found.error instanceof ProblemError && found.error.status !== 503 ? [found.error.message] : []
   const filtered = text !== ''
+  const wide = 7 + columns.extra.length
   const matching = !filtered ? total : hasNextPage ? null : jobs.length
   const all = jobs.length > 0 && picked.size >= jobs.length
   return (
@@ -160,7 +161,7 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
               </tr>
             </thead>
             <tbody>
-              {above > 0 && <Space height={above} />}
+              {above > 0 && <Space height={above} columns={wide} />}
               {shown.map((item) => {
                 const job = jobs[item.index]!
                 return (
@@ -181,7 +182,7 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
                   />
                 )
               })}
-              {below > 0 && <Space height={below} />}
+              {below > 0 && <Space height={below} columns={wide} />}
             </tbody>
           </table>
         </div>
@@ -227,10 +228,10 @@ function useDeep(box: React.RefObject<HTMLElement | null>): boolean {
   return deep
 }
 
-function Space({ height }: { height: number }) {
+function Space({ height, columns }: { height: number; columns: number }) {
   return (
     <tr aria-hidden="true" className="space">
-      <td colSpan={10} ref={(cell) => void (cell && (cell.style.height = `${height}px`))} />
+      <td colSpan={columns} ref={(cell) => void (cell && (cell.style.height = `${height}px`))} />
     </tr>
   )
 }

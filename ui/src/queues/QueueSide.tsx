@@ -136,12 +136,11 @@ function Serving({ queue }: { queue: string }) {
             return (
               <li key={worker.name}>
                 <span className="ellipsis" title={worker.name}>
-                  {worker.name}
+                  {worker.name} <span className="quiet small">{t.workerSince(worker.host, duration(workers.data.at - worker.startedAt))}</span>
                 </span>
-                <span className="num">{t.slots(count(place?.busy ?? worker.busy), count(place?.slots ?? worker.slots))}</span>
-                <span className="second">
-                  {t.workerSince(worker.host, worker.pid, duration(workers.data.at - worker.startedAt))}
-                  {worker.quiet && ` · ${t.quiet}`}
+                <span className="num quiet">
+                  {worker.quiet && `${t.quiet} · `}
+                  {t.slots(count(place?.busy ?? worker.busy), count(place?.slots ?? worker.slots))}
                 </span>
               </li>
             )

@@ -35,7 +35,7 @@ function One({ field, path, data, wrong, onChange }: OneProps) {
   const there = value !== undefined
   const says = wrong?.path === path.join('.') ? wrong.says : null
   const set = (next: unknown) => onChange(put(data, path, next))
-  const described = [field.note, !field.required && field.otherwise !== undefined ? t.defaultIs(JSON.stringify(field.otherwise)) : ''].filter(Boolean).join('; ')
+  const described = [field.note, !field.required && field.otherwise != null && JSON.stringify(field.otherwise) !== '[]' && JSON.stringify(field.otherwise) !== '{}' ? t.defaultIs(JSON.stringify(field.otherwise)) : ''].filter(Boolean).join('; ')
   const name = (
     <>
       <code>{field.name}</code>
