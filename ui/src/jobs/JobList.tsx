@@ -8,7 +8,7 @@ import { Icon } from '../parts/Icon'
 import { useMay } from '../parts/session'
 import { SkeletonRows } from '../parts/Skeleton'
 import { texts } from '../texts'
-import { exportAddress, type Listed, readGroups, readSchema } from './api'
+import { exportAddress, type JobRow, type Listed, readGroups, readSchema } from './api'
 import { between } from './arrivals'
 import { BulkBar } from './BulkBar'
 import { columnsOf } from './columns'
@@ -203,12 +203,12 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
 const EXTRA = { priority: 'num col-wide c-prio', attempts: 'num c-att', worker: 'c-worker', progress: 'num c-prog' }
 
 /** What the filter offers: names and groups of the queue, fields of the jobs that are loaded. */
-function useKnown(queue: string, payloads: boolean, jobs: { preview: { name: string }[] | null }[]) {
+function useKnown(queue: string, payloads: boolean, jobs: JobRow[]) {
   const schema = useQuery({ queryKey: ['schema', queue], queryFn: () => readSchema(queue), staleTime: 60_000 })
   const groups = useQuery({ queryKey: ['groups', queue], queryFn: () => readGroups(queue), staleTime: 10_000 })
   return useMemo(
     () => ({
-      names: schema.data?.names ?? [],
+      names: [...new Set([...(schema.data?.names ?? []), ...jobs.map((job) => job.name)])],
       groups: groups.data?.groups.map((one) => one.group) ?? [],
       fields: [...new Set(jobs.slice(0, 200).flatMap((job) => job.preview?.map((field) => field.name).filter(Boolean) ?? []))],
       payloads,
