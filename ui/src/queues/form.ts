@@ -118,10 +118,11 @@ export function put(data: unknown, path: Path, value: unknown): unknown {
 
 /** Where the server says that the data is wrong, and what it says; where it names no place: at the top. */
 export function wrongAt(message: string): { path: string; says: string } | null {
-  const said = /^Invalid data: (.*?)\.?$/s.exec(message)?.[1]
+  const named = /^\$([^:\s]*): (.*?)\.?$/s.exec(message)
+  const said = named?.[2] ?? /^Invalid data: (.*?)\.?$/s.exec(message)?.[1]
   if (said === undefined) return null
-  const placed = /^(.*?) - at `\$([^`]*)`$/s.exec(said) ?? /^(.*?) at `?\$([^`]*)`?$/s.exec(said)
-  const inside = pathText(placed?.[2] ?? '')
+  const placed = /^(.*?) - at `\$([^`]*)`$/s.exec(said)
+  const inside = pathText(named?.[1] ?? placed?.[2] ?? '')
   const says = placed?.[1] ?? said
   const missing = /(?:missing required field|contains unknown field) `([^`]+)`/.exec(says)?.[1]
   return { path: missing ? [inside, missing].filter(Boolean).join('.') : inside, says }
