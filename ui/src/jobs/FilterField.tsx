@@ -31,6 +31,8 @@ export function FilterField({ text, known, wrong, onChange }: Props) {
 
   const take = (next: string) => {
     setTyped(next)
+    // A qualifier asks for its value; a whole word is an answer, and the list below is what is wanted then.
+    setOpen(!next.endsWith(' '))
     input.current?.focus()
   }
   const press = (event: React.KeyboardEvent) => {
