@@ -19,7 +19,7 @@ from corral.bullmq.codec import JobRecord
 from corral.bullmq.scripts import official
 from corral.errors import InvalidInput
 from corral.job import Job
-from corral.search import Filter, decode_cursor, encode_cursor
+from corral.search import Filter, Head, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -98,12 +98,17 @@ class Browse:
         finished_after: float | None = None,
         finished_before: float | None = None,
         where: Mapping[str, Any] | None = None,
+        attempts_min: int | None = None,
+        attempts_max: int | None = None,
+        priority_min: int | None = None,
+        priority_max: int | None = None,
+        group: str | None = None,
         limit: int = 50,
         scan: int = SCAN,
         newest_first: bool = True,
         cursor: str | None = None,
     ) -> SearchPage:
-        """Jobs of these states that fit all of the rest; see Filter for `name` to `where`.
+        """Jobs of these states that fit all of the rest; see Filter for `name` to `group`.
 
         finished_after, finished_before: epoch seconds; only finished jobs have them, by index.
         limit: return after so many. scan: return after having looked at so many.
@@ -123,7 +128,10 @@ class Browse:
                 f"Queue {self._queue.name!r} encrypts its data, so `where` finds nothing in it. "
                 "Search by name, id, error or time."
             )
-        wanted = Filter(name, id, error, added_after, added_before, where or {})
+        wanted = Filter(
+            name, id, error, added_after, added_before, where or {},
+            attempts_min, attempts_max, priority_min, priority_max, group,
+        )  # fmt: skip
         within = listing.EVERYTHING
         if finished_after is not None or finished_before is not None:
             states = [state for state in states if state in ("completed", "failed")]
@@ -186,7 +194,7 @@ class Browse:
         fitting = [job_id for job_id in ids if wanted.fits_id(job_id)]
         if fitting and wanted.needs_head:
             heads = await listing.heads(client, keys, fitting)
-            fitting = [i for i, head in zip(fitting, heads, strict=True) if wanted.fits_head(*head)]
+            fitting = [i for i, head in zip(fitting, heads, strict=True) if wanted.fits_head(Head(*head))]
         if fitting and wanted.where:
             data = await listing.data(client, keys, fitting)
             fitting = [i for i, raw in zip(fitting, data, strict=True) if wanted.fits_data(raw)]

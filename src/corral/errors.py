@@ -121,6 +121,10 @@ class DeadLetterNotFound(InvalidInput):
     """The dead letter desk knows no such group or operation. List them to see what there is."""
 
 
+class OperationNotFound(InvalidInput):
+    """The queue knows no such operation on many jobs. List them to see what there is."""
+
+
 class UnknownKey(InvalidInput):
     """There is no managed API key of this id or name."""
 

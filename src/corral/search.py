@@ -6,13 +6,24 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from corral.bullmq.listing import Place
 from corral.data import decode_json
 from corral.errors import InvalidData, InvalidInput
+
+
+class Head(NamedTuple):
+    """What a job's hash says of itself, as it is stored, but for its data."""
+
+    name: bytes | None = None
+    timestamp: bytes | None = None
+    reason: bytes | None = None
+    attempts: bytes | None = None
+    priority: bytes | None = None
+    group: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +40,38 @@ class Filter:
     added_before: float | None = None
     #: Paths into the data and the values there: `{"user.id": 7, "items.0.sku": "A1"}`.
     where: Mapping[str, Any] = field(default_factory=dict)
+    #: Attempts made and priority, each bound belongs to it; a job without a priority has 0.
+    attempts_min: int | None = None
+    attempts_max: int | None = None
+    priority_min: int | None = None
+    priority_max: int | None = None
+    #: The whole name of the group it shares the queue in.
+    group: str | None = None
 
     @property
     def needs_head(self) -> bool:
-        return (self.name, self.error, self.added_after, self.added_before) != (None, None, None, None)
+        asked = (
+            self.name, self.error, self.added_after, self.added_before, self.attempts_min,
+            self.attempts_max, self.priority_min, self.priority_max, self.group,
+        )  # fmt: skip
+        return any(one is not None for one in asked)
 
     def fits_id(self, job_id: str) -> bool:
         return self.id is None or self.id in job_id
 
-    def fits_head(self, name: bytes | None, timestamp: bytes | None, reason: bytes | None) -> bool:
+    def fits_head(self, head: Head) -> bool:
         """Does what a job's hash says of itself fit?"""
-        if self.name is not None and (name or b"").decode(errors="replace") != self.name:
+        if self.name is not None and _text(head.name) != self.name:
             return False
-        if self.error is not None:
-            text = (reason or b"").decode(errors="replace")
-            if self.error.casefold() not in text.casefold():
-                return False
-        if self.added_after is None and self.added_before is None:
-            return True
-        try:
-            added = float(timestamp or b"") / 1000
-        except ValueError:
+        if self.group is not None and _text(head.group) != self.group:
             return False
-        lowest = added if self.added_after is None else self.added_after
-        highest = added if self.added_before is None else self.added_before
-        return lowest <= added <= highest
+        if self.error is not None and self.error.casefold() not in _text(head.reason).casefold():
+            return False
+        return (
+            _within(head.timestamp, self.added_after, self.added_before, unit=1000)
+            and _within(head.attempts or b"0", self.attempts_min, self.attempts_max)
+            and _within(head.priority or b"0", self.priority_min, self.priority_max)
+        )
 
     def fits_data(self, raw: bytes | None) -> bool:
         """Has the data these values at these paths?"""
@@ -64,6 +82,20 @@ class Filter:
         except InvalidData:
             return False
         return all(_same(_dig(data, path), value) for path, value in self.where.items())
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode(errors="replace")
+
+
+def _within(raw: bytes | None, lowest: float | None, highest: float | None, *, unit: int = 1) -> bool:
+    if lowest is None and highest is None:
+        return True
+    try:
+        value = float(raw or b"") / unit
+    except ValueError:
+        return False
+    return (lowest is None or lowest <= value) and (highest is None or value <= highest)
 
 
 _NOTHING = object()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from http_service import ENQUEUE, READ, Service, serving
 
-from corral import Flow, Queue
+from corral import Dedup, Flow, Queue, Retry
 from corral.breakers import Breakers
 from corral.testing import drain
+from eventually import eventually
 
 SECRET = "user-4711"
 AT = "/api/v1/queues/reports"
@@ -231,3 +233,74 @@ async def test_what_jobs_of_a_queue_take(service: Service) -> None:
     assert set(next(iter(build["$defs"].values()))["properties"]) == {"month", "pages"}
     other = await service.http.get("/api/v1/queues/elsewhere/schema")
     assert other.json() == {"queue": "elsewhere", "names": [], "jobs": []}
+
+
+async def test_all_that_fit_are_counted_changed_in_the_background_and_audited(
+    service: Service, reports: Queue
+) -> None:
+    await reports.add_many("build", [{"month": "may", "pages": n} for n in range(1, 31)], delay=3_600)
+    await reports.add_many("purge", [{"of": "may"}] * 5, delay=3_600)
+    chosen = {"state": "delayed", "filter": {"name": "build", "where": {"month": "may"}}}
+    found = await post(service, "/jobs/operations/preview", chosen, 200)
+    assert (found["count"], found["searched"], found["total"], found["cursor"]) == (30, 35, 35, None)
+    assert len(found["sample"]) == 5
+    begun = await post(service, "/jobs/operations", {**chosen, "kind": "promote"}, 202)
+
+    async def over() -> Any:
+        seen = await get(service, f"/jobs/operations/{begun['id']}")
+        return seen if seen["state"] == "done" else None
+
+    done = await eventually(over)
+    assert (done["moved"], done["gone"], done["why"], done["by"]) == (30, 0, {}, "key:ops")
+    (listed,) = await get(service, "/jobs/operations")
+    assert listed["id"] == begun["id"]
+    assert (await get(service, "/jobs", state="delayed"))["total"] == 5
+    assert [action for action, _ in await audited(service)] == ["jobs.promote", "jobs.promote.done"]
+    await post(service, f"/jobs/operations/{begun['id']}/stop", None, 409)
+    await post(service, "/jobs/operations", {"state": "failed", "kind": "promote"}, 422)
+    await post(service, "/jobs/operations/preview", chosen, 403, READ)
+    await post(service, "/jobs/operations", {**chosen, "kind": "cancel"}, 403, READ)
+
+
+async def test_failed_jobs_are_taken_by_the_desk_which_has_a_bin(service: Service, reports: Queue) -> None:
+    for _ in range(3):
+        await reports.add("build", {"month": "never"}, retry=Retry(attempts=1))
+    await drain(reports)
+    begun = await post(service, "/jobs/operations", {"state": "failed", "kind": "remove"}, 202)
+
+    async def over() -> Any:
+        seen = await get(service, f"/jobs/operations/{begun['id']}")
+        return seen if seen["state"] == "done" else None
+
+    done = await eventually(over)
+    assert (done["moved"], done["source"]) == (3, "failed")
+    assert done["undoUntil"] > done["ended"]
+    await post(service, f"/dead/operations/{begun['id']}/undo", None, 202)
+
+    async def back() -> bool:
+        return bool((await get(service, "/jobs", state="failed"))["total"] == 3)
+
+    assert await eventually(back)
+
+
+async def test_more_to_search_by_and_a_file_of_what_fits(service: Service, reports: Queue) -> None:
+    await reports.add("build", {"month": "may"}, priority=3, group="acme")
+    await reports.add("build", {"month": "june"}, priority=9)
+    await reports.add("build", {"month": "july"}, dedup=Dedup("one"))
+    by = [row["preview"][0]["value"] for row in (await get(service, "/jobs", priorityMin=4))["jobs"]]
+    assert by == ["june"]
+    (row,) = (await get(service, "/jobs", group="acme"))["jobs"]
+    assert (row["group"], row["lock"], row["starts"], row["stalls"]) == ("acme", None, 0, 0)
+    (row,) = (await get(service, "/jobs", priorityMax=0))["jobs"]
+    assert (row["dedup"], row["preview"][0]["value"]) == ("one", "july")
+    assert (await get(service, "/jobs", attemptsMin=1))["jobs"] == []
+    answer = await service.http.get(
+        f"{AT}/jobs/export", params={"state": "waiting", "filter": '{"priorityMin": 4}'}
+    )
+    assert [json.loads(line)["data"] for line in answer.text.splitlines()] == [{"month": "june"}]
+    answer = await service.http.get(f"{AT}/jobs/export", params={"state": "waiting", "filter": "["})
+    assert answer.status_code == 422
+    answer = await service.http.get(
+        f"{AT}/jobs/export", params={"state": "waiting"}, headers=service.as_(ENQUEUE)
+    )
+    assert answer.status_code == 403

@@ -87,3 +87,26 @@ async def test_workers_breakers_and_server_are_told(service: Service) -> None:
     assert standing["server"]["memoryBytes"] > 0
     assert standing["breakers"] == []
     assert standing["workers"] == 1
+
+
+async def test_groups_are_listed_paused_and_a_rate_limit_is_released(service: Service) -> None:
+    reports = service.queues["reports"]
+    for tenant, jobs in (("acme", 3), ("zeta", 1)):
+        for _ in range(jobs):
+            await reports.add("build", {"month": "may"}, group=tenant)
+    await reports.add("build", {"month": "may"}, lock="user-7")
+    at = "/api/v1/queues/reports"
+    page = (await service.http.get(f"{at}/groups")).json()
+    assert [(row["group"], row["waiting"], row["paused"]) for row in page["groups"]] == [
+        ("acme", 3, False),
+        ("zeta", 1, False),
+    ]
+    assert (page["locks"], page["more"]) == (1, False)
+    assert (await service.http.post(f"{at}/groups/pause", json={"group": "acme"})).status_code == 204
+    page = (await service.http.get(f"{at}/groups")).json()
+    assert [row["group"] for row in page["groups"] if row["paused"]] == ["acme"]
+    assert (await service.http.post(f"{at}/groups/resume", json={"group": "acme"})).status_code == 204
+    assert (await service.http.post(f"{at}/groups/pause", json={"group": ""})).status_code in (400, 422)
+    assert (await service.http.post(f"{at}/limits/release")).status_code == 204
+    entries = (await service.http.get("/api/v1/audit")).json()["entries"]
+    assert [entry["action"] for entry in entries] == ["queue.rate.release", "group.resume", "group.pause"]

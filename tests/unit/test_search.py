@@ -8,7 +8,7 @@ import pytest
 
 from corral.bullmq.listing import SEGMENTS, Part, Place, Segment, parts, segments
 from corral.errors import InvalidInput
-from corral.search import Filter, decode_cursor, encode_cursor
+from corral.search import Filter, Head, decode_cursor, encode_cursor
 
 A, B, C = Segment("waiting", "a"), Segment("waiting", "b"), Segment("waiting", "c")
 
@@ -27,14 +27,14 @@ A, B, C = Segment("waiting", "a"), Segment("waiting", "b"), Segment("waiting", "
     ],
 )
 def test_what_a_job_says_of_itself(wanted: Filter, fits: bool) -> None:
-    assert wanted.fits_head(b"send", b"10000", b"It timed out.") is fits
+    assert wanted.fits_head(Head(b"send", b"10000", b"It timed out.")) is fits
 
 
 def test_a_job_that_says_nothing_fits_nothing_but_the_empty_filter() -> None:
-    assert Filter().fits_head(None, None, None)
-    assert not Filter(name="x").fits_head(None, None, None)
-    assert not Filter(error="x").fits_head(b"x", b"1", None)
-    assert not Filter(added_after=0).fits_head(b"x", b"soon", None)
+    assert Filter().fits_head(Head())
+    assert not Filter(name="x").fits_head(Head())
+    assert not Filter(error="x").fits_head(Head(b"x", b"1"))
+    assert not Filter(added_after=0).fits_head(Head(b"x", b"soon"))
 
 
 def test_ids_by_any_part() -> None:

@@ -81,6 +81,7 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.IdempotencyConflict: (409, "The idempotency key was used for another request"),
     errors.ScheduleNotFound: (404, "Unknown schedule"),
     errors.ScheduleConflict: (409, "Others change this schedule"),
+    errors.OperationNotFound: (404, "Unknown operation"),
     errors.DeadLetterNotFound: (404, "Unknown group or operation"),
     errors.UnknownKey: (404, "Unknown key"),
     errors.CannotDecrypt: (409, "The job's data cannot be decrypted here"),

@@ -257,6 +257,9 @@ class JobRecord:
     processed_by: str | None
     #: A worker ended it because somebody cancelled it.
     cancelled: bool = False
+    #: The group it shares the queue in, and the id that keeps others like it away.
+    group: str | None = None
+    dedup: str | None = None
 
 
 def decode_record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
@@ -281,6 +284,8 @@ def decode_record(job_id: str, fields: Mapping[bytes, bytes]) -> JobRecord:
         delay=whole(get(b"delay")) / 1000,
         processed_by=_text(get(b"pb")),
         cancelled=was_cancelled(get(b"corral:cancel")),
+        group=_text(get(b"corral:group")),
+        dedup=_text(get(b"deid")),
     )
 
 

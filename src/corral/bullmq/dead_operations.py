@@ -1,7 +1,7 @@
 """The wire of operations on failed jobs: begun once, carried on in steps by whoever is there, ended.
 
 Each step is one script that moves a batch and notes how far it has come, so a carrier that is killed between
-two of them loses nothing and the next one doubles nothing. See lua/dead_claim.lua for who may carry.
+two of them loses nothing and the next one doubles nothing. See lua/operation_claim.lua for who may carry.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 import redis.asyncio as aioredis
 
+from corral.bullmq import operations
 from corral.bullmq.dead_index import BIN_BYTES, BIN_JOBS, BIN_MS
 from corral.bullmq.keys import DeadKeys, QueueKeys
+from corral.bullmq.operations import LEASE_MS, MOST_KEPT
 from corral.bullmq.scripts import Script, official, ours
 
 #: Jobs in one step: some milliseconds of Redis.
@@ -22,12 +24,6 @@ BATCH = 250
 
 #: Jobs of a group that one step collects; it copies ids alone.
 SELECTED = 2_000
-
-#: A carrier that says nothing for so long has lost the operation to the next one.
-LEASE_MS = 5_000
-
-#: Operations that are remembered of a queue.
-MOST_KEPT = 200
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -50,58 +46,37 @@ async def begin(
     undone: str = "",
 ) -> int:
     """Write a new operation down. Returns how many jobs it is about, as far as is known. One round trip."""
-    flat = [part for pair in fields.items() for part in pair]
-    arguments = _pack([keys.dead(), operation, flat, list(ids), undone, MOST_KEPT])
-    return int(await ours("dead_begin")(client, [keys.failed], arguments))
+    return await operations.begin(client, keys, keys.dead(), operation, fields, ids=ids, undone=undone)
 
 
 async def read(client: aioredis.Redis, keys: QueueKeys, operation: str) -> dict[str, str]:
     """What is known of an operation; empty: nothing. One round trip."""
-    fields: Any = await client.hgetall(DeadKeys(keys).operation(operation))
-    return _texts(fields)
+    return await operations.read(client, keys.dead(), operation)
 
 
 async def newest(
     client: aioredis.Redis, keys: QueueKeys, count: int = MOST_KEPT
 ) -> list[tuple[str, dict[str, str]]]:
     """The operations that began last, with their fields. Two round trips."""
-    ids: Any = await client.zrange(DeadKeys(keys).operations, 0, count - 1, desc=True)
-    names = [operation.decode() for operation in ids]
-    pipe = client.pipeline(transaction=False)
-    for name in names:
-        pipe.hgetall(DeadKeys(keys).operation(name))
-    found = await pipe.execute() if names else []
-    return [(name, _texts(fields)) for name, fields in zip(names, found, strict=True) if fields]
+    (found,) = await operations.newest_of(client, [keys.dead()], count)
+    return found
 
 
 async def newest_of(
     client: aioredis.Redis, queues: Sequence[QueueKeys], count: int
 ) -> list[list[tuple[str, dict[str, str]]]]:
     """The same for many queues on one server, `count` of each. Two round trips."""
-    pipe = client.pipeline(transaction=False)
-    for keys in queues:
-        pipe.zrange(DeadKeys(keys).operations, 0, count - 1, desc=True)
-    names = [[operation.decode() for operation in ids] for ids in (await pipe.execute() if queues else [])]
-    pipe = client.pipeline(transaction=False)
-    for keys, operations in zip(queues, names, strict=True):
-        for name in operations:
-            pipe.hgetall(DeadKeys(keys).operation(name))
-    found = iter(await pipe.execute() if any(names) else [])
-    return [
-        [(name, _texts(fields)) for name in operations if (fields := next(found))] for operations in names
-    ]
+    return await operations.newest_of(client, [keys.dead() for keys in queues], count)
 
 
 async def live(client: aioredis.Redis, keys: QueueKeys) -> list[str]:
     """Operations that have not ended. One round trip."""
-    members: Any = await client.smembers(DeadKeys(keys).live)
-    return sorted(member.decode() for member in members)
+    return await operations.live(client, keys.dead())
 
 
 async def stop(client: aioredis.Redis, keys: QueueKeys, operation: str) -> str:
-    """Returns the state that it has then: see dead_stop.lua. One round trip."""
-    state: bytes = await ours("dead_stop")(client, [], _pack([keys.dead(), operation]))
-    return state.decode()
+    """Returns the state that it has then: see operation_stop.lua. One round trip."""
+    return await operations.stop(client, keys.dead(), operation)
 
 
 class Carrier:
@@ -189,7 +164,3 @@ def _throw_child() -> Script:
 def _step(answer: Sequence[Any]) -> Step:
     verdict, moved, wait_ms = answer
     return Step(verdict.decode(), int(moved), int(wait_ms))
-
-
-def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode(errors="replace") for name, value in fields.items()}

@@ -127,6 +127,10 @@ class QueueKeys:
         """What all keys of this queue's dead letter desk begin with; see `DeadKeys`."""
         return self.own() + "dead:"
 
+    def bulk(self) -> str:
+        """What all keys of operations on this queue's jobs begin with; see `bullmq.operations`."""
+        return self.own() + "bulk:"
+
     def client_name(self, worker: str) -> str:
         """How BullMQ's getWorkers() recognises a worker's connection in CLIENT LIST."""
         return f"{self.prefix}:{base64.b64encode(self.name.encode()).decode()}:w:{worker}"

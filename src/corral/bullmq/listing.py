@@ -202,10 +202,10 @@ async def _rank(client: aioredis.Redis, key: str, place: Place, *, newest_first:
 
 
 async def heads(client: aioredis.Redis, keys: QueueKeys, ids: Sequence[str]) -> list[list[bytes | None]]:
-    """name, timestamp, failedReason of each. One round trip."""
+    """name, timestamp, failedReason, attempts made, priority, group of each. One round trip."""
     pipe = client.pipeline(transaction=False)
     for job_id in ids:
-        pipe.hmget(keys.job(job_id), "name", "timestamp", "failedReason")
+        pipe.hmget(keys.job(job_id), "name", "timestamp", "failedReason", "atm", "priority", "corral:group")
     return list(await pipe.execute())
 
 

@@ -27,6 +27,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     finished_after: float | None = None
     finished_before: float | None = None
     where: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    attempts_min: int | None = None
+    attempts_max: int | None = None
+    priority_min: int | None = None
+    priority_max: int | None = None
+    group: str | None = None
 
     def asked(self) -> dict[str, Any]:
         """What it asks for, as arguments of a search."""

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from litestar import Litestar
 
+from corral.bulk.desk import BulkDesk
 from corral.errors import RedisUnavailable
 from corral.queue import Queue
 
@@ -34,6 +35,10 @@ class Carriers:
     def carry(self, queue: Queue) -> None:
         """Carry on the queue's operations, also those that wait for a breaker, until none is left."""
         self._start(queue, "carry", queue.dead.carry_on(wait=True))
+
+    def carry_bulk(self, queue: Queue) -> None:
+        """The same for operations on lists of jobs."""
+        self._start(queue, "bulk", BulkDesk(queue).carry_on())
 
     def begin_index(self, queue: Queue) -> None:
         """Index what is new in the background."""

@@ -24,7 +24,9 @@ from corral.bullmq.codec import decode_options
 from corral.bullmq.grouping import LOCK
 from corral.cancelling import Cancelled
 from corral.data import encode
+from corral.dedup import MAX_SECONDS, Dedup
 from corral.errors import InvalidInput, JobNotFound
+from corral.groups import MAX_GROUP_NAME
 from corral.manage.service import Actor, Management, asks_for
 from corral.policy import MAX_PRIORITY, Retry
 from corral.queue import Queue
@@ -34,7 +36,10 @@ Reason = Annotated[str, Meta(max_length=REASON_LIMIT)]
 
 
 class NewJob(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A job to add. What is left out follows the queue's policy. delay: seconds."""
+    """A job to add. What is left out follows the queue's policy. delay: seconds.
+
+    dedupId: while one of this id is there, others are not added; for dedupSeconds, if that is given.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     data: Any = None
@@ -42,6 +47,9 @@ class NewJob(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     priority: Priority | None = None
     attempts: Attempts | None = None
     job_id: JobId | None = None
+    dedup_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    dedup_seconds: Annotated[float, Meta(gt=0, le=MAX_SECONDS)] | None = None
+    group: Annotated[str, Meta(min_length=1, max_length=MAX_GROUP_NAME)] | None = None
 
 
 class Added(msgspec.Struct, frozen=True, rename="camel"):
@@ -93,6 +101,10 @@ async def add_job(
         )
     if data.job_id is not None:
         options["job_id"] = data.job_id
+    if data.dedup_id is not None:
+        options["dedup"] = Dedup(data.dedup_id, ttl=data.dedup_seconds)
+    if data.group is not None:
+        options["group"] = data.group
     async with answering():
         job = await chosen.add(data.name, data.data, **options)
     await management.record(

@@ -15,6 +15,7 @@ import msgspec
 
 from corral.breaker import read_hold
 from corral.bullmq.codec import JobRecord, decode_options
+from corral.bullmq.grouping import LOCK
 from corral.data import decode_json
 from corral.errors import InvalidData
 from corral.policy import Retry
@@ -38,6 +39,9 @@ class DataField(msgspec.Struct, frozen=True, rename="camel"):
 class JobRow(msgspec.Struct, frozen=True, rename="camel"):
     """A job in a list. Times are in epoch seconds.
 
+    starts: how often it began to run; stalls: how often its worker vanished. lock: the keyed lock it takes.
+    dedup: the id that keeps others like it away.
+
     due: when a delayed job may start. held: the breaker that holds it. preview and failedReason are null for
     who may not see payloads; errorType is the class of the last error, empty if there is none.
     """
@@ -59,6 +63,11 @@ class JobRow(msgspec.Struct, frozen=True, rename="camel"):
     failed_reason: str | None
     preview: list[DataField] | None
     data_bytes: int
+    starts: int
+    stalls: int
+    group: str | None
+    lock: str | None
+    dedup: str | None
 
 
 class Failure(msgspec.Struct, frozen=True, rename="camel"):
@@ -86,6 +95,7 @@ def job_row(
 ) -> JobRow:
     """attempts: what the queue allows if the job does not say."""
     retry = decode_options(record.options).retry
+    locked = (record.group or "").startswith(LOCK)
     return JobRow(
         id=record.id,
         name=record.name,
@@ -104,6 +114,11 @@ def job_row(
         failed_reason=_cut(record.failed_reason, 300) if payloads and record.failed_reason else None,
         preview=preview(record.data) if payloads else None,
         data_bytes=len(record.data),
+        starts=record.attempts_started,
+        stalls=record.stalled_count,
+        group=None if locked else record.group,
+        lock=(record.group or "").removeprefix(LOCK) if locked else None,
+        dedup=record.dedup,
     )
 
 
@@ -184,7 +199,7 @@ def options_in_words(record: JobRecord, policy: Policy | None) -> list[OptionRow
     retry = own.retry or (policy.retry if policy else None)
     if retry is not None:
         waits = policy.retry if policy and own.queue_waits else retry
-        said = "waits by a function of the queue" if own.queue_waits and not policy else _waits(waits)
+        said = "waits by a function of the queue" if own.queue_waits and not policy else retry_waits(waits)
         rows.append(("Attempts", f"{retry.attempts}, {said}" if retry.attempts > 1 else "1"))
     limit = own.timeout if own.timeout is not None or policy is None else policy.timeout
     if limit is not None or policy is not None:
@@ -207,7 +222,8 @@ def options_in_words(record: JobRecord, policy: Policy | None) -> list[OptionRow
     return [OptionRow(name, says) for name, says in rows]
 
 
-def _waits(retry: Retry) -> str:
+def retry_waits(retry: Retry) -> str:
+    """How long its attempts wait for each other, in words."""
     if retry.wait is not None:
         return "waits by a function of the queue"
     if retry.delays:

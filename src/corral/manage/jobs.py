@@ -6,6 +6,7 @@ search by it either, as every answer would tell a little of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -82,6 +83,11 @@ async def search_jobs(
     after: FromQuery[float | None] = None,
     before: FromQuery[float | None] = None,
     where: FromQuery[str | None] = None,
+    attempts_min: Annotated[int | None, QueryParameter(name="attemptsMin")] = None,
+    attempts_max: Annotated[int | None, QueryParameter(name="attemptsMax")] = None,
+    priority_min: Annotated[int | None, QueryParameter(name="priorityMin")] = None,
+    priority_max: Annotated[int | None, QueryParameter(name="priorityMax")] = None,
+    group: FromQuery[str | None] = None,
     oldest: FromQuery[bool] = False,
     cursor: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
@@ -89,7 +95,8 @@ async def search_jobs(
     """Jobs of the states (with commas between them; all without one) that fit all of the rest.
 
     name: the whole of it. id: a part of it. error: a part of the reason. after, before: when it was added,
-    epoch seconds. where: `{"path.into.data": value}`. oldest: from the other end.
+    epoch seconds. where: `{"path.into.data": value}`. attempts: those made. group: the whole of its name.
+    oldest: from the other end.
 
     A request looks at some 1,000 jobs and returns what fits, which may be nothing: go on with the cursor. An
     id that is complete is found at once. A few round trips for each 250 jobs.
@@ -101,7 +108,19 @@ async def search_jobs(
     states = [one for one in of_states.split(",") if one] or list(STATES)
     async with answering(SEARCH_SECONDS):
         found = None
-        if job_id and cursor is None and (name, error, after, before, where) == (None,) * 5:
+        others = (
+            name,
+            error,
+            after,
+            before,
+            where,
+            attempts_min,
+            attempts_max,
+            priority_min,
+            priority_max,
+            group,
+        )
+        if job_id and cursor is None and not any(one is not None for one in others):
             found = await _by_id(chosen, job_id, states)
         if found is None:
             found = await chosen.browse.search(
@@ -112,12 +131,17 @@ async def search_jobs(
                 added_after=after,
                 added_before=before,
                 where=_paths(where),
+                attempts_min=attempts_min,
+                attempts_max=attempts_max,
+                priority_min=priority_min,
+                priority_max=priority_max,
+                group=group,
                 limit=limit,
                 scan=SCAN if where is None else SCAN_DATA,
                 newest_first=not oldest,
                 cursor=cursor,
             )
-        rows = await _rows(chosen, found.jobs, payloads=payloads)
+        rows = await rows_of(chosen, found.jobs, payloads=payloads)
         now = await server_seconds(chosen.client())
     return JobPage(now, rows, found.searched, found.total, found.cursor, not payloads)
 
@@ -141,7 +165,8 @@ def _paths(where: str | None) -> dict[str, Any]:
     return read
 
 
-async def _rows(queue: Queue, jobs: list[Job], *, payloads: bool) -> list[JobRow]:
+async def rows_of(queue: Queue, jobs: Sequence[Job], *, payloads: bool) -> list[JobRow]:
+    """Jobs as rows of a list. One round trip. Raises RedisUnavailable."""
     delayed = [job.id for job in jobs if job.status == "delayed"]
     with queue.redis_errors():
         found = await placing.due_and_held(queue.client(), queue.keys(), delayed)

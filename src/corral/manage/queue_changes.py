@@ -19,6 +19,7 @@ from corral.api.auth import Permission
 from corral.api.lookup import answering
 from corral.definition import JobDefinition
 from corral.errors import InvalidInput
+from corral.manage.job_rows import retry_waits
 from corral.manage.service import Actor, Management, asks_for
 from corral.policy import Keep, RateLimit
 
@@ -49,7 +50,8 @@ class QueueSettings(msgspec.Struct, frozen=True, rename="camel"):
     """What holds for a queue. concurrency and rate: over all workers, set live; null: nothing is.
 
     rateLimitedFor: seconds until the rate allows a start; 0: it does. declared: this process knows the
-    queue's code, so that the rest is the queue's; else it is what holds for a queue that says nothing.
+    queue's code, so that the rest is the queue's; else it is what holds for a queue that says nothing. waits:
+    those between attempts, in words.
     oldClients: what told of a BullMQ 5 client.
     """
 
@@ -61,6 +63,7 @@ class QueueSettings(msgspec.Struct, frozen=True, rename="camel"):
     declared: bool
     declared_rate: RateRow | None
     attempts: int
+    waits: str
     timeout: float | None
     priority: int
     keep_completed: KeepRow
@@ -143,6 +146,7 @@ async def read_settings(management: NamedDependency[Management], queue: FromPath
         declared=queue in management.known.declared,
         declared_rate=_rate(chosen.rate_limit),
         attempts=chosen.retry.attempts,
+        waits=retry_waits(chosen.retry),
         timeout=chosen.timeout,
         priority=chosen.priority,
         keep_completed=_keep(chosen.retention.completed),
@@ -268,6 +272,21 @@ async def change_limits(
     return data
 
 
+@post(
+    "/queues/{queue:str}/limits/release",
+    guards=[asks_for(Permission.OPERATE)],
+    tags=["queues"],
+    status_code=204,
+)
+async def release_rate_limit(
+    management: NamedDependency[Management], actor: NamedDependency[Actor], queue: FromPath[str]
+) -> None:
+    """Begin a new window of the rate limit now. The limit stays."""
+    async with answering():
+        await management.queue(queue).limits.release_rate_limit()
+    await management.record(actor, "queue.rate.release", queue)
+
+
 #: All of them, for `routes`.
 QUEUE_CHANGE_HANDLERS = [
     read_settings,
@@ -278,4 +297,5 @@ QUEUE_CHANGE_HANDLERS = [
     clean_queue,
     obliterate_queue,
     change_limits,
+    release_rate_limit,
 ]

@@ -14,14 +14,17 @@ from corral.api.auth import Permission
 from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
+from corral.manage.bulk_operations import BULK_HANDLERS
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
 from corral.manage.events import EVENT_HANDLERS
 from corral.manage.find import find_jobs
 from corral.manage.flows import FLOW_HANDLERS
+from corral.manage.groups import GROUP_HANDLERS
 from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
+from corral.manage.job_export import EXPORT_HANDLERS
 from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.keys import KEYS
 from corral.manage.outbox import OUTBOX_HANDLERS
@@ -64,6 +67,9 @@ HANDLERS = [
     *BREAKER_HANDLERS,
     *JOB_HANDLERS,
     find_jobs,
+    *EXPORT_HANDLERS,
+    *BULK_HANDLERS,
+    *GROUP_HANDLERS,
     *JOB_CHANGE_HANDLERS,
     change_many,
     *QUEUE_CHANGE_HANDLERS,

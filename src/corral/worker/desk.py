@@ -1,4 +1,4 @@
-"""A worker's part in the dead letter desk: keep its index up to date, and carry its operations on.
+"""A worker's part in the dead letter desk: keep its index up to date, and carry operations on many jobs on.
 
 Every worker wakes once in INTERVAL_SECONDS, and the first of all workers indexes what has failed since, at
 most 50,000 jobs in steps of some milliseconds. Operations are carried on by whoever comes first, beside it.
@@ -18,6 +18,7 @@ from collections.abc import Callable
 import structlog
 from redis.exceptions import RedisError
 
+from corral.bulk.carrying import BulkCarrying
 from corral.bullmq.keys import DeadKeys
 from corral.deadletters.carrying import Carrying
 from corral.deadletters.indexing import Indexer, Patrol
@@ -74,7 +75,7 @@ async def _index(queue: Queue, patrol: Patrol) -> None:
 async def _carry(queue: Queue) -> None:
     """Never raises: an operation that a fault of ours broke waits for the next turn."""
     try:
-        await Carrying(queue).carry_all()
+        await asyncio.gather(Carrying(queue).carry_all(), BulkCarrying(queue).carry_all())
     except _AWAY as error:
         log.warning("desk_not_tended", queue=queue.name, error=type(error).__name__)
     except Exception:

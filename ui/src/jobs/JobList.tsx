@@ -1,20 +1,26 @@
-import { useInfiniteQuery } from '@tanstack/react-query'
-import { Link, useNavigate } from '@tanstack/react-router'
+import { useQuery } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { ProblemError } from '../api/client'
-import { clock, count, duration } from '../format'
-import { Glyph, Icon } from '../parts/Icon'
+import { count } from '../format'
+import { Icon } from '../parts/Icon'
 import { useMay } from '../parts/session'
-import type { JobRow, Listed } from './api'
-import { readJobs } from './api'
+import { SkeletonRows } from '../parts/Skeleton'
+import { useCursor } from '../shell/useCursor'
+import { useKeys } from '../shell/useKeys'
+import { texts } from '../texts'
+import { exportAddress, type JobRow, type Listed, readGroups, readSchema } from './api'
+import { between } from './arrivals'
 import { BulkBar } from './BulkBar'
-import { type RowMarks, useCursor } from '../shell/useCursor'
+import { columnsOf } from './columns'
 import { parse } from './filter'
+import { FilterField } from './FilterField'
+import { JobsOperations } from './JobsOperations'
+import { ListRow } from './ListRow'
 import { remember } from './neighbours'
-
-/** Requests that are made one after the other while nothing is found. */
-const TRIES = 40
+import { useJobs } from './useJobs'
+import { useRowChoices } from './useRowChoices'
 
 interface Props {
   queue: string
@@ -24,37 +30,32 @@ interface Props {
   onChange: (changes: { q?: string; oldest?: boolean }) => void
 }
 
+const t = texts.joblist
+
+/** The jobs of a state that fit a filter. It stays still while somebody reads it: what came and left is told. */
 export function JobList({ queue, state, text, oldest, onChange }: Props) {
   const { filter, wrong } = useMemo(() => parse(text), [text])
   const listed: Listed = { queue, state, oldest, filter }
   const [over, setOver] = useState(false)
+  const still = { onPointerEnter: () => setOver(true), onPointerLeave: () => setOver(false), onFocus: () => setOver(true), onBlur: () => setOver(false) }
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set())
+  const [anchor, setAnchor] = useState('')
   const payloads = useMay('read_payloads')
-  const found = useInfiniteQuery({
-    queryKey: ['jobs', queue, state, oldest, text],
-    queryFn: ({ pageParam }) => readJobs(listed, pageParam),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.cursor,
-    // A row never moves under the pointer, nor while it is chosen; and many pages are not read again and again.
-    refetchInterval: (query) => (over || picked.size > 0 || (query.state.data?.pages.length ?? 0) > 2 ? false : 3_000),
-  })
-  const pages = found.data?.pages ?? []
-  const jobs = useMemo(() => unique(pages.flatMap((page) => page.jobs)), [found.data])
-  const last = pages.at(-1)
+  const box = useRef<HTMLTableElement>(null)
+  const deep = useDeep(box)
+  const { found, jobs, change, renew, last, at, total } = useJobs(listed, text, over || deep || picked.size > 0)
   const { hasNextPage, isFetching, fetchNextPage } = found
   useEffect(() => setPicked(new Set()), [queue, state, text, oldest])
-  useEffect(() => {
-    if (jobs.length < 50 && hasNextPage && !isFetching && pages.length < TRIES) void fetchNextPage()
-  }, [jobs.length, hasNextPage, isFetching, pages.length, fetchNextPage])
 
-  const box = useRef<HTMLTableElement>(null)
+  const columns = columnsOf(state)
+  const ids = useMemo(() => jobs.map((job) => job.id), [jobs])
   const narrow = window.innerWidth <= 640
   const rows = useWindowVirtualizer({
     count: jobs.length,
-    estimateSize: () => (narrow ? 62 : 37),
+    estimateSize: () => (narrow ? 78 : 37),
     overscan: 15,
-    scrollMargin: box.current?.offsetTop ?? 0,
-    getItemKey: (at) => jobs[at]!.id,
+    scrollMargin: box.current ? box.current.getBoundingClientRect().top + scrollY : 0,
+    getItemKey: (at) => ids[at]!,
   })
   const shown = rows.getVirtualItems()
   const end = shown.at(-1)?.index ?? 0
@@ -62,265 +63,181 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
     if (jobs.length >= 50 && end >= jobs.length - 20 && hasNextPage && !isFetching) void fetchNextPage()
   }, [end, jobs.length, hasNextPage, isFetching, fetchNextPage])
 
-  const turn = (id: string) => {
+  const pick = (id: string, range: boolean) => {
     const next = new Set(picked)
-    if (!next.delete(id)) next.add(id)
+    if (range && anchor) between(ids, anchor, id).forEach((one) => next.add(one))
+    else if (!next.delete(id)) next.add(id)
+    setAnchor(id)
     setPicked(next)
   }
   const navigate = useNavigate()
-  const ids = useMemo(() => jobs.map((job) => job.id), [jobs])
+  const choicesOf = useRowChoices(queue, state)
   useEffect(() => remember(queue, ids), [queue, ids])
   const cursor = useCursor(ids, {
     open: (id) => void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id } }),
-    select: turn,
+    select: (id) => pick(id, false),
     range: (range) => setPicked(new Set([...picked, ...range])),
     reveal: (at) => rows.scrollToIndex(at, { align: 'auto' }),
   })
+  useKeys({ Escape: picked.size > 0 && { says: t.unselect, run: () => setPicked(new Set()) } })
 
+  const known = useKnown(queue, payloads, jobs)
   const above = shown.length ? shown[0]!.start - rows.options.scrollMargin : 0
   const below = shown.length ? rows.getTotalSize() - (shown.at(-1)!.end - rows.options.scrollMargin) : 0
-  const at = last?.at ?? Date.now() / 1000
+  const refused = found.error instanceof ProblemError && found.error.status !== 503 ? [found.error.message] : []
+  const filtered = text !== ''
+  const wide = 7 + columns.extra.length
+  const matching = !filtered ? total : hasNextPage ? null : jobs.length
+  const all = jobs.length > 0 && picked.size >= jobs.length
   return (
     <>
+      <JobsOperations queue={queue} />
       <div className="filter">
-        <FilterField text={text} payloads={payloads} onChange={(q) => onChange({ q })} />
+        <FilterField text={text} known={known} wrong={wrong} onChange={(q) => onChange({ q })} />
         <span className="small quiet nowrap" role="status">
-          {last && (text ? `${count(jobs.length)}${hasNextPage ? '+' : ''} match · searched ${count(last.searched)} of ${count(last.total)}` : `${count(last.total)} jobs`)}
+          {last && (filtered ? t.matchOf(count(jobs.length), hasNextPage, count(last.searched), count(last.total)) : t.all(count(total ?? 0)))}
         </span>
+        {payloads && (
+          <a className="btn ghost hide-narrow" href={exportAddress(listed)} download={`${queue}-${state}.jsonl`} title={t.exportTitle}>
+            {t.export}
+          </a>
+        )}
         <button className="btn ghost hide-narrow" onClick={() => onChange({ oldest: !oldest })}>
-          {oldest ? (state === 'delayed' ? 'Next first' : 'Oldest first') : state === 'delayed' ? 'Last first' : 'Newest first'}
+          {oldest ? (state === 'delayed' ? t.nextFirst : t.oldestFirst) : state === 'delayed' ? t.lastFirst : t.newestFirst}
           <Icon name="down" />
         </button>
       </div>
-      {[...wrong, ...(found.error && found.error instanceof ProblemError && found.error.status !== 503 ? [found.error.message] : [])].map((says) => (
-        <p key={says} className="banner calm is-failed">
-          {says}
-        </p>
-      ))}
-      {found.isSuccess && jobs.length === 0 && !hasNextPage ? (
-        <Nothing state={state} filtered={text !== ''} onClear={() => onChange({ q: '' })} />
+      <div id="filter-wrong" role="alert">
+        {[...wrong, ...refused].map((says) => (
+          <p key={says} className="banner calm is-failed">
+            {says}
+          </p>
+        ))}
+      </div>
+      {found.isPending ? (
+        <SkeletonRows rows={8} />
+      ) : jobs.length === 0 && !hasNextPage ? (
+        <Nothing state={state} filtered={filtered} onClear={() => onChange({ q: '' })} />
       ) : (
-        <table className="table list rows jobs" ref={box} onPointerEnter={() => setOver(true)} onPointerLeave={() => setOver(false)}>
-          <thead>
-            <tr>
-              <th className="pick">
-                <input
-                  className={`check ${picked.size > 0 && picked.size < jobs.length ? 'mixed' : ''}`}
-                  type="checkbox"
-                  aria-label="Select all that are loaded"
-                  checked={jobs.length > 0 && picked.size === jobs.length}
-                  onChange={() => setPicked(picked.size === jobs.length ? new Set() : new Set(jobs.slice(0, 1_000).map((job) => job.id)))}
-                />
-              </th>
-              <th className="c-id">Id</th>
-              <th className="c-name">Name</th>
-              <th>{state === 'failed' ? 'Error' : 'Data'}</th>
-              <th className="num col-wide c-prio">Priority</th>
-              <th className="num c-att">Attempts</th>
-              <th className="num col-wide c-when">{WHEN[state]?.[0] ?? 'Added'}</th>
-              <th className="num c-age">{WHEN[state]?.[1] ?? 'Waiting'}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {above > 0 && <Space height={above} />}
-            {shown.map((item) => {
-              const job = jobs[item.index]!
-              return (
-                <Row
-                  key={job.id}
-                  queue={queue}
-                  job={job}
-                  state={state}
-                  at={at}
-                  index={item.index}
-                  measure={rows.measureElement}
-                  picked={picked.has(job.id)}
-                  marks={cursor.row(job.id)}
-                  onPick={() => turn(job.id)}
-                />
-              )
-            })}
-            {below > 0 && <Space height={below} />}
-          </tbody>
-        </table>
+        <div className="joblist" {...still}>
+          {(change.fresh > 0 || change.left.size > 0) && (
+            <button className="came" onClick={() => void renew()} title={t.showNow}>
+              {[change.fresh && t.arrived(count(change.fresh)), change.left.size && t.leftSince(count(change.left.size))].filter(Boolean).join(', ')}
+            </button>
+          )}
+          <table className={`table list rows jobs of-${state}`} ref={box}>
+            <thead>
+              <tr>
+                <th className="pick">
+                  <input
+                    className={`check ${picked.size > 0 && !all ? 'mixed' : ''}`}
+                    type="checkbox"
+                    aria-label={t.selectAll}
+                    checked={all}
+                    onChange={() => setPicked(all ? new Set() : new Set(ids))}
+                  />
+                </th>
+                <th className="c-id">{t.columns.id}</th>
+                <th className="c-name">{t.columns.name}</th>
+                <th className="c-main">{t.columns[columns.main]}</th>
+                {columns.extra.map((extra) => (
+                  <th key={extra} className={EXTRA[extra]}>
+                    {t.columns[extra]}
+                  </th>
+                ))}
+                <th className="num col-wide c-when">{columns.when}</th>
+                <th className="num c-age">{columns.lasts}</th>
+                <th className="c-menu">
+                  <span className="sr">{t.actions}</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {above > 0 && <Space height={above} columns={wide} />}
+              {shown.map((item) => {
+                const job = jobs[item.index]!
+                return (
+                  <ListRow
+                    key={job.id}
+                    queue={queue}
+                    job={job}
+                    state={state}
+                    columns={columns}
+                    at={at}
+                    index={item.index}
+                    measure={rows.measureElement}
+                    picked={picked.has(job.id)}
+                    marks={cursor.row(job.id)}
+                    left={change.left.has(job.id)}
+                    choices={choicesOf(job.id)}
+                    onPick={(range) => pick(job.id, range)}
+                  />
+                )
+              })}
+              {below > 0 && <Space height={below} columns={wide} />}
+            </tbody>
+          </table>
+        </div>
       )}
-      {hasNextPage && !isFetching && jobs.length < 50 && last && (
+      {hasNextPage && jobs.length < 50 && last && (
         <div className="pad head">
-          <span className="small quiet">
-            Searched {count(last.searched)} of {count(last.total)}.
-          </span>
-          <button className="btn sm" onClick={() => void fetchNextPage()}>
-            Search on
+          <span className="small quiet">{t.searched(count(last.searched), count(last.total))}</span>
+          <button className="btn sm" disabled={isFetching} onClick={() => void fetchNextPage()}>
+            {isFetching ? t.searching : t.searchOn}
           </button>
         </div>
       )}
-      {picked.size > 0 && (
-        <BulkBar listed={listed} picked={picked} loaded={jobs.length} more={hasNextPage} onPick={setPicked} />
-      )}
+      {picked.size > 0 && <BulkBar listed={listed} picked={picked} matching={matching} onClear={() => setPicked(new Set())} />}
     </>
   )
 }
 
-/** What the last two columns are for jobs of a state. */
-const WHEN: Record<string, [string, string]> = {
-  active: ['Started', 'Running'],
-  delayed: ['Due', 'Starts in'],
-  completed: ['Finished', 'Took'],
-  failed: ['Failed', 'Took'],
-}
+const EXTRA = { priority: 'num col-wide c-prio', attempts: 'num c-att', worker: 'c-worker', progress: 'num c-prog' }
 
-function times(job: JobRow, state: string, at: number): [number | null, string] {
-  const between = (from: number | null, to: number | null) => (from == null || to == null ? '–' : duration(Math.max(0, to - from)))
-  switch (state) {
-    case 'active':
-      return [job.startedAt, between(job.startedAt, at)]
-    case 'delayed':
-      if (job.held) return [null, 'held']
-      return [job.due, job.due != null && job.due <= at ? 'due' : between(at, job.due)]
-    case 'completed':
-    case 'failed':
-      return [job.finishedAt, between(job.startedAt, job.finishedAt)]
-    default:
-      return [job.enqueuedAt, between(job.enqueuedAt, at)]
-  }
-}
-
-interface RowProps {
-  queue: string
-  job: JobRow
-  state: string
-  at: number
-  index: number
-  picked: boolean
-  marks: RowMarks
-  measure: (row: HTMLTableRowElement | null) => void
-  onPick: () => void
-}
-
-function Row({ queue, job, state, at, index, picked, marks, measure, onPick }: RowProps) {
-  const [when, lasts] = times(job, state, at)
-  return (
-    <tr ref={measure} data-index={index} className={picked ? 'sel' : ''} {...marks}>
-      <td className="hide-narrow">
-        <input className="check" type="checkbox" aria-label={`Select ${job.id}`} checked={picked} onChange={onPick} />
-      </td>
-      <td data-l="Id" className="ellipsis">
-        <Link className="mono" to="/queues/$queue/jobs/$id" params={{ queue, id: job.id }} title={job.id}>
-          {job.id}
-        </Link>
-      </td>
-      <td className="wide-only ellipsis" title={job.name}>
-        {job.name}
-      </td>
-      <td className="full ellipsis">
-        {job.held && (
-          <span className="is-failed small">
-            <Glyph name="held" /> held by {job.held}{' '}
-          </span>
-        )}
-        {state === 'failed' ? <Reason job={job} /> : <Preview job={job} />}
-      </td>
-      <td className="num wide-only col-wide">{job.priority || <span className="zero">–</span>}</td>
-      <td className="num side-note" data-l="Attempts">
-        {job.attemptsMade || <span className="zero">0</span>}
-        <span className="quiet"> / {job.attempts}</span>
-      </td>
-      <td className="num wide-only col-wide">
-        {when == null ? '–' : <time className="mono small" dateTime={new Date(when * 1000).toISOString()} title={new Date(when * 1000).toISOString()}>{clock(when)}</time>}
-      </td>
-      <td className="num" data-l="Time">
-        {lasts}
-      </td>
-    </tr>
+/** What the filter offers: names and groups of the queue, fields of the jobs that are loaded. */
+function useKnown(queue: string, payloads: boolean, jobs: JobRow[]) {
+  const schema = useQuery({ queryKey: ['schema', queue], queryFn: () => readSchema(queue), staleTime: 60_000 })
+  const groups = useQuery({ queryKey: ['groups', queue], queryFn: () => readGroups(queue), staleTime: 10_000 })
+  return useMemo(
+    () => ({
+      names: [...new Set([...(schema.data?.names ?? []), ...jobs.map((job) => job.name)])],
+      groups: groups.data?.groups.map((one) => one.group) ?? [],
+      fields: [...new Set(jobs.slice(0, 200).flatMap((job) => job.preview?.map((field) => field.name).filter(Boolean) ?? []))],
+      payloads,
+    }),
+    [schema.data, groups.data, jobs, payloads],
   )
 }
 
-function Preview({ job }: { job: JobRow }) {
-  if (!job.preview) {
-    return (
-      <span className="redacted">
-        <Glyph name="lock" />
-        <span>redacted</span>
-      </span>
-    )
-  }
-  return (
-    <span className="mono small">
-      {job.preview.map((field) => (
-        <span key={field.name} className="pair">
-          {field.name && <span className="quiet">{field.name}</span>} {field.value}{' '}
-        </span>
-      ))}
-    </span>
-  )
+/** Whether the beginning of the list is out of sight, because somebody scrolled into it. */
+function useDeep(box: React.RefObject<HTMLElement | null>): boolean {
+  const [deep, setDeep] = useState(false)
+  useEffect(() => {
+    const look = () => setDeep((box.current?.getBoundingClientRect().top ?? 0) < 0)
+    addEventListener('scroll', look, { passive: true })
+    return () => removeEventListener('scroll', look)
+  }, [box])
+  return deep
 }
 
-function Reason({ job }: { job: JobRow }) {
-  return (
-    <span className="small" title={job.failedReason ?? undefined}>
-      <b className="is-failed strong">{job.errorType.split('.').at(-1)}</b> {job.failedReason ?? ''}
-    </span>
-  )
-}
-
-function Space({ height }: { height: number }) {
+function Space({ height, columns }: { height: number; columns: number }) {
   return (
     <tr aria-hidden="true" className="space">
-      <td colSpan={8} ref={(cell) => void (cell && (cell.style.height = `${height}px`))} />
+      <td colSpan={columns} ref={(cell) => void (cell && (cell.style.height = `${height}px`))} />
     </tr>
   )
-}
-
-const WHY_EMPTY: Record<string, string> = {
-  waiting: 'Every job that came has started, or is yet to come.',
-  active: 'No worker runs a job of this queue at the moment.',
-  delayed: 'No job waits for a later time or its next attempt.',
-  'waiting-children': 'No parent waits for its children.',
-  completed: 'None has completed, or their retention has passed.',
-  failed: 'No job has failed for good. That is how it should be.',
 }
 
 function Nothing({ state, filtered, onClear }: { state: string; filtered: boolean; onClear: () => void }) {
   return (
     <div className="empty">
-      <h3>{filtered ? 'No job fits' : 'No jobs here'}</h3>
-      <p>{filtered ? 'Other states may have one: the filter holds for this one alone.' : WHY_EMPTY[state]}</p>
+      <h3>{filtered ? t.nothingFits : t.nothing}</h3>
+      <p>{filtered ? t.otherStates : t.whyEmpty[state]}</p>
       {filtered && (
         <button className="btn" onClick={onClear}>
-          Clear the filter
+          {t.clear}
         </button>
       )}
     </div>
   )
-}
-
-function FilterField({ text, payloads, onChange }: { text: string; payloads: boolean; onChange: (text: string) => void }) {
-  const [typed, setTyped] = useState(text)
-  useEffect(() => setTyped(text), [text])
-  useEffect(() => {
-    if (typed === text) return
-    const timer = setTimeout(() => onChange(typed), 350)
-    return () => clearTimeout(timer)
-  }, [typed])
-  return (
-    <div className="field">
-      <Icon name="search" />
-      <input
-        id="filter"
-        className="bare mono"
-        type="search"
-        value={typed}
-        spellCheck={false}
-        autoComplete="off"
-        aria-label="Filter the jobs"
-        placeholder={payloads ? 'id · name:verify · error:"timed out" · after:14:02 · data.user.id:7' : 'id · name:verify · after:14:02'}
-        onChange={(event) => setTyped(event.target.value)}
-        onKeyDown={(event) => event.key === 'Enter' && onChange(typed)}
-      />
-    </div>
-  )
-}
-
-function unique(jobs: JobRow[]): JobRow[] {
-  return [...new Map(jobs.map((job) => [job.id, job])).values()]
 }

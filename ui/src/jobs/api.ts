@@ -1,7 +1,7 @@
 // What the pages ask the server about jobs and queues.
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
-import type { Filter } from './filter'
+import { bodyOf, type Filter } from './filter'
 
 export type JobRow = components['schemas']['JobRow']
 export type JobView = components['schemas']['JobView']
@@ -23,6 +23,44 @@ export function readJobs({ queue, state, oldest, filter }: Listed, cursor: strin
   const query = { state, oldest, limit, ...filter, ...(cursor ? { cursor } : {}) }
   return answered(api.GET('/api/v1/queues/{queue}/jobs', { params: { path: { queue }, query } }))
 }
+
+/** The dry run of an operation on all that match. */
+export const countJobs = ({ queue, state, filter }: Listed, cursor: string | null) =>
+  answered(
+    api.POST('/api/v1/queues/{queue}/jobs/operations/preview', {
+      ...of(queue),
+      body: { state: state as State, filter: bodyOf(filter) as Body['filter'], cursor },
+    }),
+  )
+type Body = components['schemas']['AskedOperation']
+type State = Body['state']
+
+export const beginOperation = ({ queue, state, filter }: Listed, kind: Body['kind'], values: { priority: number; delay: number; rate: number | null }) =>
+  answered(
+    api.POST('/api/v1/queues/{queue}/jobs/operations', {
+      ...of(queue),
+      body: { kind, state: state as State, filter: bodyOf(filter) as Body['filter'], reason: '', ...values },
+    }),
+  )
+type Operation = components['schemas']['JobsOperationView']
+const one = ({ queue, id }: Operation) => ({ params: { path: { queue, operation: id } } })
+
+export const readOperations = (queue: string) => answered(api.GET('/api/v1/queues/{queue}/jobs/operations', of(queue)))
+export const stopOperation = (operation: Operation) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/operations/{operation}/stop', one(operation)))
+/** Bring back what an operation of the dead letter desk removed. */
+export const undoDead = (operation: Operation) =>
+  answered(api.POST('/api/v1/queues/{queue}/dead/operations/{operation}/undo', one(operation)))
+
+/** Where a file of all that match comes from. */
+export const exportAddress = ({ queue, state, filter }: Listed): string =>
+  `/api/v1/queues/${encodeURIComponent(queue)}/jobs/export?${new URLSearchParams({ state, filter: JSON.stringify(bodyOf(filter)) }).toString()}`
+
+export const readGroups = (queue: string) => answered(api.GET('/api/v1/queues/{queue}/groups', of(queue)))
+export const pauseGroup = (queue: string, group: string) => answered(api.POST('/api/v1/queues/{queue}/groups/pause', { ...of(queue), body: { group } }))
+export const resumeGroup = (queue: string, group: string) => answered(api.POST('/api/v1/queues/{queue}/groups/resume', { ...of(queue), body: { group } }))
+export const releaseRate = (queue: string) => answered(api.POST('/api/v1/queues/{queue}/limits/release', of(queue)))
+export const readWorkers = () => answered(api.GET('/api/v1/workers'))
 
 export const readJob = (queue: string, id: string) => answered(api.GET('/api/v1/queues/{queue}/jobs/{job_id}', job(queue, id)))
 

@@ -15,6 +15,9 @@ import { QueueCharts } from '../queues/QueueCharts'
 import { QueueSide } from '../queues/QueueSide'
 import { condition, OBJECTIVE_SECONDS, waitingOf } from '../queues/trouble'
 import { type Slow, slowBecause } from '../queues/why'
+import { texts } from '../texts'
+
+const t = texts.queue
 
 type QueueRow = components['schemas']['QueueRow']
 
@@ -49,12 +52,12 @@ export function Queue() {
   return (
     <>
       <PageTop query={row}>
-          <Link className="hide-narrow" to="/">
-            Queues
-          </Link>
-          <Above />
-          <span>{queue}</span>
-        </PageTop>
+        <Link className="hide-narrow" to="/">
+          {t.queues}
+        </Link>
+        <Above />
+        <span>{queue}</span>
+      </PageTop>
       <div className="pagehead" inert={row.error != null}>
         <div>
           <h1>
@@ -62,15 +65,15 @@ export function Queue() {
           </h1>
           <p className="lead">{row.data ? lead(row.data) : ' '}</p>
         </div>
-        {row.data && <QueueActions queue={queue} paused={row.data.paused} />}
+        {row.data && <QueueActions row={row.data} />}
       </div>
       {slow && <Why queue={queue} slow={slow} />}
       {row.data && <Facts row={row.data} />}
       <div className="split">
         <QueueCharts queue={queue} behind={behind} />
-        {settings.data ? <QueueSide settings={settings.data} held={row.data?.held ?? {}} /> : <aside />}
+        {settings.data ? <QueueSide settings={settings.data} at={settings.dataUpdatedAt / 1000} held={row.data?.held ?? {}} /> : <aside />}
       </div>
-      <nav className="tabs" aria-label="Jobs by state">
+      <nav className="tabs" aria-label={t.byState}>
         {STATES.map((one) => {
           const jobs = row.data ? countOf(one, row.data.states) : null
           return (
@@ -107,18 +110,13 @@ export function Queue() {
 
 function lead(row: QueueRow): string {
   const names = Object.keys(row.names).sort()
-  return [
-    row.workers === 0 ? 'No worker serves it' : `${count(row.workers)} ${row.workers === 1 ? 'worker serves' : 'workers serve'} it`,
-    names.length > 0 && `lately ran ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`,
-  ]
-    .filter(Boolean)
-    .join(', ') + '.'
+  return `${[row.workers === 0 ? t.nobodyServes : t.workersServe(count(row.workers)), names.length > 0 && t.latelyRan(names)].filter(Boolean).join(', ')}.`
 }
 
 function Sign({ row }: { row: QueueRow }) {
   const now = condition({ row, arrived: [], ended: [] })
   if (now.level === 'calm') return null
-  const word = row.paused ? 'Paused' : Object.keys(row.held).length ? 'Held' : row.workers === 0 ? 'No worker' : now.level === 'watch' ? 'Watch' : 'Behind'
+  const word = row.paused ? t.paused : Object.keys(row.held).length ? t.held : row.workers === 0 ? t.noWorker : now.level === 'watch' ? t.watch : t.behind
   return (
     <span className={`pill ${row.paused ? 'paused' : now.level === 'trouble' ? 'failed' : 'limited'}`}>
       <Glyph name={row.paused ? 'paused' : now.glyph} />
@@ -140,13 +138,13 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
           onClick={() =>
             act(
               repair.kind === 'resume'
-                ? { run: () => resumeQueue(queue), done: `${queue} runs.` }
-                : { run: () => testAndResume(repair.name), done: `${repair.name} is resumed; its jobs run again.` },
+                ? { run: () => resumeQueue(queue), done: t.runs(queue) }
+                : { run: () => testAndResume(repair.name), done: t.resumed(repair.name) },
             )
           }
         >
           <Icon name="play" />
-          {repair.kind === 'resume' ? 'Resume' : 'Test key and resume'}
+          {repair.kind === 'resume' ? t.resume : t.testAndResume}
         </button>
       )}
     </WhyBand>
@@ -160,40 +158,40 @@ function Facts({ row }: { row: QueueRow }) {
   return (
     <dl className="facts">
       <div>
-        <dt>Waiting</dt>
+        <dt>{t.facts.waiting}</dt>
         <dd>{count(waitingOf(states))}</dd>
       </div>
       <div>
-        <dt>Oldest, objective {span(OBJECTIVE_SECONDS)}</dt>
-        <dd className={oldest > OBJECTIVE_SECONDS ? 'is-failed' : ''}>{oldest ? duration(oldest) : 'none'}</dd>
+        <dt>{t.facts.oldest(span(OBJECTIVE_SECONDS))}</dt>
+        <dd className={oldest > OBJECTIVE_SECONDS ? 'is-failed' : ''}>{oldest ? duration(oldest) : t.facts.none}</dd>
       </div>
       <div>
-        <dt>In</dt>
+        <dt>{t.facts.in}</dt>
         <dd>
           {rate(recent.arrived / recent.windowSeconds)}
-          <small> /s</small>
+          <small> {t.facts.perSecond}</small>
         </dd>
       </div>
       <div>
-        <dt>Out</dt>
+        <dt>{t.facts.out}</dt>
         <dd>
           {rate(recent.perSecond)}
-          <small> /s</small>
+          <small> {t.facts.perSecond}</small>
         </dd>
       </div>
       <div>
-        <dt>Run time p95</dt>
+        <dt>{t.facts.runTime}</dt>
         <dd>
-          {duration(recent.runP95)} <small>p50 {duration(recent.runP50)}</small>
+          {duration(recent.runP95)} <small>{t.facts.p50(duration(recent.runP50))}</small>
         </dd>
       </div>
       <div className="col-wide">
-        <dt>Failed, {minutes} min</dt>
+        <dt>{t.facts.failed(minutes)}</dt>
         <dd>{percent(recent.failureRate)}</dd>
       </div>
       <div className="col-wide">
-        <dt>Drained in</dt>
-        <dd>{row.drainSeconds === 0 ? 'now' : row.drainSeconds == null ? <span className="is-failed">not draining</span> : duration(row.drainSeconds)}</dd>
+        <dt>{t.facts.drainedIn}</dt>
+        <dd>{row.drainSeconds === 0 ? t.facts.now : row.drainSeconds == null ? <span className="is-failed">{t.facts.notDraining}</span> : duration(row.drainSeconds)}</dd>
       </div>
     </dl>
   )

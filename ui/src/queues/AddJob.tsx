@@ -1,64 +1,86 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { addJob, readSchema } from '../jobs/api'
+import { copyAs } from '../jobs/copyAs'
 import { JsonField, readJson } from '../jobs/EditData'
 import { Dialog } from '../parts/Dialog'
-import { useAct } from '../parts/useAct'
-import { dataOf, type Field, fieldsOf } from './form'
+import { say } from '../parts/toasting'
+import { texts } from '../texts'
+import { formOf, type Schema, startOf, wrongAt } from './form'
+import { NO_OPTIONS, type Options, OptionFields, optionsOf } from './OptionFields'
+import { SchemaForm } from './SchemaForm'
 
-/** A job made by hand: fields where its data has a known shape, JSON in any case. */
+const t = texts.queue
+
+/** A job made by hand: fields where its data has a known shape, JSON in any case; both show the same data. */
 export function AddJob({ queue, onClose }: { queue: string; onClose: () => void }) {
   const schema = useQuery({ queryKey: ['schema', queue], queryFn: () => readSchema(queue), staleTime: 60_000 })
   const declared = schema.data?.jobs ?? []
   const [chosen, setName] = useState<string | null>(null)
   const name = chosen ?? schema.data?.names[0] ?? ''
-  const fields = fieldsOf((declared.find((job) => job.name === name)?.schema as Record<string, unknown> | undefined) ?? null)
+  const job = declared.find((one) => one.name === name)
+  const form = formOf((job?.schema as Schema | undefined) ?? null)
+  const takesNone = job !== undefined && job.schema === null
   const [asJson, setAsJson] = useState(false)
-  const [texts, setTexts] = useState<Record<string, string>>({})
-  const [json, setJson] = useState('{\n  \n}')
-  const [delay, setDelay] = useState('')
-  const [priority, setPriority] = useState('')
-  const { act, busy } = useAct()
+  /** What was written for each name. */
+  const [written, setWritten] = useState<Record<string, unknown>>({})
+  const [text, setText] = useState<string | null>(null)
+  const [options, setOptions] = useState<Options>(NO_OPTIONS)
+  const [refused, setRefused] = useState<string | null>(null)
+  const [busy, setBusy] = useState(false)
+  const queries = useQueryClient()
   const navigate = useNavigate()
-  const byFields = fields !== null && !asJson
-  const read = byFields ? ({ ok: true, value: dataOf(fields, texts) } as const) : readJson(json)
-  const ready = read.ok && name !== '' && isNumber(delay) && isNumber(priority)
 
-  function submit() {
-    if (!read.ok) return
-    const body = {
-      name, data: read.value,
-      ...(delay ? { delay: Number(delay) } : {}),
-      ...(priority ? { priority: Number(priority) } : {}),
+  const byFields = form !== null && !asJson
+  const data = takesNone ? null : name in written ? written[name] : form ? startOf(form) : {}
+  const json = text ?? JSON.stringify(data, null, 2)
+  const read = byFields ? { ok: true as const, value: data } : readJson(json)
+  const asked = optionsOf(options)
+  const ready = read.ok && name !== '' && asked !== null
+  const wrong = refused === null ? null : wrongAt(refused)
+
+  function write(next: unknown) {
+    setWritten({ ...written, [name]: next })
+    setRefused(null)
+  }
+
+  async function submit() {
+    if (!read.ok || asked === null) return
+    setBusy(true)
+    try {
+      const added = await addJob(queue, { name, data: read.value, ...asked })
+      say(added.existed ? t.existed(added.id) : t.added(queue))
+      onClose()
+      void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id: added.id } })
+    } catch (error) {
+      setRefused((error as Error).message)
+    } finally {
+      setBusy(false)
+      void queries.invalidateQueries()
     }
-    let id = ''
-    act({
-      run: async () => {
-        id = (await addJob(queue, body)).id
-      },
-      done: `A job is added to ${queue}.`,
-      then: () => {
-        onClose()
-        void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id } })
-      },
-    })
+  }
+
+  const copy = (kind: 'curl' | 'Python') => {
+    if (!read.ok) return
+    const priority = asked?.priority ?? 0
+    void navigator.clipboard.writeText(copyAs(kind, { queue, name, data: read.value, priority })).then(() => say(t.copied(kind)))
   }
 
   return (
-    <Dialog title={`Add a job to ${queue}`} onClose={onClose} wide>
+    <Dialog title={t.addTitle(queue)} onClose={onClose} wide>
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          if (ready) submit()
+          if (ready) void submit()
         }}
       >
         <div className="fields">
-          <label htmlFor="job-name">Name</label>
+          <label htmlFor="job-name">{t.name}</label>
           {declared.length > 0 ? (
             <select id="job-name" className="input" value={name} onChange={(event) => setName(event.target.value)}>
-              {declared.map((job) => (
-                <option key={job.name}>{job.name}</option>
+              {declared.map((one) => (
+                <option key={one.name}>{one.name}</option>
               ))}
             </select>
           ) : (
@@ -67,61 +89,62 @@ export function AddJob({ queue, onClose }: { queue: string; onClose: () => void 
               <datalist id="job-names">{schema.data?.names.map((one) => <option key={one} value={one} />)}</datalist>
             </>
           )}
-          {byFields && fields.map((field) => <FieldInput key={field.name} field={field} text={texts[field.name] ?? ''} onChange={(text) => setTexts({ ...texts, [field.name]: text })} />)}
         </div>
-        {fields !== null && (
-          <button
-            type="button"
-            className="bare link small"
-            onClick={() => {
-              if (!asJson) setJson(JSON.stringify(dataOf(fields, texts), null, 2))
-              setAsJson(!asJson)
-            }}
-          >
-            {asJson ? 'Fill in fields' : 'Write JSON'}
-          </button>
+        {form !== null && (
+          <div className="seg" role="group" aria-label={t.howToWrite}>
+            {[false, true].map((one) => (
+              <button
+                key={String(one)}
+                type="button"
+                aria-pressed={asJson === one}
+                disabled={!read.ok}
+                onClick={() => {
+                  if (read.ok) write(read.value)
+                  setText(null)
+                  setAsJson(one)
+                }}
+              >
+                {one ? t.asJson : t.asFields}
+              </button>
+            ))}
+          </div>
         )}
-        {!byFields && <JsonField text={json} onChange={setJson} />}
-        <div className="fields two">
-          <label htmlFor="job-delay">Delay, seconds</label>
-          <input id="job-delay" className="input" inputMode="decimal" placeholder="none" value={delay} onChange={(event) => setDelay(event.target.value)} />
-          <label htmlFor="job-priority">Priority</label>
-          <input id="job-priority" className="input" inputMode="numeric" placeholder="the queue's" value={priority} onChange={(event) => setPriority(event.target.value)} />
-        </div>
+        {takesNone ? (
+          <p className="quiet">{t.noData}</p>
+        ) : byFields ? (
+          <SchemaForm key={name} form={form} data={data} wrong={wrong} onChange={write} />
+        ) : (
+          <JsonField
+            text={json}
+            onChange={(next) => {
+              setText(next)
+              const value = readJson(next)
+              if (value.ok) write(value.value)
+            }}
+          />
+        )}
+        {refused !== null && (!byFields || wrong === null || wrong.path === '') && (
+          <p className="is-failed small" role="alert">
+            {refused}
+          </p>
+        )}
+        <OptionFields options={options} onChange={setOptions} />
         <div className="btn-row">
+          <button type="button" className="btn sm" disabled={!ready} onClick={() => copy('curl')}>
+            {t.copyCurl}
+          </button>
+          <button type="button" className="btn sm" disabled={!ready} onClick={() => copy('Python')}>
+            {t.copyPython}
+          </button>
+          <span className="push" />
           <button type="button" className="btn" onClick={onClose}>
-            Close
+            {t.close}
           </button>
           <button className="btn primary" disabled={!ready || busy}>
-            Add the job
+            {t.add}
           </button>
         </div>
       </form>
     </Dialog>
-  )
-}
-
-const isNumber = (text: string) => text === '' || (Number(text) >= 0 && Number.isFinite(Number(text)))
-
-function FieldInput({ field, text, onChange }: { field: Field; text: string; onChange: (text: string) => void }) {
-  const id = `field-${field.name}`
-  const choices = field.kind === 'switch' ? ['true', 'false'] : field.choices
-  return (
-    <>
-      <label htmlFor={id} title={field.note}>
-        <code>{field.name}</code>
-        {!field.required && <span className="quiet"> optional</span>}
-      </label>
-      {choices.length > 0 ? (
-        <select id={id} className="input" value={text} required={field.required} onChange={(event) => onChange(event.target.value)}>
-          <option value="" />
-          {choices.map((choice) => (
-            <option key={choice}>{choice}</option>
-          ))}
-        </select>
-      ) : (
-        <input id={id} className="input" inputMode={field.kind === 'number' ? 'decimal' : undefined} value={text} required={field.required} autoComplete="off" onChange={(event) => onChange(event.target.value)} />
-      )}
-    </>
   )
 }

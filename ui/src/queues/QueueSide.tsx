@@ -1,13 +1,27 @@
-import { type ReactNode, useState } from 'react'
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { count, duration, span } from '../format'
-import { changeLimits, type QueueSettings } from '../jobs/api'
+import { type QueueSettings, readWorkers, releaseRate } from '../jobs/api'
 import { Icon } from '../parts/Icon'
-import { Dialog } from '../parts/Dialog'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
+import { useNow } from '../parts/useNow'
+import { texts } from '../texts'
+import { EditLimits } from './EditLimits'
+import { Groups } from './Groups'
+import { Section } from './Section'
 
-/** Limits, what holds for its jobs, and how long they are kept. */
-export function QueueSide({ settings, held }: { settings: QueueSettings; held: Record<string, number> }) {
+const t = texts.queue
+
+interface Props {
+  settings: QueueSettings
+  /** When they were read, epoch seconds. */
+  at: number
+  held: Record<string, number>
+}
+
+/** Limits, who shares the queue, who serves it, what holds for its jobs, and how long they are kept. */
+export function QueueSide({ settings, at, held }: Props) {
   const [editing, setEditing] = useState(false)
   // On a narrow screen all of it is behind one line.
   const [open, setOpen] = useState(false)
@@ -16,43 +30,41 @@ export function QueueSide({ settings, held }: { settings: QueueSettings; held: R
   return (
     <aside className={`aside fold ${open ? 'open' : ''}`}>
       <button className="fold-row bare" aria-expanded={open} onClick={() => setOpen(!open)}>
-        Limits, providers, retention
+        {t.sideFold}
         <Icon name="down" />
       </button>
       <Section
-        title="Limits"
+        title={t.limits}
         right={
           may && (
             <button className="bare link small" onClick={() => setEditing(true)}>
-              Edit
+              {t.edit}
             </button>
           )
         }
       >
         <dl className="kv">
-          <dt>Concurrency</dt>
-          <dd>{settings.concurrency == null ? <span className="quiet">none over all workers</span> : `${count(settings.concurrency)} over all workers`}</dd>
-          <dt>Rate limit</dt>
+          <dt>{t.concurrency}</dt>
+          <dd>{settings.concurrency == null ? <span className="quiet">{t.noneOverAll}</span> : t.overAll(count(settings.concurrency))}</dd>
+          <dt>{t.rateLimit}</dt>
           <dd>
-            {rate ? `${count(rate.jobs)} in ${span(rate.per)}` : <span className="quiet">none</span>}
-            {settings.rateLimitedFor > 0 && <span className="is-limited"> used up, next in {duration(settings.rateLimitedFor)}</span>}
+            {rate ? t.rate(count(rate.jobs), span(rate.per)) : <span className="quiet">{t.none}</span>}
+            {settings.rateLimitedFor > 0 && <Countdown queue={settings.queue} until={at + settings.rateLimitedFor} may={may} />}
           </dd>
+          {settings.declared && (
+            <>
+              <dt>{t.timeout}</dt>
+              <dd>{settings.timeout == null ? t.none : t.anAttempt(span(settings.timeout))}</dd>
+              <dt>{t.priority}</dt>
+              <dd>{settings.priority || t.none}</dd>
+              <dt>{t.attempts}</dt>
+              <dd>{settings.attempts > 1 ? `${settings.attempts}, ${settings.waits}` : settings.attempts}</dd>
+            </>
+          )}
         </dl>
       </Section>
-      {settings.declared && (
-        <Section title="Jobs">
-          <dl className="kv">
-            <dt>Attempts</dt>
-            <dd>{settings.attempts}</dd>
-            <dt>Time-out</dt>
-            <dd>{settings.timeout == null ? 'none' : `${span(settings.timeout)} an attempt`}</dd>
-            <dt>Priority</dt>
-            <dd>{settings.priority || 'none'}</dd>
-          </dl>
-        </Section>
-      )}
       {Object.keys(held).length > 0 && (
-        <Section title="Providers">
+        <Section title={t.providers}>
           <dl className="kv">
             {Object.entries(held).map(([name, jobs]) => (
               <Held key={name} name={name} jobs={jobs} />
@@ -60,23 +72,42 @@ export function QueueSide({ settings, held }: { settings: QueueSettings; held: R
           </dl>
         </Section>
       )}
-      <Section title="Kept">
+      <Groups queue={settings.queue} />
+      <Serving queue={settings.queue} />
+      <Section title={t.kept}>
         <dl className="kv">
-          <dt>Completed</dt>
+          <dt>{t.keptCompleted}</dt>
           <dd>{kept(settings.keepCompleted)}</dd>
-          <dt>Dead letters</dt>
+          <dt>{t.keptFailed}</dt>
           <dd>{kept(settings.keepFailed)}</dd>
           {settings.writtenBy && (
             <>
-              <dt>Written by</dt>
+              <dt>{t.writtenBy}</dt>
               <dd>{settings.writtenBy}</dd>
             </>
           )}
         </dl>
-        {settings.oldClients && <p className="note-box above is-limited">A BullMQ 5 client was seen: {settings.oldClients}.</p>}
+        {settings.oldClients && <p className="note-box above is-limited">{t.oldClient(settings.oldClients)}</p>}
       </Section>
       {editing && <EditLimits settings={settings} onClose={() => setEditing(false)} />}
     </aside>
+  )
+}
+
+/** Until the rate limit lets the next job start, counted down; and a new window now. */
+function Countdown({ queue, until, may }: { queue: string; until: number; may: boolean }) {
+  const rest = until - useNow()
+  const { act, busy } = useAct()
+  if (rest <= 0) return null
+  return (
+    <span className="below-line is-limited">
+      {t.usedUp(duration(Math.ceil(rest)))}{' '}
+      {may && (
+        <button className="bare link small" disabled={busy} onClick={() => act({ run: () => releaseRate(queue), done: t.released })}>
+          {t.release}
+        </button>
+      )}
+    </span>
   )
 }
 
@@ -84,74 +115,44 @@ function Held({ name, jobs }: { name: string; jobs: number }) {
   return (
     <>
       <dt>{name}</dt>
-      <dd className="is-failed">holds {count(jobs)} jobs</dd>
+      <dd className="is-failed">{t.holds(count(jobs))}</dd>
     </>
   )
 }
 
+/** The worker processes that serve this queue: where they are and since when. */
+function Serving({ queue }: { queue: string }) {
+  const workers = useQuery({ queryKey: ['workers'], queryFn: readWorkers, refetchInterval: 10_000 })
+  const serving = (workers.data?.workers ?? []).filter((worker) => worker.queues.includes(queue))
+  if (!workers.data) return null
+  return (
+    <Section title={t.workers}>
+      {serving.length === 0 ? (
+        <p className="small quiet">{t.noneServes}</p>
+      ) : (
+        <ul className="side-list">
+          {serving.map((worker) => {
+            const place = worker.places.find((one) => one.queue === queue)
+            return (
+              <li key={worker.name}>
+                <span className="ellipsis" title={worker.name}>
+                  {worker.name} <span className="quiet small">{t.workerSince(worker.host, duration(workers.data.at - worker.startedAt))}</span>
+                </span>
+                <span className="num quiet">
+                  {worker.quiet && `${t.quiet} · `}
+                  {t.slots(count(place?.busy ?? worker.busy), count(place?.slots ?? worker.slots))}
+                </span>
+              </li>
+            )
+          })}
+        </ul>
+      )}
+    </Section>
+  )
+}
+
 function kept({ count: most, age }: QueueSettings['keepFailed']): string {
-  if (most === 0) return 'not'
-  const parts = [age == null ? null : span(age), most == null ? null : `at most ${count(most)}`].filter(Boolean)
-  return parts.join(', ') || 'for ever'
-}
-
-function Section({ title, right, children }: { title: string; right?: ReactNode; children: ReactNode }) {
-  return (
-    <div className="rail-sec">
-      <div className="head">
-        <h2>{title}</h2>
-        <div className="right">{right}</div>
-      </div>
-      {children}
-    </div>
-  )
-}
-
-function EditLimits({ settings, onClose }: { settings: QueueSettings; onClose: () => void }) {
-  const [concurrency, setConcurrency] = useState(settings.concurrency?.toString() ?? '')
-  const [jobs, setJobs] = useState(settings.rate?.jobs.toString() ?? '')
-  const [per, setPer] = useState((settings.rate ?? settings.declaredRate)?.per.toString() ?? '1')
-  const { act, busy } = useAct()
-  const { queue } = settings
-  const whole = (text: string) => text === '' || (Number.isInteger(Number(text)) && Number(text) >= 1)
-  const ready = whole(concurrency) && whole(jobs) && (jobs === '' || Number(per) > 0)
-  const before = { concurrency: settings.concurrency, rate: settings.rate }
-  const after = {
-    concurrency: concurrency === '' ? null : Number(concurrency),
-    rate: jobs === '' ? null : { jobs: Number(jobs), per: Number(per) },
-  }
-  return (
-    <Dialog title={`Limits of ${queue}`} onClose={onClose}>
-      <p>They hold over all workers, Node ones too, from now on. Empty: no limit.</p>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          if (!ready) return
-          act({
-            run: () => changeLimits(queue, after),
-            done: `The limits of ${queue} are changed.`,
-            undo: () => changeLimits(queue, before),
-            then: onClose,
-          })
-        }}
-      >
-        <div className="fields">
-          <label htmlFor="limit-concurrency">Jobs at once</label>
-          <input id="limit-concurrency" className="input" inputMode="numeric" placeholder="any number" value={concurrency} onChange={(event) => setConcurrency(event.target.value)} />
-          <label htmlFor="limit-jobs">Starts</label>
-          <input id="limit-jobs" className="input" inputMode="numeric" placeholder="any number" value={jobs} onChange={(event) => setJobs(event.target.value)} />
-          <label htmlFor="limit-per">in seconds</label>
-          <input id="limit-per" className="input" inputMode="decimal" value={per} disabled={jobs === ''} onChange={(event) => setPer(event.target.value)} />
-        </div>
-        <div className="btn-row">
-          <button type="button" className="btn" onClick={onClose}>
-            Close
-          </button>
-          <button className="btn primary" disabled={!ready || busy}>
-            Change limits
-          </button>
-        </div>
-      </form>
-    </Dialog>
-  )
+  if (most === 0) return t.notKept
+  const parts = [age == null ? null : span(age), most == null ? null : t.atMost(count(most))].filter(Boolean)
+  return parts.join(', ') || t.forEver
 }

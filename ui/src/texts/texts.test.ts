@@ -20,11 +20,9 @@ const NOT_YET = new Set<string>([
   'dead/Retry.tsx',
   'dead/Sample.tsx',
   'jobs/AskNumber.tsx',
-  'jobs/BulkBar.tsx',
   'jobs/DataTree.tsx',
   'jobs/EditData.tsx',
   'jobs/JobActions.tsx',
-  'jobs/JobList.tsx',
   'jobs/Logs.tsx',
   'jobs/StatePill.tsx',
   'jobs/Timeline.tsx',
@@ -32,11 +30,6 @@ const NOT_YET = new Set<string>([
   'pages/DeadLetters.tsx',
   'pages/Job.tsx',
   'pages/Overview.tsx',
-  'pages/Queue.tsx',
-  'queues/AddJob.tsx',
-  'queues/QueueActions.tsx',
-  'queues/QueueCharts.tsx',
-  'queues/QueueSide.tsx',
 ])
 
 function files(): string[] {

@@ -18,7 +18,7 @@ local base, own, prefix, op_id, carrier, lease_ms, most, bin_ms, most_jobs, most
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 --@include dead_members
---@include dead_claim
+--@include operation_claim
 --@include dead_bin
 --@include dead_throw
 

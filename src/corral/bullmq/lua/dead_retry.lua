@@ -6,7 +6,7 @@
   KEYS  1 failed  2 wait  3 prioritized  4 pc  5 meta  6 active  7 marker  8 events
   ARGV  1 msgpack [base, own, prefix, op_id, carrier, lease_ms, most]
 
-  Returns [verdict, moved, wait_ms]; verdict: see dead_claim.lua, or `ended` when nothing is left
+  Returns [verdict, moved, wait_ms]; verdict: see operation_claim.lua, or `ended` when nothing is left
 ]]
 local call = redis.call
 local source, wait, prioritized, priority_counter = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -16,7 +16,7 @@ local base, own, prefix, op_id, carrier, lease_ms, most = unpack(cmsgpack.unpack
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 --@include dead_members
---@include dead_claim
+--@include operation_claim
 --@include requeuing
 
 local verdict = claim()

@@ -8,7 +8,7 @@
                      cursors, as far as they failed up to then; nothing is done if another carrier has been there
           done       the search is at its end
 
-  Returns [verdict, selected]; verdict: see dead_claim.lua; selected 1: all is collected
+  Returns [verdict, selected]; verdict: see operation_claim.lua; selected 1: all is collected
 ]]
 local call = redis.call
 local own, prefix, op_id, carrier, lease_ms, count, from_cursor, to_cursor, entries, done =
@@ -16,7 +16,7 @@ local own, prefix, op_id, carrier, lease_ms, count, from_cursor, to_cursor, entr
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 --@include dead_members
---@include dead_claim
+--@include operation_claim
 
 local verdict = claim()
 if verdict ~= "running" and verdict ~= "waiting" then -- to collect while it waits harms nobody

@@ -1,5 +1,5 @@
 --[[
-  Stops an operation of the dead letter desk: at once if nobody carries it, else at its carrier's next step.
+  Stops an operation on many jobs: at once if nobody carries it, else at its carrier's next step.
 
   ARGV  1 msgpack [own, op_id]
 
@@ -10,7 +10,7 @@ local own, op_id = unpack(cmsgpack.unpack(ARGV[1]))
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local prefix, carrier, lease_ms = "", "", 0 -- nobody claims it here
---@include dead_claim
+--@include operation_claim
 
 local fields = call("HMGET", op, "state", "lease_until")
 if not fields[1] then

@@ -1,4 +1,4 @@
--- Part of the scripts that carry on an operation of the dead letter desk: who may, whether it is time, how many.
+-- Part of the scripts that carry on an operation on many jobs: who may, whether it is time, how many.
 -- The operation is the hash `op`; `jobs` is the list of what is left to do, "score id" each, the oldest first.
 -- Needs call, own, prefix, op_id, carrier, lease_ms, now. Defines op, jobs, held, claim, budget, spend, finish.
 local op = own .. "op:" .. op_id
@@ -12,7 +12,7 @@ local function finish(state)
   call("HSET", op, "state", state, "ended", string.format("%.0f", now))
   call("HDEL", op, "filter", "lease_until", "carrier")
   call("PEXPIRE", op, KEPT_MS)
-  call("DEL", jobs, held)
+  call("DEL", jobs, held, op .. ":seen")
   call("SREM", own .. "ops:live", op_id)
 end
 

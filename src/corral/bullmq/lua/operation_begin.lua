@@ -1,5 +1,5 @@
 --[[
-  Writes down a new operation of the dead letter desk.
+  Writes down a new operation on many jobs: of the dead letter desk, or of a list of jobs.
 
   KEYS  1 failed
   ARGV  1 msgpack [own, op_id, fields, ids, undone, most_kept]

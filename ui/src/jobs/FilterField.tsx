@@ -1,0 +1,104 @@
+import { useEffect, useId, useMemo, useRef, useState } from 'react'
+import { Icon } from '../parts/Icon'
+import { texts } from '../texts'
+import { type Known, suggest } from './filter'
+
+/** Typed words take effect after so long. */
+const SETTLE_MS = 350
+
+interface Props {
+  text: string
+  known: Known
+  wrong: string[]
+  onChange: (text: string) => void
+}
+
+/** The filter of a list: what may come next is offered below it, and taken with the arrow keys and Tab or Enter. */
+export function FilterField({ text, known, wrong, onChange }: Props) {
+  const [typed, setTyped] = useState(text)
+  const [open, setOpen] = useState(false)
+  const [at, setAt] = useState(-1)
+  const list = useId()
+  const input = useRef<HTMLInputElement>(null)
+  const offered = useMemo(() => (open ? suggest(typed, known) : []), [open, typed, known])
+  useEffect(() => setTyped(text), [text])
+  useEffect(() => {
+    if (typed === text) return
+    const timer = setTimeout(() => onChange(typed.trim() === text ? text : typed), SETTLE_MS)
+    return () => clearTimeout(timer)
+  }, [typed])
+  useEffect(() => setAt(-1), [typed])
+
+  const take = (next: string) => {
+    setTyped(next)
+    // A qualifier asks for its value; a whole word is an answer, and the list below is what is wanted then.
+    setOpen(!next.endsWith(' '))
+    input.current?.focus()
+  }
+  const press = (event: React.KeyboardEvent) => {
+    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
+    if (step && offered.length) {
+      event.preventDefault()
+      setAt((at + step + offered.length) % offered.length)
+    } else if ((event.key === 'Enter' || event.key === 'Tab') && offered[at]) {
+      event.preventDefault()
+      take(offered[at].text)
+    } else if (event.key === 'Enter') {
+      setOpen(false)
+      onChange(typed)
+    } else if (event.key === 'Escape' && open) {
+      event.preventDefault()
+      setOpen(false)
+    }
+  }
+  return (
+    <div className="field filter-field">
+      <Icon name="search" />
+      <input
+        ref={input}
+        id="filter"
+        className="bare mono"
+        type="search"
+        role="combobox"
+        aria-expanded={offered.length > 0}
+        aria-controls={list}
+        aria-autocomplete="list"
+        aria-activedescendant={offered[at] ? `${list}-${at}` : undefined}
+        aria-invalid={wrong.length > 0}
+        aria-describedby={wrong.length > 0 ? 'filter-wrong' : undefined}
+        value={typed}
+        spellCheck={false}
+        autoComplete="off"
+        aria-label={texts.joblist.filter}
+        placeholder={known.payloads ? texts.joblist.placeholder : texts.joblist.placeholderPlain}
+        onFocus={() => setOpen(true)}
+        onBlur={() => setOpen(false)}
+        onChange={(event) => {
+          setTyped(event.target.value)
+          setOpen(true)
+        }}
+        onKeyDown={press}
+      />
+      {offered.length > 0 && (
+        <ul className="menu suggestions" id={list} role="listbox" aria-label={texts.joblist.suggestions}>
+          {offered.map((one, index) => (
+            // The pointer must not take the focus from the field.
+            <li
+              key={one.shown}
+              id={`${list}-${index}`}
+              role="option"
+              aria-selected={index === at}
+              className="menu-item"
+              data-highlighted={index === at ? '' : undefined}
+              onMouseDown={(event) => event.preventDefault()}
+              onClick={() => take(one.text)}
+            >
+              <code>{one.shown}</code>
+              <span className="quiet small">{one.hint}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  )
+}
