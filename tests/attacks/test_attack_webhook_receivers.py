@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import httpx2
 import pytest
+import pytest_asyncio
 import redis.asyncio as aioredis
 from http_service import KEYS, Service, serving
 from structlog.testing import capture_logs
@@ -25,19 +26,31 @@ from corral.api.reading import MAX_BODY_BYTES
 SIGN_THE_BODY = [path for path, make in RECEIVERS.items() if make("", 0).proof]
 SIGN_THE_QUERY = [path for path, make in RECEIVERS.items() if "?" in make("", 0).path]
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 every = pytest.mark.parametrize("path", RECEIVERS)
 
 
-@pytest.fixture
-async def api(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
-    for name in ("CORRAL_SANDBOX", "ONFIDO_API_KEY", "IDENFY_API_KEY", "IDENFY_API_SECRET"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    more = {name: Queue(name, redis_url=redis_url, prefix="bull") for name in ("email", "notification")}
-    async with serving(redis_url, more=more) as service:
-        await more["notification"].add("send", {"userId": "user-42"}, job_id=JOB)
-        yield service
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(redis_server: str) -> AsyncIterator[Service]:
+    """One service for all attacks."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CORRAL_SANDBOX", "ONFIDO_API_KEY", "IDENFY_API_KEY", "IDENFY_API_SECRET"):
+            patch.delenv(name, raising=False)
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        async with serving(redis_server, more=receiving(redis_server)) as service:
+            yield service
+
+
+def receiving(redis_url: str) -> dict[str, Queue]:
+    return {name: Queue(name, redis_url=redis_url, prefix="bull") for name in ("email", "notification")}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def api(running: Service, redis_url: str) -> Service:
+    """With an empty Redis, but for the job that a text message belongs to."""
+    await running.queues["notification"].add("send", {"userId": "user-42"}, job_id=JOB)
+    return running
 
 
 def in_latin_1(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
@@ -72,7 +85,7 @@ async def changes_nothing(api: Service, redis_url: str, *calls: Call) -> None:
         assert private not in said
 
 
-def test_every_receiver_that_is_served_is_attacked() -> None:
+async def test_every_receiver_that_is_served_is_attacked() -> None:
     served = {path for routes in WEBHOOKS.values() for route in routes for path in route.paths}
     assert served == set(RECEIVERS)
 
@@ -237,8 +250,7 @@ async def test_without_its_secret_a_receiver_believes_nobody(
     for name in ENVIRONMENT:
         if name != "CORRAL_PUBLIC_URL":
             monkeypatch.delenv(name)
-    more = {name: Queue(name, redis_url=redis_url, prefix="bull") for name in ("email", "notification")}
-    async with serving(redis_url, more=more) as bare:
+    async with serving(redis_url, more=receiving(redis_url)) as bare:
         await changes_nothing(bare, redis_url, RECEIVERS[path](SECRET, 0), RECEIVERS[path]("", 0))
 
 
