@@ -24,7 +24,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/licences.md"
-PYTHON_LOCKS = ("requirements-runtime.lock", "requirements-build.lock", "requirements-node.lock", "requirements.lock")
+PYTHON_LOCKS = (
+    "requirements-runtime.lock",
+    "requirements-build.lock",
+    "requirements-node.lock",
+    "requirements.lock",
+)
 NODE_LOCKS = ("ui/package-lock.json", "tests/interop/package-lock.json")
 
 #: What a dependency may be under. LGPL and MPL are for libraries that stay files of their own.
@@ -89,7 +94,9 @@ def main() -> int:
     if "--write" in sys.argv[1:]:
         (ROOT / PAGE).write_text(text)
     elif not (ROOT / PAGE).exists() or (ROOT / PAGE).read_text() != text:
-        faults.append(f"{PAGE} is not what the lock files say; run tools/audit.py --write and read the difference")
+        faults.append(
+            f"{PAGE} is not what the lock files say; run tools/audit.py --write and read the difference"
+        )
     for fault in faults:
         print(fault, file=sys.stderr)
     print(f"{len(packages)} locked packages, {len(faults)} faults")
@@ -122,7 +129,10 @@ def requirements(text: str) -> Iterator[tuple[str, str]]:
         found = _REQUIREMENT.fullmatch(first)
         if found is None:
             if first and not first.startswith("#"):
-                yield first[:60], "neither a requirement nor a comment; a lock is to be read the same everywhere"
+                yield (
+                    first[:60],
+                    "neither a requirement nor a comment; a lock is to be read the same everywhere",
+                )
         elif not _PINNED.fullmatch(found[2]):
             yield found[1], "not pinned to one version"
         else:
@@ -139,7 +149,9 @@ def licence_of(name: str) -> str:
         return ""
     if expression := about.get("License-Expression"):
         return expression
-    said = [row.rpartition(" :: ")[2] for row in about.get_all("Classifier") or [] if row.startswith("License ::")]
+    said = [
+        row.rpartition(" :: ")[2] for row in about.get_all("Classifier") or [] if row.startswith("License ::")
+    ]
     words = dict.fromkeys(WORDS[word] for word in said if word in WORDS)
     if words:
         return " OR ".join(words)
@@ -163,7 +175,9 @@ def node_packages(faults: list[str]) -> Iterator[Package]:
             if about.get("hasInstallScript") and name not in SCRIPTS:
                 faults.append(f"{lock}: {name}: runs a script when it is installed; see SCRIPTS")
             yield Package(
-                f"{name} (npm)", about.get("license", ""), "pages" if lock.startswith("ui/") else "development"
+                f"{name} (npm)",
+                about.get("license", ""),
+                "pages" if lock.startswith("ui/") else "development",
             )
 
 
@@ -186,8 +200,9 @@ def page(packages: list[Package]) -> str:
     for one in packages:
         counts[one.licence] = counts.get(one.licence, 0) + 1
     many = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
-    return f"{HEAD}\n{len(packages)} packages: {many}.\n\n| package | licence | use |\n|---|---|---|\n" + "\n".join(
-        [*rows, ""]
+    return (
+        f"{HEAD}\n{len(packages)} packages: {many}.\n\n| package | licence | use |\n|---|---|---|\n"
+        + "\n".join([*rows, ""])
     )
 
 

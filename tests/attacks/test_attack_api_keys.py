@@ -1,3 +1,4 @@
+# ruff: noqa: E501, PT017 - payloads are read best as rows; a refusal is looked at where one may come
 """Guessing, timing and smuggling of API keys, and whether one ever shows.
 
 That a key is compared in time that tells nothing is proven by structure: a right key, one that is nearly right
@@ -89,7 +90,6 @@ def test_no_secret_is_kept_in_memory_by_the_keyring() -> None:
 _SECRET = re.compile(r"(?i)signature|secret|token|digest|password|hmac|proof")
 
 
-
 def test_no_comparison_of_a_secret_is_one_that_stops_at_the_first_difference() -> None:
     """`==` with something named like a secret, in the modules that check what a stranger presents."""
     checking = [
@@ -168,9 +168,7 @@ async def test_guessing_keys_is_answered_alike_and_shuts_nobody_out(redis_url: s
             answers = [
                 await bare.get(PATH, headers={"Authorization": f"Bearer guess-{n:020}"}) for n in range(200)
             ]
-        said = {
-            (answer.status_code, re.sub(r'"instance":"[^"]*"', "", answer.text)) for answer in answers
-        }
+        said = {(answer.status_code, re.sub(r'"instance":"[^"]*"', "", answer.text)) for answer in answers}
         assert len(said) == 1
         assert {answer.status_code for answer in answers} == {401}
         assert "guess-" not in repr(logs)

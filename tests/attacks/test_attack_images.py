@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - payloads are read best as rows
 """Picture bombs of each format: the process's memory stays bounded, its job fails for good, the worker lives.
 
 Bombs by announced sides are in tests/integration/test_image_pool.py and test_image_processing.py, by
@@ -7,6 +8,7 @@ deflated content there too; here are the further ways, with the peak of the whol
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import struct
 import zlib
@@ -58,7 +60,12 @@ def icc_in_pieces() -> bytes:
 
 def exif_loop() -> bytes:
     """A JPEG whose EXIF directory is its own successor, with 65,535 entries."""
-    tiff = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 65_535) + b"\x0f\x01\x02\0\xff\xff\xff\x7f\x08\0\0\0"
+    tiff = (
+        b"II*\0"
+        + struct.pack("<I", 8)
+        + struct.pack("<H", 65_535)
+        + b"\x0f\x01\x02\0\xff\xff\xff\x7f\x08\0\0\0"
+    )
     tiff += struct.pack("<I", 8)
     body = b"Exif\0\0" + tiff
     content = jpeg()
@@ -121,8 +128,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "a png without sides": lambda: png_header(0, 0),
     "a webp of 10,000 frames": frames_of_a_webp,
     "a gif of no sides": lambda: b"GIF89a\0\0\0\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\0\0\0\0\0\x02\x01\0\0;",
-    "a gif whose code says nothing": lambda: b"GIF89a\x40\0\x40\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x40\0\x40\0\0\x0b"
-    + b"\xff" * 2**20,
+    "a gif whose code says nothing": lambda: (
+        b"GIF89a\x40\0\x40\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x40\0\x40\0\0\x0b" + b"\xff" * 2**20
+    ),
     "an avif of boxes": boxes_of_an_avif,
     "an avif whose box has no end": lambda: box_beyond(
         bytes(quadrants(64, 48).heifsave_buffer(compression="av1", effort=0))
@@ -161,7 +169,9 @@ NOT_TAKEN: dict[str, bytes] = {
 
 POLYGLOTS: dict[str, Callable[[], bytes]] = {
     "a jpeg and a zip": lambda: jpeg() + b"PK\3\4" + b"\0" * 500,
-    "a jpeg and a page": lambda: jpeg()[:2] + b"\xff\xfe\0\x22<script>alert(1)</script><!--  \0\0" + jpeg()[2:],
+    "a jpeg and a page": lambda: (
+        jpeg()[:2] + b"\xff\xfe\0\x22<script>alert(1)</script><!--  \0\0" + jpeg()[2:]
+    ),
     "a png and a script": lambda: png() + b"<?php system('id'); ?>",
     "a gif and a script": lambda: bytes(quadrants(64, 48).gifsave_buffer()) + b"/*=1;alert(1)//*/",
 }
@@ -205,7 +215,9 @@ async def spared(pool: RenderPool, bound: int, content: bytes) -> Any:
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-async def test_an_image_bomb_costs_its_own_job_and_bounded_memory(pool: RenderPool, bound: int, kind: str) -> None:
+async def test_an_image_bomb_costs_its_own_job_and_bounded_memory(
+    pool: RenderPool, bound: int, kind: str
+) -> None:
     content = BOMBS[kind]()
     assert len(content) < MANY
     became = await spared(pool, bound, content)
@@ -228,7 +240,9 @@ async def test_a_format_that_is_not_taken_is_refused_whatever_it_is_called(
 
 
 @pytest.mark.parametrize("kind", POLYGLOTS)
-async def test_a_polyglot_comes_out_as_a_picture_and_nothing_else(pool: RenderPool, bound: int, kind: str) -> None:
+async def test_a_polyglot_comes_out_as_a_picture_and_nothing_else(
+    pool: RenderPool, bound: int, kind: str
+) -> None:
     rendering = await spared(pool, bound, POLYGLOTS[kind]())
     assert not isinstance(rendering, ImageRejected), rendering
     (image,) = rendering.images
@@ -240,19 +254,22 @@ async def test_a_polyglot_comes_out_as_a_picture_and_nothing_else(pool: RenderPo
 @pytest.mark.parametrize("format_", ["jpeg", "png", "webp", "gif", "avif"])
 async def test_a_file_cut_or_changed_anywhere_never_harms_the_pool(pool: RenderPool, format_: str) -> None:
     image = noise(60, 40)
-    content = bytes(
-        {
-            "jpeg": lambda: image.jpegsave_buffer(),
-            "png": lambda: image.pngsave_buffer(),
-            "webp": lambda: image.webpsave_buffer(),
-            "gif": lambda: image.gifsave_buffer(),
-            "avif": lambda: image.heifsave_buffer(compression="av1", effort=0),
-        }[format_]()
-    )
+    save = {
+        "jpeg": image.jpegsave_buffer,
+        "png": image.pngsave_buffer,
+        "webp": image.webpsave_buffer,
+        "gif": image.gifsave_buffer,
+        "avif": functools.partial(image.heifsave_buffer, compression="av1", effort=0),
+    }
+    content = bytes(save[format_]())
     before = await pool.render(content, SMALL, LIMIT)
     for step in range(1, 25):
         at = len(content) * step // 25
-        for odd in (content[:at], content[:at] + b"\xff" * 8 + content[at + 8 :], content[at:] + content[:at]):
+        for odd in (
+            content[:at],
+            content[:at] + b"\xff" * 8 + content[at + 8 :],
+            content[at:] + content[:at],
+        ):
             try:
                 await pool.render(odd, SMALL, LIMIT)
             except ImageRejected:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - payloads are read best as rows
 """No module makes a request of its own to an address that a stranger chose: it goes through the guard.
 
 Read from the source, so that a new module cannot be forgotten: whoever opens a connection is on one of the

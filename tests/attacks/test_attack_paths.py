@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - payloads are read best as rows
 """Ways out of the folder of finished images: by a name, a link, a normal form, over HTTP."""
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ async def test_a_traversal_in_a_url_serves_nothing(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sent as it is, byte for byte: a client library would tidy it up."""
-    monkeypatch.setattr("corral.api.app.image_folder", lambda _: FolderTarget(tmp_path / "images", "http://x/images"))
+    monkeypatch.setattr(
+        "corral.api.app.image_folder", lambda _: FolderTarget(tmp_path / "images", "http://x/images")
+    )
     (tmp_path / "images").mkdir()
     (tmp_path / "secret.png").write_bytes(b"the secret")
     (tmp_path / "images/link.png").symlink_to(tmp_path / "secret.png")

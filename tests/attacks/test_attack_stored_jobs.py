@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - payloads are read best as rows
 """Job hashes, options and schedules that somebody with access to Redis has written to break their readers.
 
 Whatever is in a field: the worker lives and runs its other jobs, and no page or route answers 500.
@@ -84,7 +85,9 @@ LISTS = [
 
 
 @pytest.mark.parametrize("kind", VALUES)
-async def test_a_hostile_hash_costs_its_own_job_and_no_reader(api: Service, redis_url: str, kind: str) -> None:
+async def test_a_hostile_hash_costs_its_own_job_and_no_reader(
+    api: Service, redis_url: str, kind: str
+) -> None:
     queue = api.queues["attacked"]
     async with aioredis.Redis.from_url(redis_url) as client:
         await client.hset(queue.keys().meta, "paused", 1)

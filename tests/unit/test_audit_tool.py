@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-import audit  # noqa: E402
+import audit
 
 HASH = "    --hash=sha256:" + "0" * 64
 
