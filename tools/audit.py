@@ -34,7 +34,9 @@ NODE_LOCKS = ("ui/package-lock.json", "tests/interop/package-lock.json")
 
 #: What a dependency may be under. LGPL and MPL are for libraries that stay files of their own.
 ALLOWED = {
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LGPL-3.0-or-later", "MIT", "MIT-0",
+PYTHON_LOCKS = (
+    "requirements-runtime.lock", "requirements-build.lock", "requirements-node.lock", "requirements.lock",
+)  # fmt: skip
     "MPL-2.0", "OFL-1.1", "PSF-2.0", "Python-2.0", "Unlicense",
 }  # fmt: skip
 
@@ -65,9 +67,9 @@ _ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \|$")
 
 HEAD = """# Licences of what Corral depends on
 
-Made by `tools/audit.py --write` from the lock files and the packages' own metadata; `make lint` compares. Corral
-itself is under the [MIT licence](../LICENSE). *Runtime* is what an installed Corral has; *development* is what its
-tests, builds and bench have beside that; *pages* is what the dashboard is built from.
+Made by `tools/audit.py --write` from the lock files and the packages' own metadata; `make lint` compares.
+Corral itself is under the [MIT licence](../LICENSE). *Runtime* is what an installed Corral has;
+*development* is what its tests, builds and bench have beside that; *pages* is what the dashboard is built from.
 """
 
 

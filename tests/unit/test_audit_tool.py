@@ -1,4 +1,4 @@
-"""What `make lint` audits of our dependencies: the tool finds what it is there to find, and the list holds."""
+"""What `make lint` audits of our dependencies: the tool finds what it is for, and the list holds."""
 
 from __future__ import annotations
 
