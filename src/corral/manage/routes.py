@@ -14,6 +14,7 @@ from corral.api.auth import Permission
 from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
+from corral.manage.changes import read_changes_lately
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
@@ -45,6 +46,7 @@ HANDLERS = [
     describe,
     read_audit,
     read_overview,
+    read_changes_lately,
     read_decisions,
     read_scaling,
     quiet_workers,
