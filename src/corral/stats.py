@@ -100,7 +100,7 @@ class Stats:
         One round trip, of a megabyte at most for 90 days.
         Raises InvalidInput for both, or a number out of range.
         """
-        unit, count = _chosen(minutes, hours)
+        unit, count = chosen_unit(minutes, hours)
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
             now_ms = await server_ms(client)
@@ -133,7 +133,7 @@ class Stats:
 
         Oldest first; what nobody saw is not among them. One round trip. Raises InvalidInput as `series`.
         """
-        unit, count = _chosen(minutes, hours)
+        unit, count = chosen_unit(minutes, hours)
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
             now_ms = await server_ms(client)
@@ -155,7 +155,8 @@ async def read_marks(client: aioredis.Redis, prefix: str) -> list[Mark]:
     return [Mark(release, at) for release, at in await statistics.releases(client, prefix)]
 
 
-def _chosen(minutes: int | None, hours: int | None) -> tuple[Unit, int]:
+def chosen_unit(minutes: int | None, hours: int | None) -> tuple[Unit, int]:
+    """What was asked for, 60 minutes without a number. Raises InvalidInput."""
     if minutes is not None and hours is not None:
         raise InvalidInput("Say minutes or hours, not both.")
     unit, count = (HOUR, hours) if hours is not None else (MINUTE, 60 if minutes is None else minutes)

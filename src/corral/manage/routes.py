@@ -17,6 +17,7 @@ from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.changes import read_changes_lately
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
+from corral.manage.depths import read_depths
 from corral.manage.doctor import read_doctor
 from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
@@ -47,6 +48,7 @@ HANDLERS = [
     read_audit,
     read_overview,
     read_changes_lately,
+    read_depths,
     read_decisions,
     read_scaling,
     quiet_workers,

@@ -1,25 +1,17 @@
 import { expect, test } from 'vitest'
 import type { components } from '../api/schema'
 import type { Group } from '../dead/groups'
+import { overviewQueue, RECENT } from '../queues/sample'
 import type { OverviewQueue } from '../queues/trouble'
 import { incidents } from './incident'
 
 type Overview = components['schemas']['Overview']
 
 const NOW = 1_000_000
-const recent = {
-  windowSeconds: 300, arrived: 300, completed: 300, failed: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 1,
-  waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null,
-}
+const recent = { ...RECENT, arrived: 300, completed: 300, perSecond: 1 }
 
 function queue(name: string, changes: Partial<OverviewQueue['row']> = {}): OverviewQueue {
-  return {
-    row: {
-      queue: name, paused: false, states: { waiting: 0, active: 1, failed: 0 }, held: {}, oldestWaitingSeconds: null,
-      drainSeconds: 0, workers: 1, recent, names: {}, unknownNames: [], lateSchedules: {}, ...changes,
-    },
-    arrived: [], ended: [],
-  }
+  return overviewQueue(name, { states: { waiting: 0, active: 1, failed: 0 }, recent, ...changes })
 }
 
 function overview(queues: OverviewQueue[], breakers: Overview['breakers'] = [], workers = 1): Overview {

@@ -4,7 +4,7 @@ import type { Group } from '../dead/groups'
 import { errorName, keyOf, sentence } from '../dead/groups'
 import { count, duration, rate } from '../format'
 import type { GlyphName } from '../parts/Icon'
-import { OBJECTIVE_SECONDS, type OverviewQueue, waitingOf } from '../queues/trouble'
+import { type OverviewQueue, waitingOf } from '../queues/trouble'
 
 type Overview = components['schemas']['Overview']
 type Breaker = components['schemas']['workers_BreakerRow']
@@ -65,12 +65,12 @@ export interface Dead {
 }
 
 /** All that is wrong, the worst first; empty when all is well. */
-export function incidents(overview: Overview, dead?: Dead, objective = OBJECTIVE_SECONDS): Incident[] {
+export function incidents(overview: Overview, dead?: Dead): Incident[] {
   const found = [
     ...overview.breakers.filter(isHolding).map((breaker) => held(breaker, overview)),
     ...overview.queues.filter(isUnserved).map((queue) => unserved(queue, overview)),
     ...(dead?.groups ?? []).filter((group) => isRising(group, dead!, overview.at)).map((group) => rising(group, dead!, overview)),
-    ...overview.queues.filter((queue) => isBehind(queue, objective)).map((queue) => behind(queue, objective)),
+    ...overview.queues.filter(isBehind).map(behind),
   ]
   return found.sort((a, b) => ORDER[a.kind] - ORDER[b.kind] || weight(b, overview) - weight(a, overview))
 }
@@ -83,8 +83,8 @@ function isUnserved({ row }: OverviewQueue): boolean {
   return row.workers === 0 && !row.paused && waitingOf(row.states) > 0
 }
 
-function isBehind({ row }: OverviewQueue, objective: number): boolean {
-  return row.workers > 0 && !row.paused && (row.oldestWaitingSeconds ?? 0) > objective
+function isBehind({ row }: OverviewQueue): boolean {
+  return row.workers > 0 && !row.paused && (row.oldestWaitingSeconds ?? 0) > row.objective.age
 }
 
 function isRising(group: Group, dead: Dead, now: number): boolean {
@@ -193,7 +193,8 @@ function rising(group: Group, dead: Dead, overview: Overview): Incident {
   }
 }
 
-function behind({ row }: OverviewQueue, objective: number): Incident {
+function behind({ row }: OverviewQueue): Incident {
+  const objective = row.objective.age
   const oldest = row.oldestWaitingSeconds ?? 0
   const comes = row.recent.arrived / row.recent.windowSeconds
   const goes = row.recent.perSecond

@@ -127,6 +127,7 @@ def evaluators(redis_url: str, tmp_path: Path) -> Iterator[list[subprocess.Popen
         process.wait(20)
 
 
+@pytest.mark.timeout(300)
 async def test_one_of_three_processes_writes_and_another_when_it_is_killed(
     queue: Queue, evaluators: list[subprocess.Popen[bytes]]
 ) -> None:
@@ -141,7 +142,7 @@ async def test_one_of_three_processes_writes_and_another_when_it_is_killed(
         keys = await client.keys("corral:bull:kyc:depth:m:*")
         return sum([await client.hlen(key) for key in keys])  # type: ignore[misc]
 
-    await eventually(noted, seconds=60)
+    await eventually(noted, within=60)
     first = await leader()
     by_pid = {process.pid: process for process in evaluators}
     assert first in by_pid
@@ -155,7 +156,7 @@ async def test_one_of_three_processes_writes_and_another_when_it_is_killed(
     async def another_wrote() -> bool:
         return await noted() > before and await leader() not in (None, first)
 
-    await eventually(another_wrote, seconds=150)
+    await eventually(another_wrote, within=150)
     assert await client.hlen(f"corral:bull:kyc:depth:h:{day}") <= 2  # type: ignore[misc]
 
 
@@ -172,7 +173,7 @@ async def test_a_dashboard_writes_only_where_nobody_leads(queue: Queue, redis_ur
 
 async def test_the_objective_of_a_queue_is_known_without_its_code(redis_url: str) -> None:
     declared = Queue("kyc", redis_url=redis_url, prefix="bull", objective=Objective(drain=20, age=120))
-    plain = Queue("kyc", redis_url=redis_url, prefix="bull", rate_limit=RateLimit(1, per=600))
+    plain = Queue("kyc", redis_url=redis_url, prefix="bull")
 
     @declared.job("verify")
     async def verify(job: object, data: object) -> None: ...
@@ -185,14 +186,34 @@ async def test_the_objective_of_a_queue_is_known_without_its_code(redis_url: str
     await declared.add("verify", 1)
     await Worker(declared).run(until_empty=True)
     assert (await read_standing([looked])).queues["kyc"].objective == Objective(drain=20, age=120)
-    # The next release declares none, and a rate that its second job waits for.
+    # The next release declares none.
     await declared.add("verify", 1)
     await Worker(plain).run(until_empty=True)
-    standing = (await read_standing([plain])).queues["kyc"]
-    assert standing.objective is None
-    assert 0 < standing.rate_limited_seconds <= 600
+    assert (await read_standing([looked])).queues["kyc"].objective is None
     for one in (declared, plain, looked):
         await one.close()
+
+
+async def test_a_rate_that_is_used_up_is_seen(redis_url: str) -> None:
+    declared = Queue("kyc", redis_url=redis_url, prefix="bull", rate_limit=RateLimit(2, per=600))
+    looked = Queue("kyc", redis_url=redis_url, prefix="bull")
+    client, keys = looked.client(), looked.keys()
+
+    async def limited(queue: Queue) -> float:
+        return (await read_standing([queue])).queues["kyc"].rate_limited_seconds
+
+    assert await limited(declared) == 0
+    await client.set(keys.limiter, 1, px=60_000)
+    assert await limited(declared) == 0
+    await client.set(keys.limiter, 2, px=60_000)
+    assert 0 < await limited(declared) <= 60
+    assert await limited(looked) == 0  # nobody told the rate
+    await client.hset(keys.meta, "max", "2")  # type: ignore[misc]
+    assert 0 < await limited(looked) <= 60
+    await client.hset(keys.meta, "max", "3")  # type: ignore[misc]
+    assert await limited(declared) == 0
+    await declared.close()
+    await looked.close()
 
 
 @pytest.fixture

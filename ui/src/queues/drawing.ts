@@ -1,0 +1,111 @@
+// What a chart draws over its lines: the marks, the objective and the lines' names. And the theme's colours.
+import { useEffect, useState } from 'react'
+import type uPlot from 'uplot'
+import { type Mark, named } from './marks'
+
+export type { Mark }
+
+export interface Line {
+  name: string
+  values: (number | null)[]
+  tone: 'ink' | 'context' | 'hot' | 'active'
+  /** The area below it. */
+  fill?: boolean
+}
+
+export interface Drawn {
+  lines: Line[]
+  marks: Mark[]
+  level?: { value: number; name: string }
+  /** A value with its unit. */
+  write: (value: number) => string
+}
+
+export const VARIABLES = { ink: '--chart-ink', context: '--chart-context', hot: '--failed-mark', active: '--active-mark' }
+
+/** Pixels within which the pointer means a mark. */
+export const NEAR_MARK = 6
+
+const SIGNS = { deploy: '◇', scaling: '↗', alert: '!' }
+/** Pixels: of two lines' names, and of two marks' names. */
+const LEADING = 14
+const APART = 84
+
+/** A moment as charts write it: to the minute, where the reader is. */
+export function stamp(at: number): string {
+  return new Date(at * 1000).toLocaleString('en-CA', { hour12: false }).replace(',', '').slice(0, 16)
+}
+
+export function annotate(chart: uPlot, { lines, marks, level, write }: Drawn, colour: (name: string) => string, font: string) {
+  const { ctx, bbox } = chart
+  const scale = devicePixelRatio
+  const bottom = bbox.top + bbox.height
+  ctx.save()
+  ctx.font = font.replace(/^11px/, `${11 * scale}px`)
+  ctx.lineWidth = scale
+  ctx.setLineDash([3 * scale, 3 * scale])
+  // Far below the objective it would only press the lines flat.
+  if (level && level.value <= chart.scales.y!.max!) {
+    const y = chart.valToPos(level.value, 'y', true)
+    ctx.strokeStyle = ctx.fillStyle = colour('--text-quiet')
+    stroke(ctx, bbox.left, y, bbox.left + bbox.width, y)
+    ctx.textBaseline = 'bottom'
+    ctx.fillText(level.name, bbox.left + 4 * scale, y - 2 * scale)
+  }
+  const shown = marks.filter((mark) => mark.at >= chart.scales.x!.min!).map((mark) => ({ mark, x: chart.valToPos(mark.at, 'x', true) }))
+  const says = named(shown.map(({ x }) => x / scale), APART)
+  for (const [n, { mark, x }] of shown.entries()) {
+    const bad = mark.kind === 'alert'
+    ctx.setLineDash(bad ? [] : [3 * scale, 3 * scale])
+    ctx.strokeStyle = colour(bad ? '--failed-mark' : '--line-strong')
+    ctx.fillStyle = colour(bad ? '--failed-text' : '--text-muted')
+    stroke(ctx, x, bbox.top - LEADING * scale, x, bottom)
+    if (!says[n]) continue
+    const right = x > bbox.left + bbox.width / 2
+    ctx.textAlign = right ? 'right' : 'left'
+    ctx.textBaseline = 'top'
+    ctx.fillText(`${SIGNS[mark.kind]} ${mark.name}`, x + (right ? -4 : 4) * scale, bbox.top - 16 * scale)
+  }
+  ctx.setLineDash([])
+  ctx.textAlign = 'left'
+  ctx.textBaseline = 'middle'
+  for (const { line, value, y } of ends(chart, lines, scale)) {
+    ctx.fillStyle = colour(line.tone === 'hot' ? '--failed-text' : line.tone === 'context' ? '--text-muted' : '--text')
+    ctx.fillText(`${line.name} ${write(value)}`, bbox.left + bbox.width + 8 * scale, y)
+  }
+  ctx.restore()
+}
+
+/** The names stand at the lines' ends, apart from each other and within the chart. */
+function ends(chart: uPlot, lines: Line[], scale: number) {
+  const { bbox } = chart
+  const found = lines
+    .map((line) => ({ line, value: line.values.findLast((value) => value != null) }))
+    .filter((end): end is { line: Line; value: number } => end.value != null)
+    .map((end) => ({ ...end, y: chart.valToPos(end.value, 'y', true) }))
+    .sort((a, b) => a.y - b.y)
+  let lowest = -Infinity
+  return found.map((end, n) => {
+    lowest = Math.max(end.y, lowest + LEADING * scale)
+    return { ...end, y: Math.min(lowest, bbox.top + bbox.height - (found.length - 1 - n) * LEADING * scale) }
+  })
+}
+
+function stroke(ctx: CanvasRenderingContext2D, x1: number, y1: number, x2: number, y2: number) {
+  ctx.beginPath()
+  ctx.moveTo(x1, y1)
+  ctx.lineTo(x2, y2)
+  ctx.stroke()
+}
+
+/** Changes whenever the colours do. */
+export function useTheme(): string {
+  const read = () => `${document.documentElement.dataset.theme ?? ''} ${matchMedia('(prefers-color-scheme: dark)').matches}`
+  const [theme, setTheme] = useState(read)
+  useEffect(() => {
+    const watch = new MutationObserver(() => setTheme(read()))
+    watch.observe(document.documentElement, { attributeFilter: ['data-theme'] })
+    return () => watch.disconnect()
+  }, [])
+  return theme
+}
