@@ -56,6 +56,7 @@ class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
     """One queue. `states`: jobs by state; those that a breaker holds are `held`, and not among the delayed.
 
     `drainSeconds`: how long until nothing waits, at the recent rate; null: it moves too little to tell.
+    `heldSeconds`: since when its longest open breaker holds jobs; `oldestWaitingSeconds` is of the others.
     `rateLimitedSeconds`: until a job may start that its rate limit holds back. `objective`: what its workers
     declare, else what this process does, else that of the settings. `busy` of its workers' `slots` run a job.
     """
@@ -71,6 +72,7 @@ class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
     names: dict[str, RecentRow]
     unknown_names: list[str]
     late_schedules: dict[str, float]
+    held_seconds: float
     rate_limited_seconds: float
     objective: ObjectiveRow
     slots: int
@@ -227,6 +229,7 @@ def queue_row(one: QueueStanding, standing: Standing, management: Management) ->
     states = {**one.counts, "held": held}
     states["delayed"] = max(0, states.get("delayed", 0) - held)
     objective = one.objective or fallback_objective(management.settings)
+    since = [b.since for b in standing.breakers if b.name in one.held and b.since and b.state != "closed"]
     places = [worker.places[one.queue] for worker in standing.workers if one.queue in worker.places]
     return QueueRow(
         queue=one.queue,
@@ -240,6 +243,7 @@ def queue_row(one: QueueStanding, standing: Standing, management: Management) ->
         names={name: _recent_row(recent) for name, recent in one.names.items()},
         unknown_names=list(one.unknown_names),
         late_schedules=dict(one.late_schedules),
+        held_seconds=max(0.0, standing.at - min(since)) if since else 0.0,
         rate_limited_seconds=one.rate_limited_seconds,
         objective=ObjectiveRow(age=objective.age, drain=objective.drain),
         slots=sum(slots for slots, _ in places),

@@ -30,7 +30,7 @@ export function GroupRow({ group, open, at, onTurn }: { group: Group; open: bool
         {count(rolled.waiting)}
       </td>
       <td className="two" data-l={say.columns.oldestShort}>
-        <span className={rolled.oldest > rolled.objective ? 'is-failed' : ''}>{duration(rolled.oldest)}</span>
+        <span className={rolled.oldest > rolled.objective ? 'is-failed' : ''}>{rolled.oldest ? duration(rolled.oldest) : say.unknown}</span>
         <span className="quiet">{say.of(span(rolled.objective))}</span>
         {!open && <AgeBar seconds={rolled.oldest} objective={rolled.objective} />}
       </td>

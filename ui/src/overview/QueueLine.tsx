@@ -5,7 +5,7 @@ import { Glyph, Icon } from '../parts/Icon'
 import { RowMenu } from '../parts/RowMenu'
 import { Spark } from '../parts/Spark'
 import { worst } from '../queues/series'
-import { besides, type Condition, condition, drained, drainedSays, type OverviewQueue, queuedOf } from '../queues/trouble'
+import { besides, type Condition, condition, drained, drainedSays, oldestOf, type OverviewQueue, queuedOf } from '../queues/trouble'
 import { texts } from '../texts'
 import { QueuePickets } from './QueuePickets'
 import type { SetPaused } from './usePausing'
@@ -28,7 +28,7 @@ export function QueueLine({ queue, inGroup, at, alertAt, setPaused }: Props) {
   const { row } = queue
   const now = condition(queue)
   const tone = toneOf(now)
-  const oldest = row.oldestWaitingSeconds ?? 0
+  const oldest = oldestOf(row)
   const dead = row.states['failed'] ?? 0
   const drain = drained(row)
   const stands = now.level === 'trouble' && row.recent.perSecond === 0
@@ -50,7 +50,7 @@ export function QueueLine({ queue, inGroup, at, alertAt, setPaused }: Props) {
         <span className="second hide-narrow">{besides(row.states)}</span>
       </td>
       <td className="two" data-l={say.columns.oldestShort}>
-        <span className={oldest > row.objective.age ? 'is-failed strong' : ''}>{duration(oldest)}</span>
+        <span className={oldest > row.objective.age ? 'is-failed strong' : oldest ? '' : 'zero'}>{oldest ? duration(oldest) : say.unknown}</span>
         <span className="quiet">{say.of(span(row.objective.age))}</span>
         <AgeBar seconds={oldest} objective={row.objective.age} />
       </td>

@@ -1,4 +1,5 @@
 // What changed lately, in words, for the list beside the chart. Pure.
+import { capital } from '../format'
 import type { GlyphName } from '../parts/Icon'
 import type { Change } from '../queues/marks'
 import { texts } from '../texts'
@@ -23,7 +24,7 @@ export function told(change: Change): Told {
     case 'resolved':
       return { glyph: 'completed', tone: '', says: say.resolvedAlert(change.what), more: change.subject }
     case 'audit':
-      return { glyph: 'key', tone: '', says: change.what, more: say.did(who(change.detail), change.subject) }
+      return { glyph: 'key', tone: '', says: capital(change.what.replace('.', ' ')), more: say.did(who(change.detail), change.subject) }
   }
 }
 

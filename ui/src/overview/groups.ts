@@ -1,5 +1,5 @@
 // Queues whose names begin alike, as one row that opens; with how all of them do. Pure.
-import { condition, type Condition, type OverviewQueue, queuedOf } from '../queues/trouble'
+import { condition, type Condition, oldestOf, type OverviewQueue, queuedOf } from '../queues/trouble'
 
 export interface Rolled {
   waiting: number
@@ -83,13 +83,13 @@ export function rowsOf(queues: OverviewQueue[], delimiter: string, closed: strin
 function rolled(queues: OverviewQueue[]): Rolled {
   const sum = (of: (queue: OverviewQueue['row']) => number) => queues.reduce((all, { row }) => all + of(row), 0)
   const worst = queues[0]!
-  const share = ({ row }: OverviewQueue) => (row.oldestWaitingSeconds ?? 0) / row.objective.age
+  const share = ({ row }: OverviewQueue) => oldestOf(row) / row.objective.age
   const oldest = queues.reduce((a, b) => (share(b) > share(a) ? b : a)).row
   return {
     waiting: sum((row) => queuedOf(row.states)),
     active: sum((row) => row.states['active'] ?? 0),
     dead: sum((row) => row.states['failed'] ?? 0),
-    oldest: oldest.oldestWaitingSeconds ?? 0,
+    oldest: oldestOf(oldest),
     objective: oldest.objective.age,
     arrives: sum((row) => row.recent.arrived / row.recent.windowSeconds),
     ends: sum((row) => row.recent.perSecond),

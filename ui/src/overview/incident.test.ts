@@ -102,3 +102,12 @@ test('the worst is first', () => {
   )
   expect(found.map((one) => `${one.kind} ${one.queue}`)).toEqual(['held kyc', 'unserved stuck', 'rising kyc', 'behind slower', 'behind slow'])
 })
+
+test('a deploy shortly before stands first in the chain', () => {
+  const deploy = (at: number, what: string) => ({ at, kind: 'deploy' as const, what, subject: '', detail: '', severity: '', before: null, after: null })
+  const changes = [deploy(NOW - 100, 'shop@after'), deploy(NOW - 700, 'shop@2.14.0'), deploy(NOW - 900, 'shop@2.13.0'), deploy(NOW - 9_000, 'old')]
+  const kyc = queue('kyc', { held: { onfido: 1800 }, states: { waiting: 0 } })
+  const [found] = incidents(overview([kyc], [onfido]), undefined, changes)
+  expect(found!.why[0]).toEqual({ at: NOW - 700, glyph: 'deploy', says: 'Deploy 2.14.0' })
+  expect(incidents(overview([kyc], [onfido]), undefined, changes.slice(3))[0]!.why[0]!.glyph).toBe('key')
+})

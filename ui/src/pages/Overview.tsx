@@ -36,10 +36,11 @@ export function Overview() {
   const overview = useOverview()
   const dead = useDesk()
   const data = overview.data
+  const changes = useChanges(1).data?.changes
   return (
     <>
       <PageTop query={overview}>{say.title}</PageTop>
-      {data && <IncidentBand incidents={incidents(data, dead.data)} off={overview.isError} />}
+      {data && <IncidentBand incidents={incidents(data, dead.data, changes)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
       {data && <Queues data={data} off={overview.isError} />}
     </>

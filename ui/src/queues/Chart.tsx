@@ -3,7 +3,7 @@ import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { texts } from '../texts'
 import { ChartTable } from './ChartTable'
-import { annotate, type Drawn, NEAR_MARK, stamp, useTheme, VARIABLES } from './drawing'
+import { annotate, type Drawn, NEAR_MARK, stamp, ticks, useTheme, VARIABLES } from './drawing'
 import type { Line } from './drawing'
 
 interface Props extends Drawn {
@@ -43,7 +43,7 @@ export function Chart({ at, lines, marks, level, write, label, height = 150, roo
         scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, values: [[86_400, '{MM}-{DD}', '', '', '', '', '', '', 1], [60, '{HH}:{mm}', '', '', '', '', '', '', 1]] },
-          { ...axis, size: 46, splits: (_, __, ___, most) => [most / 3, (most / 3) * 2], values: (_, splits) => splits.map((value) => latest.current.write(value)) },
+          { ...axis, size: 46, splits: (_, __, ___, most) => ticks(most), values: (_, splits) => splits.map((value) => latest.current.write(value)) },
         ],
         series: [
           {},

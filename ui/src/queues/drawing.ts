@@ -27,9 +27,8 @@ export const VARIABLES = { ink: '--chart-ink', context: '--chart-context', hot: 
 export const NEAR_MARK = 6
 
 const SIGNS = { deploy: '◇', scaling: '↗', alert: '!' }
-/** Pixels: of two lines' names, and of two marks' names. */
+/** Pixels between the names of two lines. */
 const LEADING = 14
-const APART = 84
 
 /** A moment as charts write it: to the minute, where the reader is. */
 export function stamp(at: number): string {
@@ -52,28 +51,51 @@ export function annotate(chart: uPlot, { lines, marks, level, write }: Drawn, co
     ctx.textBaseline = 'bottom'
     ctx.fillText(level.name, bbox.left + 4 * scale, y - 2 * scale)
   }
-  const shown = marks.filter((mark) => mark.at >= chart.scales.x!.min!).map((mark) => ({ mark, x: chart.valToPos(mark.at, 'x', true) }))
-  const says = named(shown.map(({ x }) => x / scale), APART)
-  for (const [n, { mark, x }] of shown.entries()) {
+  const shown = marks
+    .filter((mark) => mark.at >= chart.scales.x!.min!)
+    .map((mark) => {
+      const [x, text] = [chart.valToPos(mark.at, 'x', true), `${SIGNS[mark.kind]} ${mark.name}`]
+      const right = x > bbox.left + bbox.width / 2
+      const width = ctx.measureText(text).width + 8 * scale
+      return { mark, text, x, right, kind: mark.kind, from: right ? x - width : x, to: right ? x : x + width }
+    })
+  const says = named(shown)
+  for (const [n, { mark, text, x, right }] of shown.entries()) {
     const bad = mark.kind === 'alert'
     ctx.setLineDash(bad ? [] : [3 * scale, 3 * scale])
     ctx.strokeStyle = colour(bad ? '--failed-mark' : '--line-strong')
     ctx.fillStyle = colour(bad ? '--failed-text' : '--text-muted')
     stroke(ctx, x, bbox.top - LEADING * scale, x, bottom)
     if (!says[n]) continue
-    const right = x > bbox.left + bbox.width / 2
     ctx.textAlign = right ? 'right' : 'left'
     ctx.textBaseline = 'top'
-    ctx.fillText(`${SIGNS[mark.kind]} ${mark.name}`, x + (right ? -4 : 4) * scale, bbox.top - 16 * scale)
+    ctx.fillText(text, x + (right ? -4 : 4) * scale, bbox.top - 16 * scale)
   }
   ctx.setLineDash([])
   ctx.textAlign = 'left'
   ctx.textBaseline = 'middle'
   for (const { line, value, y } of ends(chart, lines, scale)) {
     ctx.fillStyle = colour(line.tone === 'hot' ? '--failed-text' : line.tone === 'context' ? '--text-muted' : '--text')
-    ctx.fillText(`${line.name} ${write(value)}`, bbox.left + bbox.width + 8 * scale, y)
+    const end = ` ${write(value)}`
+    const room = ctx.canvas.width - bbox.left - bbox.width - 10 * scale - ctx.measureText(end).width
+    ctx.fillText(fitting(ctx, line.name, room) + end, bbox.left + bbox.width + 8 * scale, y)
   }
   ctx.restore()
+}
+
+/** As much of a name as there is room for; the table has it whole. */
+function fitting(ctx: CanvasRenderingContext2D, name: string, room: number): string {
+  let text = name
+  while (text.length > 1 && ctx.measureText(text).width > room) text = `${text.slice(0, -2)}…`
+  return text
+}
+
+/** Round values below `most`, two or three of them. */
+export function ticks(most: number): number[] {
+  const rough = most / 3
+  const ten = 10 ** Math.floor(Math.log10(rough))
+  const step = [1, 2, 5, 10].map((times) => times * ten).find((one) => one >= rough)!
+  return [1, 2, 3].map((times) => times * step).filter((value) => value <= most)
 }
 
 /** The names stand at the lines' ends, apart from each other and within the chart. */

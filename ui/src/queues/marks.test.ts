@@ -36,6 +36,9 @@ test('alerts are kept before deploys when there are too many', () => {
   expect(marks[0]).toMatchObject({ at: 1, kind: 'alert' })
 })
 
-test('names that would stand on each other are left out but for the last', () => {
-  expect(named([0, 10, 200], 80)).toEqual([false, true, true])
+test('no name stands over another: alerts first, then the newest', () => {
+  const name = (from: number, kind: 'alert' | 'deploy' = 'deploy') => ({ from, to: from + 80, kind })
+  expect(named([name(0), name(10), name(200)])).toEqual([false, true, true])
+  expect(named([name(0, 'alert'), name(10), name(95)])).toEqual([true, false, true])
+  expect(named([name(0, 'alert'), name(10, 'alert'), name(60)])).toEqual([false, true, false])
 })

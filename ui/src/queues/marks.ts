@@ -46,7 +46,12 @@ export function marksOf(changes: Change[], queue?: { name: string; held: Record<
   return kept.sort((a, b) => a.at - b.at)
 }
 
-/** Marks whose names would stand on each other: of those only the last one says it. `apart`: pixels. */
-export function named(at: number[], apart: number): boolean[] {
-  return at.map((x, n) => n === at.length - 1 || at[n + 1]! - x >= apart)
+/** Which names are written, none over another: alerts first, then the newest. `from`, `to`: pixels, oldest first. */
+export function named(names: { from: number; to: number; kind: Mark['kind'] }[]): boolean[] {
+  const order = [...names.keys()].sort((a, b) => Number(names[b]!.kind === 'alert') - Number(names[a]!.kind === 'alert') || b - a)
+  const written = new Set<number>()
+  for (const n of order) {
+    if ([...written].every((other) => names[n]!.to < names[other]!.from || names[n]!.from > names[other]!.to)) written.add(n)
+  }
+  return names.map((_, n) => written.has(n))
 }

@@ -10,7 +10,7 @@ export const RECENT: QueueRow['recent'] = {
 export function queueRow(queue: string, changes: Partial<QueueRow> = {}): QueueRow {
   return {
     queue, paused: false, states: { waiting: 0, active: 1 }, held: {}, oldestWaitingSeconds: null, drainSeconds: 0, workers: 1,
-    recent: RECENT, names: {}, unknownNames: [], lateSchedules: {}, rateLimitedSeconds: 0, objective: { age: 60, drain: 30 },
+    recent: RECENT, names: {}, unknownNames: [], lateSchedules: {}, heldSeconds: 0, rateLimitedSeconds: 0, objective: { age: 60, drain: 30 },
     slots: 10, busy: 1, ...changes,
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { overviewQueue as queue, queueRow, RECENT } from './sample'
-import { besides, condition, drained, drainedSays, queuedOf, type QueueRow, worstFirst } from './trouble'
+import { besides, condition, drained, drainedSays, oldestOf, queuedOf, type QueueRow, worstFirst } from './trouble'
 
 const waits = (waiting: number, oldest: number, changes: Partial<QueueRow> = {}): Partial<QueueRow> => ({
   states: { waiting, active: 1 }, oldestWaitingSeconds: oldest, drainSeconds: null, ...changes,
@@ -48,12 +48,13 @@ test('the worst queue comes first: by level, then by age against its objective, 
   const order = worstFirst([
     queue('b'), queue('a'), queue('deep', { states: { waiting: 900, active: 1 }, drainSeconds: 1 }),
     queue('late', { oldestWaitingSeconds: 400, objective: { age: 300, drain: 30 } }),
-    queue('later', { oldestWaitingSeconds: 100 }), queue('paused', { paused: true, states: { waiting: 1 } }),
+    queue('later', { oldestWaitingSeconds: 100 }), queue('held', { held: { onfido: 2 }, states: { held: 2 } }), queue('paused', { paused: true, states: { waiting: 1 } }),
   ])
-  expect(order.map((one) => one.row.queue)).toEqual(['later', 'late', 'paused', 'deep', 'a', 'b'])
+  expect(order.map((one) => one.row.queue)).toEqual(['held', 'later', 'late', 'paused', 'deep', 'a', 'b'])
 })
 
 test('held jobs wait, too', () => {
+  expect([oldestOf(queueRow('q', { heldSeconds: 9 })), oldestOf(queueRow('q', { heldSeconds: 9, oldestWaitingSeconds: 30 }))]).toEqual([9, 30])
   expect(queuedOf({ waiting: 2, prioritized: 3, held: 4, delayed: 9 })).toBe(9)
   expect(besides({ active: 3, delayed: 212 })).toBe('3 active · 212 delayed')
   expect(besides({})).toBe('0 active')

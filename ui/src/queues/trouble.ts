@@ -78,6 +78,11 @@ export function waitingOf(states: Record<string, number>): number {
   return (states['waiting'] ?? 0) + (states['prioritized'] ?? 0)
 }
 
+/** How long the oldest waits, held jobs among them; 0: none does. */
+export function oldestOf(row: QueueRow): number {
+  return Math.max(row.oldestWaitingSeconds ?? 0, row.heldSeconds)
+}
+
 /** What waits, with what a breaker holds: to whoever added it, it waits as well. */
 export function queuedOf(states: Record<string, number>): number {
   return waitingOf(states) + (states['held'] ?? 0)
@@ -90,10 +95,11 @@ export function besides(states: Record<string, number>): string {
 
 const ORDER = { trouble: 0, watch: 1, calm: 2 }
 
-/** How a queue is placed: by its level, then by the share of its objective that is used up, then by depth. */
+/** How a queue is placed: by its level, a held one first, then by the share of its objective that is used up, then by depth. */
 function rank(queue: OverviewQueue): [number, number, number] {
   const { row } = queue
-  return [ORDER[condition(queue).level], -(row.oldestWaitingSeconds ?? 0) / row.objective.age, -queuedOf(row.states)]
+  const held = Object.values(row.held).some((jobs) => jobs > 0)
+  return [ORDER[condition(queue).level], held ? -Infinity : -oldestOf(row) / row.objective.age, -queuedOf(row.states)]
 }
 
 export function worstFirst(queues: OverviewQueue[]): OverviewQueue[] {
