@@ -60,15 +60,21 @@ export function annotate(chart: uPlot, { lines, marks, level, write }: Drawn, co
       return { mark, text, x, right, kind: mark.kind, from: right ? x - width : x, to: right ? x : x + width }
     })
   const says = named(shown)
-  for (const [n, { mark, text, x, right }] of shown.entries()) {
+  for (const { mark, x } of shown) {
     const bad = mark.kind === 'alert'
     ctx.setLineDash(bad ? [] : [3 * scale, 3 * scale])
     ctx.strokeStyle = colour(bad ? '--failed-mark' : '--line-strong')
-    ctx.fillStyle = colour(bad ? '--failed-text' : '--text-muted')
     stroke(ctx, x, bbox.top - LEADING * scale, x, bottom)
+  }
+  for (const [n, { mark, text, x, right, from, to }] of shown.entries()) {
     if (!says[n]) continue
+    ctx.fillStyle = colour(mark.kind === 'alert' ? '--failed-text' : '--text-muted')
     ctx.textAlign = right ? 'right' : 'left'
     ctx.textBaseline = 'top'
+    ctx.save() // so that a line behind the name does not strike it through
+    ctx.fillStyle = colour('--surface-page')
+    ctx.fillRect(right ? from + 2 * scale : x + 2 * scale, bbox.top - 17 * scale, to - from - 4 * scale, LEADING * scale)
+    ctx.restore()
     ctx.fillText(text, x + (right ? -4 : 4) * scale, bbox.top - 16 * scale)
   }
   ctx.setLineDash([])
