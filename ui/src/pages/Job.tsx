@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { ProblemError } from '../api/client'
+import { FlowGraph } from '../flows/FlowGraph'
 import { ago, bytes, clock, count, duration } from '../format'
 import { readJob, testAndResume, type JobView } from '../jobs/api'
 import { DataTree, Redacted } from '../jobs/DataTree'
@@ -75,6 +76,7 @@ function Shown({ job, off }: { job: JobView; off: boolean }) {
       <div className="split wide-side">
         <div>
           <Timeline job={job} skew={Math.abs(skew) < 5 ? 0 : skew} />
+          {(job.parent || total(job) > 0) && <FlowGraph queue={job.queue} id={job.id} />}
           <Logs queue={job.queue} id={job.id} running={job.status === 'active'} />
         </div>
         <Aside job={job} />

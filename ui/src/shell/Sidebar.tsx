@@ -16,13 +16,16 @@ const WORK: Place[] = [
   { to: '/dead', name: 'Dead letters', icon: 'dead' },
   { to: '/workers', name: 'Workers', icon: 'workers' },
   { to: '/schedules', name: 'Schedules', icon: 'clock' },
+  { to: '/flows', name: 'Flows', icon: 'flows' },
 ]
 
 const AROUND: Place[] = [
   { to: '/alerts', name: 'Alerts', icon: 'alerts' },
+  { to: '/events', name: 'Events', icon: 'events' },
   { to: '/audit', name: 'Audit', icon: 'audit' },
   { to: '/redis', name: 'Redis', icon: 'redis' },
   { to: '/checklist', name: 'Checklist', icon: 'settings' },
+  { to: '/settings', name: 'Settings', icon: 'settings' },
 ]
 
 export function Sidebar({ session }: { session: Session }) {
@@ -43,6 +46,7 @@ export function Sidebar({ session }: { session: Session }) {
         {AROUND.map((place) => (
           <PlaceLink key={place.to} {...place} />
         ))}
+        {session.sandbox && <PlaceLink to="/outbox" name="Outbox" icon="outbox" />}
       </div>
       <div className="whoami">
         <span>{session.user}</span>

@@ -44,13 +44,10 @@ const NOT_YET = new Set<string>([
   'pages/Job.tsx',
   'pages/Queue.tsx',
   'pages/Redis.tsx',
-  'pages/Schedules.tsx',
   'pages/Workers.tsx',
   'queues/AddJob.tsx',
   'queues/QueueActions.tsx',
   'queues/QueueSide.tsx',
-  'schedules/ScheduleDetail.tsx',
-  'schedules/ScheduleForm.tsx',
   'shell/Sidebar.tsx',
   'workers/Decisions.tsx',
 ])
