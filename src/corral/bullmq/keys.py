@@ -284,6 +284,11 @@ def releases_key(prefix: str) -> str:
     return f"corral:{prefix}::releases"
 
 
+def objectives_key(prefix: str) -> str:
+    """Hash: what the workers of each queue last said its objective is, in JSON."""
+    return f"corral:{prefix}::objectives"
+
+
 def dead_queues(prefix: str) -> str:
     """Set of the queues that ever had a group of dead letters."""
     return f"corral:{prefix}::dead:queues"

@@ -39,12 +39,17 @@ class Unit(NamedTuple):
     #: How many are kept.
     kept: int
 
-    def hashes(self, keys: QueueKeys, first: int, last: int) -> Iterable[tuple[str, range]]:
-        """The hashes of the units `first` to `last` (counted since the epoch), and which of each."""
+    def hashes(
+        self, keys: QueueKeys, first: int, last: int, what: str = "stats"
+    ) -> Iterable[tuple[str, range]]:
+        """The hashes of the units `first` to `last` (counted since the epoch), and which of each.
+
+        what: `stats`, or `depth` (`bullmq.depths`).
+        """
         for number in range(first // self.in_hash, last // self.in_hash + 1):
             start = number * self.in_hash
             yield (
-                f"{keys.own()}stats:{self.letter}:{number}",
+                f"{keys.own()}{what}:{self.letter}:{number}",
                 range(max(first, start), min(last + 1, start + self.in_hash)),
             )
 

@@ -14,6 +14,7 @@ from corral.cli.output import console, errors, print_json
 from corral.dashboard.app import Dashboard
 from corral.dashboard.users import LONGEST_PASSWORD_CHARS, SHORTEST_PASSWORD_CHARS, Users, hash_password
 from corral.errors import InvalidInput
+from corral.observe.depth_watch import keeping_depths
 from corral.observe.logs import configure_logs
 from corral.queues import built_in
 from corral.settings import Settings
@@ -47,7 +48,8 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
         )
         try:
             await server.start()
-            await server.wait()
+            async with keeping_depths(settings):
+                await server.wait()
         finally:
             await close_shared_clients()
 

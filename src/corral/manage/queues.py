@@ -19,6 +19,7 @@ from corral.manage.service import Management, asks_for
 from corral.observe.stand import read_standing
 from corral.observe.standing import QueueStanding, Recent, Standing
 from corral.queue import Queue
+from corral.scaling import fallback_objective
 from corral.stats import Span
 
 #: The walk over the key space that finds queues is made this often, after an answer, not before it.
@@ -44,10 +45,20 @@ class RecentRow(msgspec.Struct, frozen=True, rename="camel"):
     run_p99: float | None
 
 
+class ObjectiveRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Seconds: `age`, that no job should have waited longer than; `drain`, that all should be started in."""
+
+    age: float
+    drain: float
+
+
 class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
     """One queue. `states`: jobs by state; those that a breaker holds are `held`, and not among the delayed.
 
     `drainSeconds`: how long until nothing waits, at the recent rate; null: it moves too little to tell.
+    `heldSeconds`: since when its longest open breaker holds jobs; `oldestWaitingSeconds` is of the others.
+    `rateLimitedSeconds`: until a job may start that its rate limit holds back. `objective`: what its workers
+    declare, else what this process does, else that of the settings. `busy` of its workers' `slots` run a job.
     """
 
     queue: str
@@ -61,6 +72,11 @@ class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
     names: dict[str, RecentRow]
     unknown_names: list[str]
     late_schedules: dict[str, float]
+    held_seconds: float
+    rate_limited_seconds: float
+    objective: ObjectiveRow
+    slots: int
+    busy: int
 
 
 class QueueList(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,6 +108,21 @@ class SpanRow(msgspec.Struct, frozen=True, rename="camel"):
     run_p99: float | None
 
 
+class DepthRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Jobs by state in one minute, or the most of each in an hour, which began at `at`.
+
+    `oldestSeconds`: how long the oldest had waited that could start; 0: none waited.
+    """
+
+    at: float
+    waiting: int
+    active: int
+    delayed: int
+    held: int
+    failed: int
+    oldest_seconds: float
+
+
 class MarkRow(msgspec.Struct, frozen=True, rename="camel"):
     """When the first worker of a release came."""
 
@@ -100,13 +131,17 @@ class MarkRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StatsPage(msgspec.Struct, frozen=True, rename="camel"):
-    """Oldest span first; the last one is not over. `names`: job names, and when they last did something."""
+    """Oldest span first; the last one is not over. `names`: job names, and when they last did something.
+
+    `depths`: of the queue as a whole, in the spans' minutes or hours; those that nobody saw are left out.
+    """
 
     queue: str
     name: str | None
     spans: list[SpanRow]
     names: dict[str, float]
     marks: list[MarkRow]
+    depths: list[DepthRow]
 
 
 @get("/queues", guards=[asks_for(Permission.WATCH)], tags=["queues"])
@@ -124,7 +159,7 @@ async def list_queues(
     if time.monotonic() - request.app.state.queue_names_at > NAMES_SECONDS:
         request.app.state.queue_names_at = time.monotonic()  # the next request leaves it to this one
         background = BackgroundTask(_find_names, request, management)
-    rows = [queue_row(one, standing) for _, one in sorted(standing.queues.items())]
+    rows = [queue_row(one, standing, management) for _, one in sorted(standing.queues.items())]
     return Response(QueueList(standing.at, rows), background=background)
 
 
@@ -157,7 +192,7 @@ async def read_queue(management: NamedDependency[Management], queue: FromPath[st
     chosen = management.queue(queue)
     async with answering():
         standing = await read_standing([chosen], server=False)
-    return queue_row(standing.queues[chosen.name], standing)
+    return queue_row(standing.queues[chosen.name], standing, management)
 
 
 @get("/queues/{queue:str}/stats", guards=[asks_for(Permission.WATCH)], tags=["queues"])
@@ -170,13 +205,14 @@ async def read_stats(
 ) -> StatsPage:
     """What a queue did: the last `minutes` (60 without a number, at most 1,440) or `hours` (at most 2,160).
 
-    name: of one job name alone. Three round trips.
+    name: of one job name alone. Four round trips.
     """
     chosen = management.queue(queue)
     async with answering():
         spans = await chosen.stats.series(minutes=minutes, hours=hours, name=name)
         names = await chosen.stats.names()
         marks = await chosen.stats.marks()
+        depths = [] if name else await chosen.stats.depths(minutes=minutes, hours=hours)
     first = spans[0].at
     return StatsPage(
         chosen.name,
@@ -184,13 +220,17 @@ async def read_stats(
         [_span_row(span) for span in spans],
         names,
         [MarkRow(mark.release, mark.at) for mark in marks if mark.at >= first],
+        [msgspec.convert(depth, DepthRow, from_attributes=True) for depth in depths],
     )
 
 
-def queue_row(one: QueueStanding, standing: Standing) -> QueueRow:
+def queue_row(one: QueueStanding, standing: Standing, management: Management) -> QueueRow:
     held = sum(one.held.values())
     states = {**one.counts, "held": held}
     states["delayed"] = max(0, states.get("delayed", 0) - held)
+    objective = one.objective or fallback_objective(management.settings)
+    since = [b.since for b in standing.breakers if b.name in one.held and b.since and b.state != "closed"]
+    places = [worker.places[one.queue] for worker in standing.workers if one.queue in worker.places]
     return QueueRow(
         queue=one.queue,
         paused=one.paused,
@@ -203,6 +243,11 @@ def queue_row(one: QueueStanding, standing: Standing) -> QueueRow:
         names={name: _recent_row(recent) for name, recent in one.names.items()},
         unknown_names=list(one.unknown_names),
         late_schedules=dict(one.late_schedules),
+        held_seconds=max(0.0, standing.at - min(since)) if since else 0.0,
+        rate_limited_seconds=one.rate_limited_seconds,
+        objective=ObjectiveRow(age=objective.age, drain=objective.drain),
+        slots=sum(slots for slots, _ in places),
+        busy=sum(busy for _, busy in places),
     )
 
 

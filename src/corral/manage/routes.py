@@ -15,8 +15,10 @@ from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.bulk_operations import BULK_HANDLERS
+from corral.manage.changes import read_changes_lately
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
+from corral.manage.depths import read_depths
 from corral.manage.doctor import read_doctor
 from corral.manage.events import EVENT_HANDLERS
 from corral.manage.find import find_jobs
@@ -53,6 +55,8 @@ HANDLERS = [
     describe,
     read_audit,
     read_overview,
+    read_changes_lately,
+    read_depths,
     read_decisions,
     read_scaling,
     quiet_workers,

@@ -26,10 +26,6 @@ const NOT_YET = new Set<string>([
   'jobs/Logs.tsx',
   'jobs/StatePill.tsx',
   'jobs/Timeline.tsx',
-  'overview/IncidentBand.tsx',
-  'pages/DeadLetters.tsx',
-  'pages/Job.tsx',
-  'pages/Overview.tsx',
 ])
 
 function files(): string[] {
