@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import redis.asyncio as aioredis
 
+from corral.bullmq import attempts
 from corral.bullmq.breaking import HELD_FIELD
 from corral.bullmq.codec import whole
 from corral.bullmq.families import queue_counts
@@ -28,7 +29,7 @@ PRIORITY_FOLD = 2**32
 
 _NOTES = (
     b"parentKey", b"corral:checkpoint", b"corral:wait", HELD_FIELD.encode(), b"corral:unknown",
-    GROUP_FIELD.encode(), b"rjk", b"deid",
+    GROUP_FIELD.encode(), b"rjk", b"deid", attempts.FIELD.encode(), b"corral:cancel",
 )  # fmt: skip
 
 
@@ -43,6 +44,8 @@ class Notes(NamedTuple):
     group: bytes | None
     schedule: bytes | None
     dedup: bytes | None
+    runs: bytes | None
+    cancel: bytes | None
 
 
 class Place(NamedTuple):
