@@ -71,7 +71,7 @@ function Value({ row, mark }: { row: Row; mark: (text: string) => React.ReactNod
   const long = row.text.length > LONG
   const tone = row.kind === 'text' ? 's' : row.kind === 'number' ? 'n' : 'x'
   return (
-    <span className={whole ? 'v whole' : 'v'} title={!whole && row.text.length > 30 ? row.text.slice(0, 1_000) : undefined}>
+    <span className={whole ? 'v whole' : long ? 'v folded' : 'v'} title={!whole && row.text.length > 30 ? row.text.slice(0, 1_000) : undefined}>
       <span className={tone}>{mark(long && !whole ? `${row.text.slice(0, LONG)}…` : row.text)}</span>
       {long && (
         <button className="link small bare fold-value" aria-expanded={whole} onClick={() => setWhole(!whole)}>

@@ -164,8 +164,8 @@ export const job = {
   copied: (what: string) => `Copied ${what}.`,
   rowMenu: (key: string) => `Copy ${key}`,
   more: (n: number) => `${count(n)} more`,
-  showAll: (n: number) => `Show all ${count(n)} characters`,
-  showLess: 'Show less',
+  showAll: (n: number) => `all ${count(n)} characters`,
+  showLess: 'less',
   branch: (key: string, text: string) => `${key}, ${text}`,
   view: 'View',
 
