@@ -82,8 +82,8 @@ test('what people did stands at its time', () => {
   const change = { id: '1-0', at: 955, actor: 'user:ada', action: 'job.change', target: 'kyc:7', facts: { priority: 2 } }
   const seen = moments({ changes: [change] })
   const entries = timeline(job({ status: 'delayed', delay: 60, due: 1010, runs: [run({ wait: 60 })] }), 1000, seen)
-  expect(entries.map((entry) => entry.title)).toEqual(['Added', 'Attempt 1', 'Changed', 'Delayed', 'Attempt 1'])
-  expect(entries[2]!.says).toBe('priority 2 by ada')
+  expect(entries.map((entry) => entry.title)).toEqual(['Added', 'Attempt 1', 'Delayed', 'Changed', 'Attempt 1'])
+  expect(entries[3]!.says).toBe('priority 2 by ada')
 })
 
 test('since when it waits is told by its event', () => {

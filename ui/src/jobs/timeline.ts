@@ -260,7 +260,7 @@ function withChanges(entries: Entry[], moments: Moments): Entry[] {
   for (const change of moments.changes) {
     const title = says.actions[change.action]
     if (!title || change.action === 'job.add') continue
-    const later = found.findIndex((entry) => entry.key === 'next' || entry.key === 'present' || (entry.at != null && entry.at > change.at))
+    const later = found.findIndex((entry) => entry.key === 'next' || (entry.at == null ? entry.key === 'present' : entry.at > change.at))
     found.splice(later < 0 ? found.length : later, 0, {
       key: `change-${change.id}`, at: change.at, glyph: 'calm', tone: 'quiet', title,
       says: says.changed(facts(change.facts), change.actor.replace(/^(user|key|cli):/, '')),
