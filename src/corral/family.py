@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import msgspec
+
 
 class OnFailure(StrEnum):
     """What a child that failed for good does to its parent. The values are BullMQ's names on the wire.
@@ -81,6 +83,8 @@ class FlowNode:
 
     status: as in `Job.status`, or "gone" for a job that its parent remembers and Redis no longer has.
     counts: all children; `children` may hold fewer, see `Queue.flow`.
+    outcome, value: how its parent sees it, as in `Child`; None where that was not looked at.
+    on_failure: None if it has no parent, or BullMQ's default. Times are in epoch seconds.
     """
 
     key: ChildKey
@@ -89,6 +93,12 @@ class FlowNode:
     failed_reason: str | None
     counts: ChildCounts
     children: tuple[FlowNode, ...] = ()
+    outcome: ChildState | None = None
+    value: Any = None
+    parent: ChildKey | None = None
+    on_failure: OnFailure | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
 
 
 class StuckReason(StrEnum):
@@ -114,6 +124,46 @@ class StuckParent:
     waiting_since: float
     reason: StuckReason
     children: tuple[ChildKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingParent:
+    """A job that waits for its children. `since` in epoch seconds; `node` without children.
+
+    some: a few of the pending children, by chance. stuck: None if they can still finish.
+    """
+
+    node: FlowNode
+    since: float
+    some: tuple[FlowNode, ...]
+    stuck: StuckParent | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPage:
+    """Some of the `total` jobs of a queue that wait for children, the longest first."""
+
+    total: int
+    parents: tuple[WaitingParent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetriedChildren:
+    """retried: children that run again. parents: failed jobs that wait for them again. left: how many of
+    its failed children were beyond the bound: say it again."""
+
+    retried: int
+    parents: int
+    left: int
+
+
+def policy_of(link: bytes | None) -> OnFailure | None:
+    """What a child's note of its parent says of failures; None: nothing, or no note that can be read."""
+    try:
+        said = msgspec.json.decode(link or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return next((policy for policy in OnFailure if said.get(policy.value) is True), None)
 
 
 def fault_of(*, exists: bool, belongs: bool, has_failed: bool, has_completed: bool) -> StuckReason | None:

@@ -6,16 +6,27 @@ The children of a job may be in other queues of the same server and prefix.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import redis.asyncio as aioredis
 
-from corral.bullmq import families, flow_read, stuck
+from corral.bullmq import families, flow_read, flow_retry, flow_waiting, stuck
 from corral.bullmq.clock import server_ms
+from corral.bullmq.flow_waiting import LOOK_BATCH
 from corral.bullmq.keys import QueueKeys
-from corral.errors import InvalidOptions, JobNotFound
-from corral.family import Child, ChildCounts, ChildrenPage, FlowNode, StuckParent
+from corral.errors import InvalidOptions, JobNotFound, WrongState
+from corral.family import (
+    Child,
+    ChildCounts,
+    ChildrenPage,
+    FlowNode,
+    RetriedChildren,
+    StuckParent,
+    WaitingPage,
+)
 from corral.sealing import Sealing
 
 #: Jobs that `Queue.flow` shows at most.
@@ -23,9 +34,6 @@ MAX_SHOWN = 1_000
 
 #: Waiting parents that one `Queue.stuck_parents` looks at.
 MAX_LOOKED = 2_000
-
-#: Parents looked at in two round trips. With 100 children each they hold the server for about 10 ms.
-LOOK_BATCH = 20
 
 
 class Relations:
@@ -52,6 +60,29 @@ class Relations:
             return await flow_read.tree(
                 self.client(), self.keys(), job_id, depth=depth, limit=limit, most=MAX_SHOWN
             )
+
+    async def whole_flow(
+        self, job_id: str, depth: int = 10, limit: int = 20, most: int = 200
+    ) -> FlowNode | None:
+        """The flow that a job belongs to, from its root, or None. One round trip a level, up and down.
+
+        As `flow`; the way from the root to the job is in it whatever the bounds. The root is what is left
+        of it: a parent that is gone is not climbed over. Raises RedisUnavailable.
+        """
+        with self.redis_errors():
+            client, prefix = self.client(), self.keys().prefix
+            way = await flow_read.climb(client, self.keys(), job_id)
+            root = QueueKeys(prefix, way[0].queue)
+            return await flow_read.tree(client, root, way[0].id, depth=depth, limit=limit, most=most, way=way)
+
+    async def children_nodes(
+        self, job_id: str, cursor: str | None = None, count: int = 100
+    ) -> tuple[list[FlowNode], str | None]:
+        """A page of `children` with their states and counts, and the next cursor. Two round trips."""
+        page = await self.children(job_id, cursor, count)
+        with self.redis_errors():
+            found = await flow_read.nodes(self.client(), self.keys().prefix, page.children)
+        return found, page.cursor
 
     async def children(self, job_id: str, cursor: str | None = None, count: int = 100) -> ChildrenPage:
         """A page of a job's children: completed, ignored, failed, then pending. One round trip.
@@ -113,6 +144,51 @@ class Relations:
                 if len(found) >= limit or len(batch) < LOOK_BATCH:
                     break
         return found[:limit]
+
+    async def waiting_parents(self, start: int = 0, count: int = 20) -> WaitingPage:
+        """Jobs that wait for children, the longest first, each with what it waits for, and whether in vain.
+
+        count: 100 at most. Four round trips, two more for each 20. Raises RedisUnavailable.
+        """
+        if start < 0 or not 1 <= count <= 100:
+            raise InvalidOptions(f"waiting_parents(start={start}, count={count}): 1 to 100 from 0 on.")
+        with self.redis_errors():
+            return await flow_waiting.page(self.client(), self.keys(), start, count)
+
+    async def count_waiting_parents(self) -> int:
+        """How many jobs wait for children. One round trip."""
+        with self.redis_errors():
+            return await flow_waiting.count(self.client(), self.keys())
+
+    async def stuck_among(self, job_ids: Sequence[str]) -> list[StuckParent]:
+        """Which of these jobs wait for children in vain. One round trip, and two for each 20."""
+        with self.redis_errors():
+            return await flow_waiting.stuck_of(self.client(), self.keys(), job_ids)
+
+    async def retry_children(self, job_id: str) -> RetriedChildren:
+        """Retry the failed children of a job that waits for them, or that they failed: then it waits again,
+        and so do those above it. Ignored failures are retried as well. A child without a policy too.
+
+        At most 500 at once; some five round trips. Raises JobNotFound, and WrongState if the job has gone on.
+        """
+        with self.redis_errors():
+            client, keys = self.client(), self.keys()
+            way = (await flow_read.climb(client, keys, job_id))[::-1]
+            job, *above = await flow_read.plain_nodes(client, keys.prefix, way)
+            if job.status == flow_read.GONE:
+                raise JobNotFound(f"Job {job_id} is not in queue {self.name!r}.")
+            if job.status not in ("waiting-children", "failed"):
+                raise WrongState(
+                    f"Job {job_id} in {self.name!r} neither waits for its children nor has failed: it is "
+                    f"{job.status}. Retry the children one by one."
+                )
+            failed, left = await flow_retry.failed_children(client, keys, job_id)
+            if not failed:
+                return RetriedChildren(0, 0, 0)
+            # Above a parent that still waits, nothing failed because of it.
+            parents = [node.key for node in takewhile(lambda node: node.status == "failed", [job, *above])]
+            done = await flow_retry.retry(client, keys.prefix, failed, parents, await server_ms(client))
+        return replace(done, left=left)
 
     async def release_parent(self, job_id: str) -> bool:
         """Let a stuck parent go on without the children that cannot tell it anything. One round trip.

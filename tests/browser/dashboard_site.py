@@ -29,9 +29,13 @@ BOLD = "<b>odd<b>"
 
 
 class Site:
-    """Starts and ends with `with`. `url`: where the dashboard is. options: of the Redis server."""
+    """Starts and ends with `with`. `url`: where the dashboard is. options: of the Redis server.
 
-    def __init__(self, *options: str) -> None:
+    settings: further ones of the dashboard, by name.
+    """
+
+    def __init__(self, *options: str, **settings: str) -> None:
+        self.settings = settings
         self.redis = RedisProcess(*options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -46,6 +50,7 @@ class Site:
             "REDIS_URL": self.redis.url,
             "CORRAL_DASHBOARD_USERS": ",".join(f"{name}:{hashed}:{role}" for name, role in USERS.items()),
             "CORRAL_ENVIRONMENT": "testing",
+            **self.settings,
         }
         self._dashboard = subprocess.Popen(
             [sys.executable, "-m", "corral", "dashboard", "--port", str(self.port)],

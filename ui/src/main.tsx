@@ -7,6 +7,8 @@ import { Alerts } from './pages/Alerts'
 import { Audit } from './pages/Audit'
 import { Job } from './pages/Job'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
+import { Flows, readFlowSearch } from './pages/Flows'
+import { Outbox, readOutboxSearch } from './pages/Outbox'
 import { Overview } from './pages/Overview'
 import { Queue, readSearch } from './pages/Queue'
 import { Checklist } from './pages/Checklist'
@@ -25,6 +27,8 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),
   createRoute({ getParentRoute: () => root, path: '/workers', component: Workers }),
   createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules }),
+  createRoute({ getParentRoute: () => root, path: '/flows', component: Flows, validateSearch: readFlowSearch }),
+  createRoute({ getParentRoute: () => root, path: '/outbox', component: Outbox, validateSearch: readOutboxSearch }),
   createRoute({ getParentRoute: () => root, path: '/redis', component: Redis }),
   createRoute({ getParentRoute: () => root, path: '/checklist', component: Checklist }),
 ])

@@ -189,12 +189,19 @@ async def requeue(
     name: str = "",
 ) -> Requeued:
     """Put finished or delayed jobs back to waiting: see requeue.lua. One round trip."""
+    script_keys, arguments = requeue_call(keys, state, ids=ids, start=start, count=count, name=name)
+    return Requeued(*await ours("requeue")(client, script_keys, arguments))
+
+
+def requeue_call(
+    keys: QueueKeys, state: str, *, ids: Sequence[str] = (), start: int = 0, count: int = 0, name: str = ""
+) -> tuple[list[str], bytes]:
+    """The keys and the argument of requeue.lua."""
     script_keys = [
         keys.base + state, keys.wait, keys.prioritized, keys.pc, keys.meta, keys.active, keys.marker,
         keys.events,
     ]  # fmt: skip
-    arguments = _pack([keys.base, state, list(ids), start, count, name])
-    return Requeued(*await ours("requeue")(client, script_keys, arguments))
+    return script_keys, _pack([keys.base, state, list(ids), start, count, name])
 
 
 async def promote(client: aioredis.Redis, keys: QueueKeys, job_id: str) -> int:

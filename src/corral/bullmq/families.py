@@ -23,7 +23,7 @@ def child_key(prefix: str, raw: bytes) -> ChildKey:
     return ChildKey(*split_job_key(prefix, raw.decode(errors="replace")))
 
 
-def _json(raw: bytes) -> Any:
+def as_json(raw: bytes) -> Any:
     """A child's result. What a foreign worker left that is no JSON is given as text."""
     try:
         return msgspec.json.decode(raw)
@@ -37,7 +37,7 @@ def _json(raw: bytes) -> Any:
 async def values(client: aioredis.Redis, keys: QueueKeys, job_id: str) -> dict[ChildKey, Any]:
     """Results of the completed children. One round trip."""
     found: Any = await client.hgetall(keys.children(job_id).completed)
-    return {child_key(keys.prefix, key): _json(value) for key, value in found.items()}
+    return {child_key(keys.prefix, key): as_json(value) for key, value in found.items()}
 
 
 async def ignored(client: aioredis.Redis, keys: QueueKeys, job_id: str) -> dict[ChildKey, str]:
@@ -72,7 +72,7 @@ async def children_page(
     match kind:
         case ChildState.COMPLETED:
             at, found = await client.hscan(children.completed, at, count=count)
-            page = [Child(child_key(keys.prefix, key), kind, _json(value)) for key, value in found.items()]
+            page = [Child(child_key(keys.prefix, key), kind, as_json(value)) for key, value in found.items()]
         case ChildState.IGNORED:
             at, found = await client.hscan(children.ignored, at, count=count)
             page = [

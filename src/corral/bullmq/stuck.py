@@ -20,11 +20,14 @@ NAME_CHILDREN = 10
 
 
 async def waiting_parents(
-    client: aioredis.Redis, keys: QueueKeys, before_ms: int, start: int, count: int
+    client: aioredis.Redis, keys: QueueKeys, before_ms: float | str, start: int, count: int
 ) -> list[tuple[str, float]]:
-    """(id, since ms) of jobs that wait for children since before that time, the longest first."""
+    """(id, since ms) of jobs that wait for children since before that time, the longest first.
+
+    Below 0 are jobs of groups, which wait for their turn: see lua/groups.lua.
+    """
     rows: Any = await client.zrangebyscore(
-        keys.waiting_children, "-inf", before_ms, start=start, num=count, withscores=True
+        keys.waiting_children, 0, before_ms, start=start, num=count, withscores=True
     )
     return [(job_id.decode(), float(score)) for job_id, score in rows]
 

@@ -37,7 +37,7 @@ from corral.settings import Settings
 
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    b"connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 #: Everything comes from here; nothing is framed, sniffed or sent elsewhere.
@@ -68,12 +68,13 @@ class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionView(msgspec.Struct, frozen=True, rename="camel"):
-    """Who is signed in, and what the page may offer them."""
+    """Who is signed in, and what the page may offer them. sandbox: there is an outbox to show."""
 
     user: str
     role: str
     permissions: list[str]
     environment: str
+    sandbox: bool
 
 
 class Dashboard:
@@ -223,5 +224,9 @@ def _answer(request: Request[Any, Any, Any], found: Page) -> Response[bytes]:
 
 def _view(user: User, dashboard: Dashboard) -> SessionView:
     return SessionView(
-        user.name, str(user.role), [p.name.lower() for p in user.permissions], dashboard.settings.environment
+        user.name,
+        str(user.role),
+        [p.name.lower() for p in user.permissions],
+        dashboard.settings.environment,
+        sandbox=bool(dashboard.settings.sandbox_url),
     )

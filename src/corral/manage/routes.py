@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar, Router, get
 from litestar.di import Provide
@@ -17,10 +17,12 @@ from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
+from corral.manage.flows import FLOW_HANDLERS
 from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
 from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.keys import KEYS
+from corral.manage.outbox import OUTBOX_HANDLERS
 from corral.manage.overview import read_overview
 from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
 from corral.manage.queues import list_queues, read_queue, read_stats
@@ -62,20 +64,23 @@ HANDLERS = [
     change_many,
     *QUEUE_CHANGE_HANDLERS,
     *SCHEDULE_HANDLERS,
+    *FLOW_HANDLERS,
     read_redis,
     *DEAD_HANDLERS,
     *DEAD_OPERATION_HANDLERS,
     *KEYS,
+    *OUTBOX_HANDLERS,
 ]
 
 
-def management_router(management: Management) -> Router:
-    """The router for an application whose state has `management` as well."""
+def management_router(management: Management | None = None) -> Router:
+    """The router for an application whose state has `management` as well; without it, for a description."""
     return Router(
         PATH,
         route_handlers=HANDLERS,
         dependencies={
-            "management": Provide(lambda: management, sync_to_thread=False),
+            # The type says what handlers ask for: a description calls none.
+            "management": Provide(lambda: cast("Management", management), sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },
     )
@@ -85,19 +90,12 @@ def management_router(management: Management) -> Router:
 def description() -> dict[str, Any]:
     """Generated from the handlers' types: what is served is what is described."""
     app = Litestar(
-        [Router(PATH, route_handlers=HANDLERS, dependencies={
-            "management": Provide(_nothing, sync_to_thread=False),
-            "actor": Provide(actor_of, sync_to_thread=False),
-        })],
+        [management_router()],
         openapi_config=OpenAPIConfig(
             title="Corral management",
             version=version("corral"),
             description="How queues stand, and the changes that operators make. Durations are in seconds, "
             "times in epoch seconds. Errors are problem JSON (RFC 9457).",
         ),
-    )  # fmt: skip
+    )
     return app.openapi_schema.to_schema()
-
-
-def _nothing() -> Management:
-    raise NotImplementedError  # the description is made of types; nobody calls this

@@ -7,7 +7,7 @@ import contextlib
 
 import structlog
 
-from corral.sandbox import cloudflare, outbox_page, s3, wire
+from corral.sandbox import cloudflare, outbox_list, outbox_page, s3, wire
 from corral.sandbox.apns import ApnsStandIn
 from corral.sandbox.clickhouse import ClickhouseStandIn
 from corral.sandbox.faults import Fault, Faults
@@ -147,6 +147,10 @@ class SandboxApp:
                 return outbox_page.outbox(self.outbox.show()["entries"], outbox_page.Filter.of(request))
             case "GET", "/outbox":
                 return Reply(200, self.outbox.show(request.param("provider")))
+            case "GET", "/outbox/entries":
+                return outbox_list.entries(self.outbox, request)
+            case "GET", path if path.startswith("/outbox/entries/"):
+                return outbox_list.entry(self.outbox, path)
             case "GET", "/faults":
                 return Reply(200, self.faults.show())
             case "DELETE", "/faults":

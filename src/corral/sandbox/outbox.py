@@ -35,6 +35,12 @@ class Outbox:
         entries = [e for e in self._entries if provider is None or e["provider"] == provider]
         return {"counts": dict(self.counts), "entries": entries}
 
+    def numbered(self) -> list[tuple[int, dict[str, Any]]]:
+        """Everything with its number, newest first. The first entry ever had 0."""
+        entries = list(self._entries)
+        first = self.counts.total() - len(entries)
+        return list(enumerate(entries, first))[::-1]
+
 
 def masked(value: object) -> str:
     """A number or an id with its last two characters only."""

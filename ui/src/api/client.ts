@@ -34,6 +34,8 @@ export interface Session {
   role: string
   permissions: string[]
   environment: string
+  /** There is an outbox to show. */
+  sandbox: boolean
 }
 
 export async function readSession(): Promise<Session> {

@@ -121,7 +121,7 @@ function Holder({ job }: { job: JobView }) {
   )
 }
 
-/** Its parent and children; the graph of the whole flow stands under them. */
+/** Its parent and children; the whole flow is drawn under the timeline. */
 function Family({ job }: { job: JobView }) {
   const { children } = job
   return (

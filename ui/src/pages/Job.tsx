@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { ProblemError } from '../api/client'
+import { FlowGraph } from '../flows/FlowGraph'
 import { ago } from '../format'
 import { type JobView, readJob, readMoments, type Revealed, revealJob, testAndResume } from '../jobs/api'
 import { JobActions } from '../jobs/JobActions'
@@ -10,6 +11,7 @@ import { Logs } from '../jobs/Logs'
 import { type Neighbours, neighbours } from '../jobs/neighbours'
 import { StatePill } from '../jobs/StatePill'
 import { Timeline } from '../jobs/Timeline'
+import { total } from '../jobs/timeline'
 import { WhyBand } from '../jobs/WhyBand'
 import { Confirm } from '../parts/Dialog'
 import { Icon, type IconName } from '../parts/Icon'
@@ -159,6 +161,7 @@ function Shown({ job, off }: { job: JobView; off: boolean }) {
       <div className="split wide-side">
         <div>
           <Timeline job={job} moments={moments.data} skew={Math.abs(skew) < 5 ? 0 : skew} />
+          {(job.parent || total(job) > 0) && <FlowGraph queue={job.queue} id={job.id} />}
           <Logs queue={job.queue} id={job.id} running={job.status === 'active'} />
         </div>
         <JobAside job={job} reveal={reveal} />

@@ -7,6 +7,7 @@ const icons = {
   workers: <><path d="M2.5 13.5v-8M6.17 13.5v-11M9.83 13.5v-8M13.5 13.5v-11M2.5 10h11"/></>,
   clock: <><circle cx="8" cy="8" r="5.5"/><path d="M8 4.8V8l2.2 1.6"/></>,
   flows: <><circle cx="4" cy="8" r="1.75"/><circle cx="12" cy="4" r="1.75"/><circle cx="12" cy="12" r="1.75"/><path d="M5.7 7.3 10.3 4.8M5.7 8.7l4.6 2.5"/></>,
+  outbox: <><path d="M2 4h12v8.5H2zM2.2 4.5 8 9l5.8-4.5"/></>,
   alerts: <><path d="M4 11V7.5a4 4 0 0 1 8 0V11l1 1.5H3zM6.75 14.5h2.5"/></>,
   events: <><path d="M1.5 8h3l2-4.5 3 9 2-4.5h3"/></>,
   audit: <><path d="M4 2.5h8v11H4zM6.5 6h3M6.5 8.5h3"/></>,
@@ -31,6 +32,7 @@ const icons = {
 } as const
 
 const glyphs = {
+  mail: <><path d="M1.5 3h9v6.5h-9zM1.7 3.3 6 6.6l4.3-3.3"/></>,
   held: <><path d="M2.5 1.5v9M9.5 1.5v9M2.5 4.25h7M2.5 7.75h7" strokeWidth="1.6"/></>,
   limited: <><path d="M2.5 1.5h7M2.5 10.5h7M3.2 1.5c0 3 2.8 3 2.8 4.5s-2.8 1.5-2.8 4.5M8.8 1.5C8.8 4.5 6 4.5 6 6s2.8 1.5 2.8 4.5"/></>,
   calm: <><circle cx="6" cy="6" r="2.25" fill="currentColor" stroke="none"/></>,

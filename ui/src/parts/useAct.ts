@@ -3,7 +3,8 @@ import { failed, say } from './toasting'
 
 interface Act {
   run: () => Promise<unknown>
-  done: string
+  /** What is said of it; what `run` came to may be in it. */
+  done: string | ((outcome: unknown) => string)
   undo?: () => Promise<unknown>
   then?: () => void
 }
@@ -14,8 +15,8 @@ export function useAct() {
   const fresh = () => queries.invalidateQueries()
   const act = useMutation({
     mutationFn: ({ run }: Act) => run(),
-    onSuccess: (_, { done, undo, then }) => {
-      say(done, undo && (() => undo().finally(fresh)))
+    onSuccess: (outcome, { done, undo, then }) => {
+      say(typeof done === 'string' ? done : done(outcome), undo && (() => undo().finally(fresh)))
       then?.()
     },
     onError: (error) => failed('', error),

@@ -16,6 +16,7 @@ const WORK: Place[] = [
   { to: '/dead', name: 'Dead letters', icon: 'dead' },
   { to: '/workers', name: 'Workers', icon: 'workers' },
   { to: '/schedules', name: 'Schedules', icon: 'clock' },
+  { to: '/flows', name: 'Flows', icon: 'flows' },
 ]
 
 const AROUND: Place[] = [
@@ -43,6 +44,7 @@ export function Sidebar({ session }: { session: Session }) {
         {AROUND.map((place) => (
           <PlaceLink key={place.to} {...place} />
         ))}
+        {session.sandbox && <PlaceLink to="/outbox" name="Outbox" icon="outbox" />}
       </div>
       <div className="whoami">
         <span>{session.user}</span>

@@ -1,6 +1,7 @@
 -- Part of requeue.lua and of the dead letter desk: one finished or delayed job goes back to waiting.
 -- Needs call, base, state, source, wait, prioritized, priority_counter, meta, active, marker, events.
--- Defines put_back(id, fields), which returns false if it is not in the set, and wake_workers().
+-- Defines put_back(id, fields), which returns false if it is not in the set, and wake_workers(); and of what a
+-- finished job is put back by, as_new(job) and await_again(job, parent).
 
 local attributes = call("HMGET", meta, "opts.maxLenEvents", "paused", "concurrency")
 local max_events = attributes[1]
@@ -21,6 +22,12 @@ local function await_again(job, parent)
   end
 end
 
+-- All budgets of a finished job, and nothing of how it ended.
+local function as_new(job)
+  call("HDEL", job, "finishedOn", "processedOn", state == "failed" and "failedReason" or "returnvalue",
+    "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait", "corral:cancel", "corral:held")
+end
+
 -- fields: name, priority, opts and parentKey of the job's hash
 local function put_back(id, fields)
   if call("ZREM", source, id) == 0 then
@@ -31,8 +38,7 @@ local function put_back(id, fields)
   if state == "delayed" then
     call("HSET", job, "delay", 0)
   else
-    call("HDEL", job, "finishedOn", "processedOn", state == "failed" and "failedReason" or "returnvalue",
-      "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait", "corral:cancel", "corral:held")
+    as_new(job)
     await_again(job, fields[4])
     if fields[3] and string.find(fields[3], '"lifo":true', 1, true) then
       push = "RPUSH"

@@ -1,0 +1,112 @@
+/** What the page of flows and the drawn flow say. */
+const children = (n: number, shown: string) => (n === 1 ? 'one child' : `${shown} children`)
+
+export const flows = {
+  title: 'Flows',
+  lead: 'Jobs that wait for their children: a parent runs when all of them have finished.',
+  stuck: (n: string) => `${n} stuck`,
+  queue: 'Queue',
+  allQueues: 'All queues',
+  searched: (searched: string, total: string) => `Looked at ${searched} of ${total}, of each queue those that wait longest.`,
+  lookFurther: 'Look further',
+  partOf: (queue: string, id: string) => `child of ${queue} ${id}`,
+  done: (done: string, total: string) => `${done} of ${total}`,
+  doneHead: 'Children done',
+  jobHead: 'Parent, what it waits for',
+  sinceHead: 'Waits since',
+  emptyTitle: 'No job waits for children',
+  emptyText: 'A flow is here from the moment it is added until its last child has finished. Failed ones are under dead letters.',
+  emptyFiltered: 'No job of this queue waits for children',
+  nothingYet: 'Nothing to show yet',
+  nothingYetText: 'Flows appear as soon as Redis answers.',
+
+  // What a parent waits for
+  waitsFor: (pending: string, total: string, states: string) => {
+    const which = pending !== total ? `${pending} of ${total} children` : total === '1' ? 'its only child' : `its ${total} children`
+    return `Waits for ${which}${states && `: ${states}`}.`
+  },
+  stateOf: {
+    waiting: 'waits for a worker',
+    active: 'runs',
+    delayed: 'is delayed',
+    'waiting-children': 'waits for its own children',
+    failed: 'has failed',
+    completed: 'has completed',
+    gone: 'is gone',
+  } as Record<string, string>,
+  oneIs: (name: string, queue: string, is: string) => `${name} in ${queue} ${is}`,
+  inVain: {
+    child_failed: (n: number, shown: string) => `Stuck: ${children(n, shown)} failed, and no policy tells the parent.`,
+    child_gone: (n: number, shown: string) => `Stuck: ${children(n, shown)} it waits for ${n === 1 ? 'is' : 'are'} gone.`,
+    child_not_counted: (n: number, shown: string) => `Stuck: ${children(n, shown)} completed, and the parent was not told.`,
+    child_left: (n: number, shown: string) => `Stuck: ${children(n, shown)} it waits for ${n === 1 ? 'belongs' : 'belong'} to another parent.`,
+    nothing_pending: () => 'Stuck: no child is pending, and nothing puts it back to waiting.',
+  } as Record<string, (n: number, shown: string) => string>,
+  repair: {
+    child_failed: 'Retry the failed children, or release the parent: then they count as ignored failures.',
+    child_gone: 'Release the parent: children that are gone count as ignored failures.',
+    child_not_counted: 'Release the parent: it takes over their results.',
+    child_left: 'Release the parent: those children count as ignored failures.',
+    nothing_pending: 'Release the parent: it runs.',
+  } as Record<string, string>,
+
+  // The drawn flow
+  flow: 'Flow',
+  jobs: (shown: string) => `${shown} jobs`,
+  cut: 'There are more: each parent offers its other children.',
+  tree: (name: string, id: string) => `Flow of ${name} ${id}: arrows move, Enter opens the job`,
+  zoomIn: 'Zoom in (+)',
+  zoomOut: 'Zoom out (−)',
+  fit: 'Fit',
+  fitTitle: 'Show all of it (0)',
+  zoom: (percent: string) => `${percent} %`,
+  more: (n: string) => `${n} more`,
+  moreOf: (n: string, name: string) => `${n} more children of ${name}: load some`,
+  loading: 'Loading…',
+  thisJob: 'this job',
+  gone: 'Gone',
+  failed: 'Failed',
+  waits: 'Waits',
+  stuckWord: 'Stuck',
+  ignoredWord: 'Failed, ignored',
+  goneText: 'Its parent remembers it; Redis no longer has it.',
+  openJob: 'Open the job',
+  ofChildren: (done: string, total: string) => `${done} of ${total} done`,
+  state: 'State',
+  ran: 'Ran',
+  reason: 'Error',
+  hidden: 'for those who may see payloads',
+  result: 'Result',
+  childrenOf: 'Children',
+  counts: (pending: string, completed: string, ignored: string, failed: string) =>
+    [`${completed} completed`, ignored !== '0' && `${ignored} failed and ignored`, failed !== '0' && `${failed} failed`, `${pending} pending`].filter(Boolean).join(', '),
+  onFailure: 'If it fails',
+  policy: {
+    fail_parent: 'its parent fails as well',
+    continue: 'its parent runs at once',
+    ignore: 'its parent runs after the other children',
+    remove: 'its parent runs and is told nothing',
+  } as Record<string, string>,
+  noPolicy: 'its parent waits for ever (BullMQ’s default)',
+  outcome: 'For its parent',
+  outcomes: {
+    pending: 'pending',
+    completed: 'completed',
+    ignored: 'an ignored failure: the parent goes on',
+    failed: 'it failed the parent',
+  } as Record<string, string>,
+
+  // Repairs
+  retry: (n: number, shown: string) => (n > 0 ? `Retry ${n === 1 ? 'the failed child' : `${shown} failed children`}` : 'Retry the failed children'),
+  retried: (n: string, parents: number, left: number) =>
+    `${n} ${n === '1' ? 'child runs' : 'children run'} again${parents > 0 ? '; the failed parent waits for them' : ''}.${left > 0 ? ` ${left} are left: retry once more.` : ''}`,
+  noneFailed: 'No child has failed: nothing was retried.',
+  release: 'Release the parent',
+  released: (id: string) => `${id} runs.`,
+  notReleased: (id: string) => `${id} still waits for children that can finish.`,
+  remove: (n: string) => `Remove ${n} pending…`,
+  removeTitle: (name: string) => `Remove the pending children of ${name}?`,
+  removeSays: 'Children that do not run yet go, with their own children and their data. The parent runs when nothing is pending then. They cannot be brought back.',
+  removeVerb: 'Remove them',
+  removed: 'The pending children are removed.',
+}
