@@ -112,6 +112,10 @@ class Connected:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def event_hub(self) -> EventHub:
+        """The one reader of the queue's events in the running loop."""
+        return self._bind().events
+
     def templates(self) -> Templates:
         """Turns options of an add into what travels."""
         return self._bind().templates

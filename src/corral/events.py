@@ -100,6 +100,8 @@ class EventHub:
         self._reader: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._closed = False
+        #: Redis does not answer the reader; it goes on trying.
+        self.interrupted = False
 
     async def listen(self, after: Position | None) -> AsyncGenerator[Event, None]:
         """Events after a position; None: from now on. Raises RedisUnavailable on the first look only."""
@@ -168,9 +170,11 @@ class EventHub:
                 if position is None:
                     position = (await stream.ends(self._client, self._keys)).last
                     self._era += 1
+                    self.interrupted = False
                     self._wake()
                 entries = await stream.wait(self._blocking, self._keys, position, BLOCK_MS)
                 failures = 0
+                self.interrupted = False
                 if entries:
                     position = entries[-1][0]
                     self._kept.extend((entry[0], make_event(entry)) for entry in entries)
@@ -182,6 +186,7 @@ class EventHub:
                 if failures == 0:
                     log.warning("events_interrupted", queue=self._keys.name, error=type(error).__name__)
                 position = None
+                self.interrupted = True
                 await asyncio.sleep(pause(failures))
                 failures += 1
 

@@ -74,6 +74,11 @@ class Keychain:
             keys[key_id] = _key(key_id, encoded)
         return cls(keys)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all keys; the first seals."""
+        return tuple(self._ciphers)
+
     def __contains__(self, key_id: str) -> bool:
         return key_id in self._ciphers
 

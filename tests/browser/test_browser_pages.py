@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from corral.bullmq import registry
 from corral.data import encode
 
-PAGES = ["/", "/workers", "/schedules", "/flows", "/redis", "/checklist", "/audit"]
+PAGES = ["/", "/workers", "/schedules", "/flows", "/events", "/audit", "/redis", "/checklist", "/settings"]
 
 #: What is there when a page has its data.
 FILLED = "table tbody tr, .finding, .empty, .facts"

@@ -43,9 +43,13 @@ async def test_queues_of_a_process_share_connections_and_close_them(redis_url: s
     async def connections() -> dict[str, str]:
         """Corral's connections to the server, each by its id with what it did last."""
         found = await redis.client_list()
-        return {c["id"]: f"{c['addr']} {c['cmd']}" for c in found if c.get("lib-name", "").startswith("corral")}
+        return {
+            c["id"]: f"{c['addr']} {c['cmd']}" for c in found if c.get("lib-name", "").startswith("corral")
+        }
 
-    before = await connections()  # a process or a test that ended may still have some: they are not this test's
+    before = (
+        await connections()
+    )  # a process or a test that ended may still have some: they are not this test's
     queues = [Queue(f"queue-{number}", redis_url=redis_url) for number in range(20)]
     for queue in queues:
         await queue.add("build", 1)

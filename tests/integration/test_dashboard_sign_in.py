@@ -40,9 +40,9 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboard_app, "built_pages", lambda: built_pages(tmp_path))
 
 
-def dashboard(redis_url: str, **settings: Any) -> Dashboard:
-    loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=USERS, **settings)
-    return Dashboard(loaded, Users.parse(USERS), {})
+def dashboard(redis_url: str, *, users: str = USERS, **settings: Any) -> Dashboard:
+    loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=users, **settings)
+    return Dashboard(loaded, Users.parse(users), {})
 
 
 @asynccontextmanager
@@ -174,8 +174,10 @@ async def test_redis_keeps_no_token_and_knows_a_stolen_database_nothing(
     for key in list(dump):
         if await redis.type(key) == "hash":
             dump += (await redis.hgetall(key)).values()
+        elif await redis.type(key) == "zset":
+            dump += await redis.zrange(key, 0, -1)
     assert not any(token in text or PASSWORD in text for text in dump)
-    (session,) = [key for key in dump if "session" in key]
+    (session,) = [key for key in dump if "::session:" in key]
     assert 0 < await redis.ttl(session) <= 12 * 3600
 
 

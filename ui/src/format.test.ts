@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ago, bytes, capital, count, duration, percent, rate, span, until } from './format'
+import { ago, bytes, capital, clock, count, duration, percent, rate, showTimesIn, span, until } from './format'
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 
@@ -41,3 +41,11 @@ test.each([
 ])('until %d', (at, text) => expect(plain(until(at, 100))).toBe(text))
 
 test('a fragment starts a sentence', () => expect([capital('late'), capital('')]).toEqual(['Late', '']))
+
+test('the clock is read in the zone that was chosen, its day too', () => {
+  const midnight = Date.parse('2026-11-28T23:30:00Z') / 1000
+  showTimesIn('Asia/Tokyo')
+  expect(clock(midnight, midnight)).toBe('08:30:00')
+  expect(clock(midnight, midnight - 9 * 3600)).toBe('2026-11-29 08:30:00')
+  showTimesIn('')
+})

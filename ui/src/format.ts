@@ -60,13 +60,19 @@ export function bytes(value: number): string {
   return `${left < 10 && at > 0 ? left.toFixed(1) : Math.round(left)}${NBSP}${units[at]}`
 }
 
+/** Where the clock is read: a zone that the reader chose, else the browser's own. */
+let timeZone: string | undefined
+
+export function showTimesIn(zone: string): void {
+  timeZone = zone || undefined
+}
+
 /** The time of the day where the reader is; with the date if it is another day. */
 export function clock(epochSeconds: number, now = Date.now() / 1000): string {
   const at = new Date(epochSeconds * 1000)
-  const time = at.toLocaleTimeString('en-GB')
-  return at.toDateString() === new Date(now * 1000).toDateString()
-    ? time
-    : `${at.toLocaleDateString('en-CA')} ${time}`
+  const day = (of: Date) => of.toLocaleDateString('en-CA', { timeZone })
+  const time = at.toLocaleTimeString('en-GB', { timeZone })
+  return day(at) === day(new Date(now * 1000)) ? time : `${day(at)} ${time}`
 }
 
 /** How long ago, in words that stay true for a while: now, 12 s ago, 6 m ago. */

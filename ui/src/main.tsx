@@ -9,12 +9,15 @@ import { Job } from './pages/Job'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Flows, readFlowSearch } from './pages/Flows'
 import { Outbox, readOutboxSearch } from './pages/Outbox'
+import { Events, readEventsSearch } from './pages/Events'
 import { Overview } from './pages/Overview'
 import { Queue, readSearch } from './pages/Queue'
 import { Checklist } from './pages/Checklist'
 import { Redis } from './pages/Redis'
 import { Schedules } from './pages/Schedules'
 import { Workers } from './pages/Workers'
+import { readSettingsSearch, Settings } from './pages/Settings'
+import { apply, readPreferences } from './settings/preferences'
 import { Shell } from './shell/Shell'
 
 const root = createRootRoute({ component: Shell })
@@ -22,6 +25,7 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
   createRoute({ getParentRoute: () => root, path: '/dead', component: DeadLetters, validateSearch: readDeadSearch }),
   createRoute({ getParentRoute: () => root, path: '/alerts', component: Alerts }),
+  createRoute({ getParentRoute: () => root, path: '/events', component: Events, validateSearch: readEventsSearch }),
   createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue', component: Queue, validateSearch: readSearch }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),
@@ -31,6 +35,7 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/outbox', component: Outbox, validateSearch: readOutboxSearch }),
   createRoute({ getParentRoute: () => root, path: '/redis', component: Redis }),
   createRoute({ getParentRoute: () => root, path: '/checklist', component: Checklist }),
+  createRoute({ getParentRoute: () => root, path: '/settings', component: Settings, validateSearch: readSettingsSearch }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
 
@@ -41,6 +46,8 @@ declare module '@tanstack/react-router' {
 }
 
 const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTime: 2_000 } } })
+
+apply(readPreferences())
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

@@ -62,6 +62,7 @@ class HttpService(EnqueueLayer):
     def begin_shutdown(self) -> None:
         """Let long polls answer now. For the server, before it waits for open requests."""
         self.service.stopping.set()
+        self.litestar.state.management.streams.stopping.set()
 
 
 def create_app(

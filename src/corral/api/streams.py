@@ -224,12 +224,19 @@ def _event(queue: Queue, event: Event) -> bytes:
         body["jobId"] = event.job_id
     for name, value in event.fields.items():
         if name in _JSON:
-            kind: Kind = "result" if name == "returnvalue" else "progress"
-            shown = queue.sealing.show(kind, event.job_id or "", value.encode())
-            body[_JSON[name]] = _json_or_text(shown.decode(errors="replace"))
+            body[_JSON[name]] = _json_or_text(opened(queue, event, name))
         else:
             body.setdefault(name, value)
     return _frame(event.id, event.name, msgspec.json.encode(body))
+
+
+def opened(queue: Queue, event: Event, field: str) -> str:
+    """A field of an event as it was before it was sealed, if it was."""
+    value = event.fields[field]
+    if field not in _JSON:
+        return value
+    kind: Kind = "result" if field == "returnvalue" else "progress"
+    return queue.sealing.show(kind, event.job_id or "", value.encode()).decode(errors="replace")
 
 
 def _status(found: Found, position: Position) -> bytes:

@@ -295,6 +295,11 @@ def session_key(prefix: str, digest: str) -> str:
     return f"corral:{prefix}::session:{digest}"
 
 
+def user_sessions_key(prefix: str, digest: str) -> str:
+    """The sessions of one user of the dashboard, by the hash of the name: digests, scored by their end."""
+    return f"corral:{prefix}::sessions:{digest}"
+
+
 def attempts_key(prefix: str, digest: str) -> str:
     """How often somebody tried to sign in, by the hash of who: names are personal and of any length."""
     return f"corral:{prefix}::signin:{digest}"

@@ -1,16 +1,18 @@
 """The wire of the dashboard: who is signed in, and how often somebody tried to. One round trip each.
 
-A session is kept under the hash of its token: who reads Redis cannot sign in with what is there.
+A session is kept under the hash of its token: who reads Redis cannot sign in with what is there. A list of
+them for each user, under the hash of the name, is for ending them all.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any, NamedTuple
 
 import redis.asyncio as aioredis
 
-from corral.bullmq.keys import attempts_key, session_key
+from corral.bullmq.keys import attempts_key, session_key, user_sessions_key
 
 #: A session that nobody uses ends.
 IDLE_SECONDS = 12 * 3600
@@ -26,7 +28,11 @@ class Session(NamedTuple):
 async def begin(client: aioredis.Redis, prefix: str, token: str, session: Session, until: int) -> None:
     """Note a session that ends at `until` (epoch seconds) at the latest."""
     key = session_key(prefix, _digest(token))
-    pipe = client.pipeline(transaction=True)
+    mine = user_sessions_key(prefix, _digest(session.user))
+    pipe = client.pipeline(transaction=False)
+    pipe.zremrangebyscore(mine, "-inf", time.time())
+    pipe.zadd(mine, {_digest(token): until})
+    pipe.expireat(mine, until)
     pipe.hset(key, mapping={"user": session.user, "mark": session.mark, "until": until})
     pipe.expire(key, IDLE_SECONDS)
     await pipe.execute()
@@ -46,6 +52,47 @@ async def find(client: aioredis.Redis, prefix: str, token: str, now: float) -> S
 
 async def end(client: aioredis.Redis, prefix: str, token: str) -> None:
     await client.delete(session_key(prefix, _digest(token)))
+
+
+class Standing(NamedTuple):
+    """One of a user's sessions, by the hash of its token. Epoch seconds."""
+
+    digest: str
+    until: float
+    last_used: float
+
+
+async def of_user(client: aioredis.Redis, prefix: str, user: str, now: float) -> list[Standing]:
+    """The sessions of a user that are not over. Two round trips."""
+    known: Any = await client.zrange(user_sessions_key(prefix, _digest(user)), 0, -1)
+    digests = [digest.decode() for digest in known]
+    pipe = client.pipeline(transaction=False)
+    for digest in digests:
+        pipe.hget(session_key(prefix, digest), "until")
+        pipe.ttl(session_key(prefix, digest))
+    answers = await pipe.execute()
+    found = zip(digests, answers[::2], answers[1::2], strict=True)
+    return [
+        Standing(digest, float(until), now - (IDLE_SECONDS - int(left)))
+        for digest, until, left in found
+        if until is not None and float(until) > now
+    ]
+
+
+async def end_all(client: aioredis.Redis, prefix: str, user: str) -> None:
+    """Two round trips."""
+    mine = user_sessions_key(prefix, _digest(user))
+    known: Any = await client.zrange(mine, 0, -1)
+    pipe = client.pipeline(transaction=False)
+    for digest in known:
+        pipe.delete(session_key(prefix, digest.decode()))
+    pipe.delete(mine)
+    await pipe.execute()
+
+
+def digest_of(token: str) -> str:
+    """What a token is known by in Redis."""
+    return _digest(token)
 
 
 async def note_attempt(client: aioredis.Redis, prefix: str, who: str, seconds: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import redis.asyncio as aioredis
+from redis.exceptions import ResponseError
 
 from corral.bullmq.keys import QueueKeys
 
@@ -90,6 +91,39 @@ async def wait(client: aioredis.Redis, keys: QueueKeys, position: Position, bloc
     """The next events after a position, at most BATCH, waiting up to `block_ms` for one. One round trip."""
     reply: Any = await client.xread({keys.events: text(position)}, count=BATCH, block=block_ms)
     return _entries(reply[0][1]) if reply else []
+
+
+async def before(
+    client: aioredis.Redis, keys: QueueKeys, position: Position | None, count: int
+) -> list[Entry]:
+    """Up to `count` events up to a position and with it, newest first; None: the newest. One round trip."""
+    newest = "+" if position is None else text(position)
+    return _entries(await client.xrevrange(keys.events, max=newest, count=count))
+
+
+class Standing(NamedTuple):
+    """The last event that a stream took, and how many it ever took; None: this Redis does not count them."""
+
+    last: Position
+    added: int | None
+
+
+async def standing(client: aioredis.Redis, keys: QueueKeys) -> Standing:
+    """One round trip. The counting came with Redis 7."""
+    try:
+        told: Any = await client.xinfo_stream(keys.events)
+    except ResponseError:  # there is none yet
+        return Standing(START, 0)
+    added = told.get("entries-added")
+    return Standing(_position(told["last-generated-id"]), None if added is None else int(added))
+
+
+def previous(position: Position) -> Position:
+    """The greatest position before another; START has none and is given back."""
+    milliseconds, number = position
+    if number:
+        return milliseconds, number - 1
+    return (milliseconds - 1, 2**64 - 1) if milliseconds else START
 
 
 def _next(position: Position) -> Position:

@@ -13,7 +13,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from corral.api import problems
 from corral.api.app import on_error, on_http_error
@@ -24,6 +24,7 @@ from corral.api.known import KnownQueues
 from corral.api.problems import Problem, Refused
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.traffic import Traffic
+from corral.bullmq.sessions import digest_of
 from corral.dashboard.origin import FOREIGN, SAFE, is_foreign
 from corral.dashboard.pages import OPEN, Page, built_pages
 from corral.dashboard.signing_in import LONGEST_SESSION_SECONDS, Door
@@ -77,6 +78,15 @@ class SessionView(msgspec.Struct, frozen=True, rename="camel"):
     sandbox: bool
 
 
+class SessionRow(msgspec.Struct, frozen=True, rename="camel"):
+    """One of one's own sessions. Epoch seconds. here: the one that asks."""
+
+    began: float
+    last_used: float
+    until: float
+    here: bool
+
+
 class Dashboard:
     """The ASGI application."""
 
@@ -96,7 +106,8 @@ class Dashboard:
         self._edge = Edge(cast("App", self.litestar), Traffic(), headers)
 
     def begin_shutdown(self) -> None:
-        """Nothing waits here yet."""
+        """Let event streams end."""
+        self.management.streams.stopping.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
@@ -120,7 +131,8 @@ class Dashboard:
     def _litestar(self) -> Litestar:
         app = Litestar(
             route_handlers=[
-                healthz, sign_in, sign_out, session, front, page, management_router(self.management)
+                healthz, sign_in, sign_out, session, own_sessions, front, page,
+                management_router(self.management),
             ],
             dependencies={"dashboard": Provide(lambda: self, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
@@ -165,11 +177,17 @@ async def sign_in(
 
 
 @delete("/session", status_code=204)
-async def sign_out(request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]) -> Response[None]:
-    """Sign out. Raises RedisUnavailable: then the session goes on."""
+async def sign_out(
+    request: Request[Any, Any, Any],
+    dashboard: NamedDependency[Dashboard],
+    everywhere: FromQuery[bool] = False,
+) -> Response[None]:
+    """Sign out, here or in all browsers. Raises RedisUnavailable: then the session goes on."""
     if is_foreign("DELETE", request.headers):
         raise Refused(FOREIGN)
     token = request.cookies.get(dashboard.cookie)
+    if token and everywhere:
+        await dashboard.door.sign_out_everywhere((await dashboard.user_of(request)).name)
     if token:
         await dashboard.door.sign_out(token)
     answer: Response[None] = Response(None, status_code=204)
@@ -181,6 +199,20 @@ async def sign_out(request: Request[Any, Any, Any], dashboard: NamedDependency[D
 async def session(request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]) -> SessionView:
     """Who is signed in."""
     return _view(await dashboard.user_of(request), dashboard)
+
+
+@get("/sessions")
+async def own_sessions(
+    request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]
+) -> list[SessionRow]:
+    """One's own sessions, the last used first."""
+    user = await dashboard.user_of(request)
+    here = digest_of(request.cookies[dashboard.cookie])
+    found = await dashboard.door.sessions_of(user.name)
+    return [
+        SessionRow(one.until - LONGEST_SESSION_SECONDS, one.last_used, one.until, one.digest == here)
+        for one in found
+    ]
 
 
 @get("/")

@@ -9,7 +9,8 @@ Five attempts a minute for each name and each address, then a pause; a success f
 While Redis is away, who was seen in the last KNOWN_SECONDS may go on reading, so that the page can show what
 it last knew; changes need Redis in any case.
 
-Emits: signed_in, signed_out (user), sign_in_refused (warning; user if there is one, attempts).
+Emits: signed_in, signed_out, signed_out_everywhere (user), sign_in_refused (warning; user if there is one,
+attempts).
 """
 
 from __future__ import annotations
@@ -96,6 +97,20 @@ class Door:
         self._known.pop(token, None)
         async with answering():
             await sessions.end(self._client(), self._settings.prefix, token)
+
+    async def sign_out_everywhere(self, user: str) -> None:
+        """End all sessions of a user. Raises RedisUnavailable."""
+        for token in [token for token, (session, _) in self._known.items() if session.user == user]:
+            del self._known[token]
+        async with answering():
+            await sessions.end_all(self._client(), self._settings.prefix, user)
+        log.info("signed_out_everywhere", user=user)
+
+    async def sessions_of(self, user: str) -> list[sessions.Standing]:
+        """A user's sessions, the last used first. Raises RedisUnavailable."""
+        async with answering():
+            found = await sessions.of_user(self._client(), self._settings.prefix, user, time.time())
+        return sorted(found, key=lambda session: session.last_used, reverse=True)
 
     async def user_of(self, token: str | None, *, reading: bool) -> User:
         """Who has this session. One round trip. Raises Refused (401), RedisUnavailable."""

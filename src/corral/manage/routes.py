@@ -17,6 +17,7 @@ from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
 from corral.manage.doctor import read_doctor
+from corral.manage.events import EVENT_HANDLERS
 from corral.manage.flows import FLOW_HANDLERS
 from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
@@ -30,6 +31,7 @@ from corral.manage.redis import read_redis
 from corral.manage.scaling import read_decisions, read_scaling
 from corral.manage.schedules import SCHEDULE_HANDLERS
 from corral.manage.service import Management, actor_of, asks_for
+from corral.manage.settings import SETTING_HANDLERS
 from corral.manage.worker_control import quiet_workers, stop_workers
 from corral.manage.workers import list_workers, read_surroundings
 
@@ -70,6 +72,8 @@ HANDLERS = [
     *DEAD_OPERATION_HANDLERS,
     *KEYS,
     *OUTBOX_HANDLERS,
+    *EVENT_HANDLERS,
+    *SETTING_HANDLERS,
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis.asyncio as aioredis
@@ -18,6 +18,7 @@ from corral.api.known import KnownQueues
 from corral.api.lookup import answering
 from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.discover import queue_names
+from corral.manage.streaming import Streams
 from corral.queue import Queue
 from corral.settings import Settings
 
@@ -45,6 +46,7 @@ class Management:
     settings: Settings
     known: KnownQueues
     authenticate: Authenticate
+    streams: Streams = field(default_factory=Streams)
 
     @property
     def prefix(self) -> str:

@@ -13,7 +13,10 @@ import { LIST, useScheduleChanges } from '../schedules/changes'
 import { OUTCOMES, ScheduleDetail, useDetail } from '../schedules/ScheduleDetail'
 import { ScheduleForm } from '../schedules/ScheduleForm'
 import type { Schedule } from '../schedules/wish'
+import { texts } from '../texts'
 import '../work.css'
+
+const t = texts.schedules
 
 const keyOf = (schedule: Schedule) => `${schedule.queue} ${schedule.id}`
 
@@ -36,36 +39,35 @@ export function Schedules() {
   const paused = data?.schedules.filter((schedule) => schedule.paused).length ?? 0
 
   const choices = (schedule: Schedule): Choice[] => [
-    { name: 'Run now', icon: 'play', onSelect: () => changes.run.mutate(schedule) },
+    { name: t.runNow, icon: 'play', onSelect: () => changes.run.mutate(schedule) },
     schedule.paused
-      ? { name: 'Go on', icon: 'clock', onSelect: () => changes.pause.mutate({ schedule, paused: false }) }
-      : { name: 'Pause', icon: 'pause', onSelect: () => changes.pause.mutate({ schedule, paused: true }) },
-    { name: 'Edit…', icon: 'edit', onSelect: () => setForm(schedule) },
-    { name: 'Remove…', icon: 'close', danger: true, onSelect: () => setRemoving(schedule) },
+      ? { name: t.goOn, icon: 'clock', onSelect: () => changes.pause.mutate({ schedule, paused: false }) }
+      : { name: t.pause, icon: 'pause', onSelect: () => changes.pause.mutate({ schedule, paused: true }) },
+    { name: t.edit, icon: 'edit', onSelect: () => setForm(schedule) },
+    { name: t.remove, icon: 'close', danger: true, onSelect: () => setRemoving(schedule) },
   ]
   return (
     <>
-      <PageTop query={page}>Schedules</PageTop>
+      <PageTop query={page}>{t.title}</PageTop>
       {page.isPending && <SkeletonRows />}
       {data && (
         <>
           <div className="pagehead">
             <div>
               <h1>
-                Schedules <span className="quiet">{count(data.total)}</span>
+                {t.title} <span className="quiet">{count(data.total)}</span>
               </h1>
               {data.total > 0 && (
                 <p className="lead">
-                  {late > 0 ? `${late} late` : 'None is late'}
-                  {paused > 0 && `, ${paused} paused`}.
-                  {data.total > data.schedules.length && ` Shown: the ${data.schedules.length} that run next.`}
+                  {t.late(late)}
+                  {t.paused(paused)}.{data.total > data.schedules.length && t.shownNext(data.schedules.length)}
                 </p>
               )}
             </div>
             <div className="btn-row">
               {queues.length > 1 && (
-                <select className="plain-select" aria-label="Queue" value={queue} onChange={(event) => setQueue(event.target.value)}>
-                  <option value="">All queues</option>
+                <select className="plain-select" aria-label={t.queue} value={queue} onChange={(event) => setQueue(event.target.value)}>
+                  <option value="">{t.allQueues}</option>
                   {queues.map((name) => (
                     <option key={name}>{name}</option>
                   ))}
@@ -73,27 +75,27 @@ export function Schedules() {
               )}
               {mayOperate && (
                 <button className="btn grow" onClick={() => setForm('new')}>
-                  New schedule
+                  {t.add}
                 </button>
               )}
             </div>
           </div>
           {shown.length === 0 ? (
             <div className="empty">
-              <h3>Nothing recurs</h3>
-              <p>A schedule is here as soon as one is added, by Corral or as a job scheduler of BullMQ.</p>
-              <code>await reports.schedules.upsert("nightly", "build", cron="0 3 * * 1-5")</code>
+              <h3>{t.none}</h3>
+              <p>{t.noneWhy}</p>
+              <code>{t.noneCode}</code>
             </div>
           ) : (
             <table className="table rows">
               <thead>
                 <tr>
-                  <th>Schedule</th>
-                  <th>Runs</th>
-                  <th>Next</th>
-                  <th>Last</th>
+                  <th>{t.schedule}</th>
+                  <th>{t.runs}</th>
+                  <th>{t.next}</th>
+                  <th>{t.last}</th>
                   <th>
-                    <span className="sr">Actions</span>
+                    <span className="sr">{t.actions}</span>
                   </th>
                 </tr>
               </thead>
@@ -117,9 +119,9 @@ export function Schedules() {
       {form !== null && form !== 'new' && <Edit schedule={form} onClose={() => setForm(null)} />}
       {removing && (
         <Confirm
-          title={`Remove ${removing.id}?`}
-          says={`It makes no more jobs ${removing.name}, and its pending run goes with it. What is due or runs goes on. To stop it for a while, pause it.`}
-          verb="Remove it"
+          title={t.removeTitle(removing.id)}
+          says={t.removeSays(removing.name)}
+          verb={t.removeVerb}
           onClose={() => setRemoving(null)}
           onConfirm={() => {
             setRemoving(null)
@@ -168,20 +170,20 @@ function Row({ schedule, now, open, onOpen, choices }: RowProps) {
             </span>
           </span>
         </td>
-        <td className="two wrap" data-l="Runs">
+        <td className="two wrap" data-l={t.runs}>
           {schedule.words}
           <span className="second">
             {schedule.cron !== null && schedule.words !== schedule.cron && <code>{schedule.cron}</code>} {schedule.cron !== null && schedule.tz}
           </span>
         </td>
-        <td data-l="Next">
+        <td data-l={t.next}>
           <Next schedule={schedule} now={now} />
         </td>
-        <td data-l="Last">
+        <td data-l={t.last}>
           <Last schedule={schedule} />
         </td>
         <td className="num act">
-          <div className="btn-row">{choices && <RowMenu label={`Run, pause, edit or remove ${schedule.id}`} choices={choices} />}</div>
+          <div className="btn-row">{choices && <RowMenu label={t.actionsOf(schedule.id)} choices={choices} />}</div>
         </td>
       </tr>
       {open && (
@@ -196,30 +198,30 @@ function Row({ schedule, now, open, onOpen, choices }: RowProps) {
 }
 
 function Next({ schedule, now }: { schedule: Schedule; now: number }) {
-  if (schedule.paused) return <span className="quiet">paused</span>
+  if (schedule.paused) return <span className="quiet">{t.isPaused}</span>
   if (schedule.lateSeconds !== null) {
     return (
       <>
-        <span className="is-limited strong">late</span>
+        <span className="is-limited strong">{t.isLate}</span>
         <span className="second">
-          nobody takes it, {duration(schedule.lateSeconds)}
-          {schedule.missed > 0 && ` · ${schedule.missed === 100 ? '100 or more' : schedule.missed} missed`}
+          {t.nobodyTakesIt(duration(schedule.lateSeconds))}
+          {t.missed(schedule.missed)}
         </span>
       </>
     )
   }
-  if (schedule.nextRun === null) return <span className="quiet">none pending</span>
+  if (schedule.nextRun === null) return <span className="quiet">{t.nonePending}</span>
   return <span title={exact(schedule.nextRun)}>{until(schedule.nextRun, now)}</span>
 }
 
 function Last({ schedule }: { schedule: Schedule }) {
-  if (schedule.lastRun === null) return <span className="quiet">not yet</span>
+  if (schedule.lastRun === null) return <span className="quiet">{t.notYet}</span>
   const outcome = schedule.last?.outcome
   const look = outcome ? OUTCOMES[outcome] : undefined
   return (
     <>
       {look && <Glyph name={look.glyph} className={look.tone} />} <Time at={schedule.lastRun} relative />
-      <span className={`second ${outcome === 'failed' ? 'is-failed' : ''}`}>{outcome ?? 'its job is gone'}</span>
+      <span className={`second ${outcome === 'failed' ? 'is-failed' : ''}`}>{outcome ?? t.jobGone}</span>
     </>
   )
 }

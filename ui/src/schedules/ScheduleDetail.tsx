@@ -6,8 +6,11 @@ import { duration, until } from '../format'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { Late } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
+import { texts } from '../texts'
 import { ZoneSelect } from './ScheduleForm'
 import { onTheWall, type Schedule } from './wish'
+
+const t = texts.schedules
 
 type Run = components['schemas']['RunRow']
 
@@ -47,28 +50,28 @@ export function ScheduleDetail({ schedule }: { schedule: Schedule }) {
   const { runs, results, dataShown, data } = detail.data
   return (
     <div className="inset-cols">
-      <section aria-label="Next runs">
+      <section aria-label={t.nextRuns}>
         <p className="label">
-          Next runs in <ZoneSelect className="plain-select" own={schedule.tz} value={zone} onChange={setZone} />
+          {t.nextRunsIn} <ZoneSelect className="plain-select" own={schedule.tz} value={zone} onChange={setZone} />
         </p>
         {runs.length === 0 ? (
-          <p className="muted small">{schedule.paused ? 'Paused: none until it goes on.' : 'None: it is over, or its run has just started.'}</p>
+          <p className="muted small">{schedule.paused ? t.noRunsPaused : t.noRuns}</p>
         ) : (
           <ol>
             {runs.map((run) => (
               <li key={run}>
                 <span>{onTheWall(run)}</span>
-                <span className="quiet">{Date.parse(run) < Date.now() - 1000 ? 'due' : until(Date.parse(run) / 1000)}</span>
+                <span className="quiet">{Date.parse(run) < Date.now() - 1000 ? t.due : until(Date.parse(run) / 1000)}</span>
               </li>
             ))}
           </ol>
         )}
-        {schedule.paused && runs.length > 0 && <p className="muted small">As it would run, were it not paused.</p>}
+        {schedule.paused && runs.length > 0 && <p className="muted small">{t.wereItNotPaused}</p>}
       </section>
-      <section aria-label="Last results">
-        <p className="label">Last results</p>
+      <section aria-label={t.lastResults}>
+        <p className="label">{t.lastResults}</p>
         {results.length === 0 ? (
-          <p className="muted small">No run's job is left in Redis.</p>
+          <p className="muted small">{t.noResults}</p>
         ) : (
           <ol>
             {results.map((run) => (
@@ -77,12 +80,12 @@ export function ScheduleDetail({ schedule }: { schedule: Schedule }) {
           </ol>
         )}
       </section>
-      <section aria-label="Jobs">
+      <section aria-label={t.jobs}>
         <p className="label">
-          Jobs <b className="strong">{schedule.name}</b>
-          {schedule.limit !== null && ` · ${schedule.iterations} of ${schedule.limit} made`}
+          {t.jobs} <b className="strong">{schedule.name}</b>
+          {schedule.limit !== null && t.made(schedule.iterations, schedule.limit)}
         </p>
-        {dataShown ? <pre>{JSON.stringify(data, null, 2)}</pre> : <p className="muted small">Their data is for those who may see payloads.</p>}
+        {dataShown ? <pre>{JSON.stringify(data, null, 2)}</pre> : <p className="muted small">{t.dataHidden}</p>}
       </section>
     </div>
   )

@@ -4,8 +4,11 @@ import { answered, api } from '../api/client'
 import { Dialog } from '../parts/Dialog'
 import { say } from '../parts/toasting'
 import { capital } from '../format'
+import { texts } from '../texts'
 import { LIST } from './changes'
 import { type Draft, draftOf, EMPTY, onTheWall, read, type Schedule, zones } from './wish'
+
+const t = texts.schedules
 
 interface Props {
   /** What is edited; null: a new one. */
@@ -37,7 +40,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
       return answered(api.PUT('/api/v1/queues/{queue}/schedule', { params, body: wish }))
     },
     onSuccess: (saved) => {
-      say(was ? `${saved.id} changed: ${saved.words}` : `${saved.id} added: ${saved.words}`)
+      say(was ? t.changed(saved.id, saved.words) : t.added(saved.id, saved.words))
       void queries.invalidateQueries({ queryKey: LIST })
       void queries.invalidateQueries({ queryKey: ['schedule', saved.queue, saved.id] })
       onClose()
@@ -46,7 +49,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
   const wrong = problem ?? save.error?.message ?? preview.error?.message
   const ready = wish !== null && !preview.isError && draft.queue.trim() !== '' && draft.id.trim() !== '' && draft.name.trim() !== ''
   return (
-    <Dialog title={was ? `Edit ${was.id}` : 'New schedule'} onClose={onClose}>
+    <Dialog title={was ? t.editTitle(was.id) : t.add} onClose={onClose}>
       <form
         className="form"
         onSubmit={(event) => {
@@ -58,47 +61,47 @@ export function ScheduleForm({ was, data, onClose }: Props) {
           <>
             <div className="pair">
               <label>
-                <span>Queue</span>
+                <span>{t.queue}</span>
                 <input className="input" value={draft.queue} onChange={(event) => set({ queue: event.target.value })} required autoFocus />
               </label>
               <label>
-                <span>Job name</span>
+                <span>{t.jobName}</span>
                 <input className="input" value={draft.name} onChange={(event) => set({ name: event.target.value })} required />
               </label>
             </div>
             <label>
-              <span>Id of the schedule</span>
-              <input className="input" value={draft.id} onChange={(event) => set({ id: event.target.value })} placeholder="nightly-report" required />
+              <span>{t.id}</span>
+              <input className="input" value={draft.id} onChange={(event) => set({ id: event.target.value })} placeholder={t.idPlaceholder} required />
             </label>
           </>
         )}
-        <div className="choice" role="group" aria-label="Kind of rhythm">
+        <div className="choice" role="group" aria-label={t.rhythm}>
           <button type="button" aria-pressed={draft.kind === 'cron'} onClick={() => set({ kind: 'cron' })}>
-            Cron expression
+            {t.cron}
           </button>
           <button type="button" aria-pressed={draft.kind === 'every'} onClick={() => set({ kind: 'every' })}>
-            Every so often
+            {t.every}
           </button>
         </div>
         {draft.kind === 'cron' ? (
           <div className="pair">
             <label>
-              <span>Minute hour day month weekday</span>
+              <span>{t.cronFields}</span>
               <input className="input mono" value={draft.cron} onChange={(event) => set({ cron: event.target.value })} />
             </label>
             <label>
-              <span>Zone</span>
+              <span>{t.zone}</span>
               <ZoneSelect own={was?.tz ?? 'UTC'} value={draft.tz} onChange={(tz) => set({ tz })} />
             </label>
           </div>
         ) : (
           <label>
-            <span>Every: 90s, 15m, 2h, 1d</span>
+            <span>{t.everyHint}</span>
             <input className="input mono" value={draft.every} onChange={(event) => set({ every: event.target.value })} />
           </label>
         )}
         <label>
-          <span>{was ? 'Data of its jobs, JSON; empty: as it is' : 'Data of its jobs, JSON'}</span>
+          <span>{was ? t.dataAsItIs : t.data}</span>
           <textarea value={draft.data} onChange={(event) => set({ data: event.target.value })} spellCheck={false} placeholder="{}" />
         </label>
         <div className="said" aria-live="polite">
@@ -109,17 +112,19 @@ export function ScheduleForm({ was, data, onClose }: Props) {
           ) : (
             preview.data && (
               <>
-                <b className="strong">{capital(preview.data.words)}</b>, next {preview.data.runs.slice(0, 3).map(onTheWall).join(', ') || 'never'}
+                <b className="strong">{capital(preview.data.words)}</b>
+                {t.nextAt}
+                {preview.data.runs.slice(0, 3).map(onTheWall).join(', ') || t.never}
               </>
             )
           )}
         </div>
         <div className="btn-row">
           <button type="button" className="btn" onClick={onClose}>
-            Cancel
+            {t.cancel}
           </button>
           <button className="btn primary" disabled={!ready || save.isPending}>
-            {was ? 'Save' : 'Add schedule'}
+            {was ? t.save : t.addVerb}
           </button>
         </div>
       </form>
@@ -129,7 +134,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
 
 export function ZoneSelect({ own, value, onChange, className }: { own: string; value: string; onChange: (zone: string) => void; className?: string }) {
   return (
-    <select className={className} value={value} onChange={(event) => onChange(event.target.value)} aria-label="Zone">
+    <select className={className} value={value} onChange={(event) => onChange(event.target.value)} aria-label={t.zone}>
       {zones(own).map((zone) => (
         <option key={zone}>{zone}</option>
       ))}

@@ -2,7 +2,10 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
 import { failed, say } from '../parts/toasting'
+import { texts } from '../texts'
 import type { Schedule } from './wish'
+
+const t = texts.schedules
 
 type List = components['schemas']['ScheduleList']
 
@@ -30,23 +33,23 @@ export function useScheduleChanges() {
       )
     },
     onSuccess: (_, { schedule, paused }) =>
-      say(`${schedule.id} ${paused ? 'paused' : 'goes on'}.`, (): unknown => pause.mutate({ schedule, paused: !paused })),
+      say(t.wasPaused(schedule.id, paused), (): unknown => pause.mutate({ schedule, paused: !paused })),
     onError: (error, { schedule, paused }) =>
-      failed(`${schedule.id} not ${paused ? 'paused' : 'resumed'}.`, error),
+      failed(t.notPaused(schedule.id, paused), error),
     onSettled: again,
   })
 
   const run = useMutation({
     mutationFn: (schedule: Schedule) => answered(api.POST('/api/v1/queues/{queue}/schedule/run', at(schedule))),
-    onSuccess: ({ jobId, queue }) => say(`Job ${jobId} added to ${queue}.`),
-    onError: (error, schedule) => failed(`${schedule.id} not run.`, error),
+    onSuccess: ({ jobId, queue }) => say(t.ran(jobId, queue)),
+    onError: (error, schedule) => failed(t.notRun(schedule.id), error),
     onSettled: again,
   })
 
   const remove = useMutation({
     mutationFn: (schedule: Schedule) => answered(api.DELETE('/api/v1/queues/{queue}/schedule', at(schedule))),
-    onSuccess: (_, schedule) => say(`${schedule.id} removed.`),
-    onError: (error, schedule) => failed(`${schedule.id} not removed.`, error),
+    onSuccess: (_, schedule) => say(t.removed(schedule.id)),
+    onError: (error, schedule) => failed(t.notRemoved(schedule.id), error),
     onSettled: again,
   })
 

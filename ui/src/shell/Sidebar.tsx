@@ -21,9 +21,11 @@ const WORK: Place[] = [
 
 const AROUND: Place[] = [
   { to: '/alerts', name: 'Alerts', icon: 'alerts' },
+  { to: '/events', name: 'Events', icon: 'events' },
   { to: '/audit', name: 'Audit', icon: 'audit' },
   { to: '/redis', name: 'Redis', icon: 'redis' },
   { to: '/checklist', name: 'Checklist', icon: 'settings' },
+  { to: '/settings', name: 'Settings', icon: 'settings' },
 ]
 
 export function Sidebar({ session }: { session: Session }) {

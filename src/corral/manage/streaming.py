@@ -1,0 +1,122 @@
+"""Streams of server-sent events of one process: how many there may be, when one is cut off, and when all end.
+
+A stream asks anew every RECHECK_SECONDS whether its reader may still listen, and ends if not: somebody who
+has signed out gets nothing further. A reader that takes no frame for SLOW_SECONDS is cut off, and one more
+than `most` is refused; a frame is made when it is taken, so that a slow one costs no memory.
+
+Emits: log `stream_cut_off` (info).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import structlog
+from litestar import Request
+
+from corral.api.auth import Permission
+from corral.api.problems import RETRY_AFTER_SECONDS, Problem, Refused
+from corral.api.streams import RECONNECT_MS
+from corral.errors import RedisUnavailable
+
+log = structlog.get_logger(__name__)
+
+MOST_STREAMS = 60
+RECHECK_SECONDS = 5.0
+SLOW_SECONDS = 20.0
+
+#: Below the shortest idle time-out of common proxies and load balancers (30 s).
+HEARTBEAT_SECONDS = 15.0
+HEARTBEAT = b": still here\n\n"
+
+
+class Streams:
+    """The open streams of a process. `stopping` is set when it shuts down."""
+
+    def __init__(self, most: int = MOST_STREAMS) -> None:
+        self.stopping = asyncio.Event()
+        self._most = most
+        self._open: set[object] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def check_room(self) -> None:
+        """Raise Refused (503) if no more may be opened."""
+        if len(self._open) >= self._most:
+            raise Refused(
+                Problem(
+                    503,
+                    "too-many-streams",
+                    "Too many event streams",
+                    f"{self._most} streams are open. Close a page that listens, or try again.",
+                    headers=(("Retry-After", str(RETRY_AFTER_SECONDS)),),
+                )
+            )
+
+    async def run(
+        self,
+        next_frame: Callable[[], Awaitable[bytes | None]],
+        may_listen: Callable[[], Awaitable[bool]],
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of one stream, until its reader may not listen any more or the process stops.
+
+        next_frame: waits a moment (well below a second) and returns what there is then; None: nothing.
+        """
+        token = object()
+        self._open.add(token)
+        loop = asyncio.get_running_loop()
+        checked = said = loop.time()
+        try:
+            yield b"retry: %d\n\n" % RECONNECT_MS
+            while not self.stopping.is_set():
+                frame = await next_frame()
+                if loop.time() - checked >= RECHECK_SECONDS:
+                    checked = loop.time()
+                    if not await may_listen():
+                        return
+                if frame is None:
+                    if loop.time() - said < HEARTBEAT_SECONDS:
+                        continue
+                    frame = HEARTBEAT
+                said = loop.time()
+                cut = loop.call_later(SLOW_SECONDS, _cut_off, asyncio.current_task())
+                try:
+                    yield frame
+                finally:
+                    cut.cancel()
+        finally:
+            self._open.discard(token)
+
+
+def _cut_off(task: asyncio.Task[Any] | None) -> None:
+    if task is not None:
+        log.info("stream_cut_off", seconds=SLOW_SECONDS)
+        task.cancel()
+
+
+def still_allowed(
+    authenticate: Callable[[Request[Any, Any, Any], Permission], Awaitable[object]],
+    request: Request[Any, Any, Any],
+    permission: Permission,
+) -> Callable[[], Awaitable[bool]]:
+    """Whether the caller of this request may still do what the permission says; yes while Redis is away."""
+
+    async def ask() -> bool:
+        try:
+            await authenticate(request, permission)
+        except Refused as refused:
+            return refused.problem.status not in (401, 403)
+        except RedisUnavailable:
+            return True
+        return True
+
+    return ask
+
+
+def frame(event: str, data: bytes, event_id: str = "") -> bytes:
+    """One server-sent event. `data`: JSON on one line."""
+    place = b"id: %b\n" % event_id.encode() if event_id else b""
+    return b"%bevent: %b\ndata: %b\n\n" % (place, event.encode(), data)
