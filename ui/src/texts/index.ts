@@ -5,6 +5,7 @@ import { charts } from './charts'
 import { dead } from './dead'
 import { events } from './events'
 import { flows } from './flows'
+import { job } from './job'
 import { joblist } from './joblist'
 import { keys } from './keys'
 import { outbox } from './outbox'
@@ -25,6 +26,7 @@ export const texts = {
   dead,
   events,
   flows,
+  job,
   joblist,
   keys,
   outbox,

@@ -19,13 +19,6 @@ const NOT_YET = new Set<string>([
   'dead/Rail.tsx',
   'dead/Retry.tsx',
   'dead/Sample.tsx',
-  'jobs/AskNumber.tsx',
-  'jobs/DataTree.tsx',
-  'jobs/EditData.tsx',
-  'jobs/JobActions.tsx',
-  'jobs/Logs.tsx',
-  'jobs/StatePill.tsx',
-  'jobs/Timeline.tsx',
 ])
 
 function files(): string[] {
