@@ -35,6 +35,8 @@ class Site:
         self.redis = RedisProcess(*options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        #: Further settings of the dashboard; before it is started.
+        self.settings: dict[str, str] = {}
         self._dashboard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Site:
@@ -46,6 +48,7 @@ class Site:
             "REDIS_URL": self.redis.url,
             "CORRAL_DASHBOARD_USERS": ",".join(f"{name}:{hashed}:{role}" for name, role in USERS.items()),
             "CORRAL_ENVIRONMENT": "testing",
+            **self.settings,
         }
         self._dashboard = subprocess.Popen(
             [sys.executable, "-m", "corral", "dashboard", "--port", str(self.port)],
