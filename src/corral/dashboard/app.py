@@ -13,6 +13,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
 from litestar.params import FromPath
 
 from corral.api import problems
@@ -156,11 +157,10 @@ class Dashboard:
             raise Refused(Problem(403, "wrong-role", "Not allowed", detail))
         return Actor(f"user:{user.name}", user.permissions)
 
-    def _refuse_other_hosts(self, request: Request[Any, Any, Any]) -> None:
-        """Raises Refused. Whoever asks whether the process is alive may call it anything."""
-        if request.url.path != "/healthz" and not is_ours(
-            request.headers.get("host", ""), self.settings.dashboard_url
-        ):
+    def _refuse_other_hosts(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        """A guard. Raises Refused. Whoever asks whether the process is alive may call it anything."""
+        host = connection.headers.get("host", "")
+        if connection.scope["path"] != "/healthz" and not is_ours(host, self.settings.dashboard_url):
             raise Refused(MISDIRECTED)
 
     def _litestar(self) -> Litestar:
@@ -169,7 +169,7 @@ class Dashboard:
                 healthz, sign_in, sign_out, session, front, page, management_router(self.management),
                 *(SINGLE_SIGN_ON if self.single else ()),
             ],
-            before_request=self._refuse_other_hosts,
+            guards=[self._refuse_other_hosts],
             dependencies={"dashboard": Provide(lambda: self, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
             on_shutdown=[self.management.known.close, self.close, close_providers],
@@ -220,9 +220,8 @@ async def sign_out(request: Request[Any, Any, Any], dashboard: NamedDependency[D
     token = request.cookies.get(dashboard.cookie)
     if token:
         await dashboard.door.sign_out(token)
-    answer: Response[None] = Response(None, status_code=204)
-    answer.delete_cookie(dashboard.cookie, path="/")
-    return answer
+    # Made as the cookie was: a browser takes no other for a __Host- one.
+    return Response(None, status_code=204, cookies=[dashboard.kept(dashboard.cookie, "", 0)])
 
 
 @get("/session")
