@@ -73,8 +73,8 @@ async def everything(redis: aioredis.Redis, *without: str) -> dict[bytes, Any]:
     return found
 
 
-async def fill(queue: Queue, redis: aioredis.Redis) -> tuple[str, str]:
-    """Jobs in all states, each with the secret in all that it holds. Ids of a failed and a good one."""
+async def fill(queue: Queue, redis: aioredis.Redis) -> tuple[str, str, str]:
+    """Jobs in all states, each with the secret in all that it holds. Ids of two failed and a good one."""
 
     @queue.job("build")
     async def build(job: JobContext, data: Any) -> Any:
@@ -86,11 +86,13 @@ async def fill(queue: Queue, redis: aioredis.Redis) -> tuple[str, str]:
 
     data = {"fails": False, "person": CANARY, CANARY: 1}
     good = await queue.add("build", data)
-    failed = await queue.add("build", {**data, "fails": True}, retry=Retry(attempts=1))
+    failed, edited = [
+        await queue.add("build", {**data, "fails": True}, retry=Retry(attempts=1)) for _ in range(2)
+    ]
     await Worker(queue, concurrency=1).run(until_empty=True)
     await queue.add("build", data)
     await queue.add("build", data, delay=3_600)
     await queue.add("build", data, priority=3)
     await queue.schedules.upsert("nightly", "build", cron="0 3 * * *", data=data)
     await redis.hset(f"bull:{queue.name}:{good.id}", "corral:checkpoint", f'{{"at":"{CANARY}"}}')
-    return failed.id, good.id
+    return failed.id, edited.id, good.id
