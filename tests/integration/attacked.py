@@ -16,7 +16,7 @@ from corral.manage.routes import PATH, description, management_router
 from corral.manage.service import AsksFor
 
 #: In all that a job holds, and nowhere else.
-CANARY = "canary-4711-of-a-person"
+CANARY = "canaryofaperson"
 
 SAFE = ("get", "head")
 

@@ -239,8 +239,8 @@ async def test_brute_force_locks_nobody_else_out(redis_url: str) -> None:
         for _ in range(6):
             last = await sign_in(stranger, "ada", "a wrong password")
         assert last.status_code == 429
-        # One stranger throttles himself, not the name elsewhere; and not a browser that ada has been in with before,
-        # even at the same address, as all are behind a proxy.
+        # One stranger throttles himself, not the name elsewhere; and not a browser that ada has been in with
+        # before, even at the same address, as all are behind a proxy.
         assert (await sign_in(elsewhere)).status_code == 200
         assert (await sign_in(adas)).status_code == 200
         # The known browser is no way round the limit, and known for its own user only.
@@ -359,8 +359,9 @@ async def test_the_page_of_one_who_is_signed_in_is_not_kept_for_one_who_is_not(
 
 PATHS = [
     "/signin/../index.html", "/signin/..%2findex.html", "/signin/%2e%2e/index.html", "/signin//index.html",
-    "/assets/../../app.py", "/assets/..%2f..%2fapp.py", "/assets/%2e%2e/%2e%2e/users.py", "/%2e%2e/%2e%2e/etc/passwd",
-    "/..%5c..%5capp.py", "/assets//etc/passwd", "//etc/passwd", "/signin/%00index.html", "/signin/..;/index.html",
+    "/assets/../../app.py", "/assets/..%2f..%2fapp.py", "/assets/%2e%2e/%2e%2e/users.py",
+    "/%2e%2e/%2e%2e/etc/passwd", "/..%5c..%5capp.py", "/assets//etc/passwd", "//etc/passwd",
+    "/signin/%00index.html", "/signin/..;/index.html",
     "/SIGNIN/../index.html", "/signin\\..\\index.html", "/.env", "/signin/.%2e/assets/app-1.js",
 ]  # fmt: skip
 
@@ -442,9 +443,11 @@ async def test_open_redirect_no_answer_leads_away(http: httpx2.AsyncClient) -> N
 # Bodies
 
 BODIES: dict[str, bytes] = {
-    "empty": b"", "not JSON": b"{", "a list": b"[]", "a number": b"1", "null": b"null", "deep": b"[" * 100_000,
-    "not UTF-8": b'{"user": "\xff", "password": "x"}', "twice": b'{"user":"a","user":"b"}', "NaN": b'{"user": NaN}',
-    "half a character": b'{"user": "\\ud800", "password": "\\ud800"}', "a zero": b'{"user":"a\\u0000","password":"x"}',
+    "empty": b"", "not JSON": b"{", "a list": b"[]", "a number": b"1", "null": b"null",
+    "deep": b"[" * 100_000, "not UTF-8": b'{"user": "\xff", "password": "x"}', "twice": b'{"user":"a","user":"b"}',
+    "NaN": b'{"user": NaN}',
+    "half a character": b'{"user": "\\ud800", "password": "\\ud800"}',
+    "a zero": b'{"user":"a\\u0000","password":"x"}',
     "unknown field": b'{"user":"a","password":"b","role":"admin"}', "zip": gzip.compress(b"{}" * 1_000),
 }  # fmt: skip
 
@@ -591,7 +594,14 @@ async def test_who_may_not_see_payloads_gets_no_byte_of_one_on_any_route(
             route for route in ROUTES if route.safe or route.path.endswith(("/search", "/preview"))
         ]:
             for job_id in (failed, good):
-                for query in ({}, {"oldest": "true"}, {"id": job_id}, {"state": "failed"}, {"id": "nightly"}, {"data": "true"}):
+                for query in (
+                    {},
+                    {"oldest": "true"},
+                    {"id": job_id},
+                    {"state": "failed"},
+                    {"id": "nightly"},
+                    {"data": "true"},
+                ):
                     body = None if route.safe else {}
                     answer = await http.request(
                         route.method.upper(),

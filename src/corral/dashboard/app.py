@@ -157,7 +157,9 @@ class Dashboard:
             raise Refused(Problem(403, "wrong-role", "Not allowed", detail))
         return Actor(f"user:{user.name}", user.permissions)
 
-    def _refuse_other_hosts(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    def _refuse_other_hosts(
+        self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    ) -> None:
         """A guard. Raises Refused. Whoever asks whether the process is alive may call it anything."""
         host = connection.headers.get("host", "")
         if connection.scope["path"] != "/healthz" and not is_ours(host, self.settings.dashboard_url):
