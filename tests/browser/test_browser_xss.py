@@ -23,13 +23,18 @@ from corral.dedup import Dedup
 
 #: One of each kind; together they are in each text. All call `ran` where they are not shown as text.
 SCRIPTS = (
-    "<img src=x onerror=ran()>", "</script><script>ran()</script>", "javascript:ran()",
-    '"><svg onload=ran()>', "{{constructor.constructor('ran()')()}}", "${ran()}", "<a href='javascript:ran()'>a</a>",
+    "<img/src=x/onerror=ran()>",
+    "</script><script>ran()</script>",
+    "javascript:ran()",
+    '"><svg onload=ran()>',
+    "{{constructor.constructor('ran()')()}}",
+    "${ran()}",
+    "<a href='javascript:ran()'>a</a>",
     "<img src='https://evil.test/x'>",
-)  # fmt: skip
+)
 EVIL = " ".join(SCRIPTS)
-#: For names that take no long text.
-SHORT = SCRIPTS[0]
+#: For names that take no white space and no long text.
+SHORT = "<img/src=x/onerror=ran()>"
 
 
 async def fill(site: Site) -> None:
@@ -55,10 +60,10 @@ async def fill(site: Site) -> None:
     await Flow(queue, EVIL, data, children=[Flow(queue, EVIL, data)]).add()
     await queue.schedules.upsert(f"schedule-{SHORT}", EVIL, every=3_600, data=data)
     client = queue.client()
+    running = {"queue": name, "id": SHORT, "name": EVIL, "started_at": 1.0}
     worker = {
         "name": f"w-{SHORT}", "host": EVIL, "pid": 7, "version": SHORT, "queues": [name], "slots": 3,
-        "busy": 1,
-        "started_at": 1.0, "jobs": [{"queue": name, "id": SHORT, "name": EVIL, "started_at": 1.0}], "beat_at": 1.0,
+        "busy": 1, "jobs": [running], "beat_at": 1.0, "started_at": 1.0,
     }  # fmt: skip
     await registry.write_beat(client, "bull", worker["name"], encode(worker), seconds=600)
     await audit.record(client, "bull", f"user:{SHORT}", EVIL, EVIL, {EVIL: EVIL})

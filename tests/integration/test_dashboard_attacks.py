@@ -444,9 +444,9 @@ async def test_open_redirect_no_answer_leads_away(http: httpx2.AsyncClient) -> N
 
 BODIES: dict[str, bytes] = {
     "empty": b"", "not JSON": b"{", "a list": b"[]", "a number": b"1", "null": b"null",
-    "deep": b"[" * 100_000, "not UTF-8": b'{"user": "\xff", "password": "x"}', "twice": b'{"user":"a","user":"b"}',
+    "deep": b"[" * 100_000, "not UTF-8": b'{"user": "\xff", "password": "x"}',
+    "twice": b'{"user":"a","user":"b"}',
     "NaN": b'{"user": NaN}',
-
     "half a character": b'{"user": "\\ud800", "password": "\\ud800"}',
     "a zero": b'{"user":"a\\u0000","password":"x"}',
     "unknown field": b'{"user":"a","password":"b","role":"admin"}', "zip": gzip.compress(b"{}" * 1_000),
