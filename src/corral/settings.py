@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     api_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_API_KEYS")
     dashboard_users: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_USERS")
     dashboard_url: str = Field("http://127.0.0.1:3002", alias="CORRAL_DASHBOARD_URL", pattern=_HTTP)
-    dashboard_passwords: bool = Field(True, alias="CORRAL_DASHBOARD_PASSWORDS")
+    dashboard_oidc_only: bool = Field(False, alias="CORRAL_DASHBOARD_OIDC_ONLY")
     dashboard_oidc_issuer: str = Field("", alias="CORRAL_DASHBOARD_OIDC_ISSUER", pattern=f"^$|{_HTTP}")
     dashboard_oidc_client_id: str = Field("", alias="CORRAL_DASHBOARD_OIDC_CLIENT_ID")
     dashboard_oidc_client_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_OIDC_CLIENT_SECRET")

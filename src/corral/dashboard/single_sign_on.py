@@ -83,9 +83,9 @@ def read_single_sign_on(settings: Settings) -> SingleSignOn | None:
     """What is set; None: nothing. Raises ConfigurationError for what is half set, by its name."""
     issuer = settings.dashboard_oidc_issuer
     if not issuer:
-        if not settings.dashboard_passwords:
+        if settings.dashboard_oidc_only:
             raise ConfigurationError(
-                "CORRAL_DASHBOARD_PASSWORDS is off and CORRAL_DASHBOARD_OIDC_ISSUER is empty, so nobody "
+                "CORRAL_DASHBOARD_OIDC_ONLY is on and CORRAL_DASHBOARD_OIDC_ISSUER is empty, so nobody "
                 "could sign in. Set one of them."
             )
         return None

@@ -77,7 +77,7 @@ class Users:
     @classmethod
     def of(cls, settings: Settings) -> Users:
         """As the settings say: nobody where signing in with a password is switched off."""
-        if not settings.dashboard_passwords:
+        if settings.dashboard_oidc_only:
             return cls({})
         return cls.parse(settings.dashboard_users.get_secret_value())
 

@@ -64,7 +64,7 @@ def dashboard(facts: Facts) -> Verdict:
     if not setting and single is None:
         return note("CORRAL_DASHBOARD_USERS is empty: nobody may sign in", _GIVE_USERS)
     try:
-        users = read_users(setting) if setting and facts.settings.dashboard_passwords else {}
+        users = read_users(setting) if setting and not facts.settings.dashboard_oidc_only else {}
     except ConfigurationError as error:
         return failure(str(error), _GIVE_USERS)
     url = facts.settings.dashboard_url
