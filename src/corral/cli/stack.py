@@ -116,7 +116,7 @@ class Stack:
 
     async def _start_dashboard(self, opening: contextlib.AsyncExitStack, port: int) -> None:
         settings = Settings.load()
-        made = not settings.dashboard_oidc_only and not settings.dashboard_users.get_secret_value()
+        made = not (settings.dashboard_oidc_issuer or settings.dashboard_users.get_secret_value())
         users = Users.parse(self._ensure_user()) if made else Users.of(settings)
         self.dashboard = HttpServer(
             Dashboard(settings, users, built_in()),

@@ -76,10 +76,11 @@ class Users:
 
     @classmethod
     def of(cls, settings: Settings) -> Users:
-        """As the settings say: nobody where signing in with a password is switched off."""
-        if settings.dashboard_oidc_only:
+        """As the settings say: nobody where single sign-on is the only way in. Raises ConfigurationError."""
+        setting = settings.dashboard_users.get_secret_value()
+        if settings.dashboard_oidc_only or (settings.dashboard_oidc_issuer and not setting):
             return cls({})
-        return cls.parse(settings.dashboard_users.get_secret_value())
+        return cls.parse(setting)
 
     def named(self, name: str) -> User | None:
         return self._users.get(name)
