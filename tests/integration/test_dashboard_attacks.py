@@ -594,7 +594,7 @@ async def test_who_may_not_see_payloads_gets_no_byte_of_one_on_any_route(
         for route in [
             route for route in ROUTES if route.safe or route.path.endswith(("/search", "/preview"))
         ]:
-            for job_id in (failed, good):
+            for job_id in (failed, good) if "{job_id}" in route.path else (failed,):
                 for query in (
                     {},
                     {"oldest": "true"},
