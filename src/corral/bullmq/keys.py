@@ -314,6 +314,16 @@ def attempts_key(prefix: str, digest: str) -> str:
     return f"corral:{prefix}::signin:{digest}"
 
 
+def browser_key(prefix: str, digest: str) -> str:
+    """A browser that somebody has signed in with, by the hash of what it keeps."""
+    return f"corral:{prefix}::browser:{digest}"
+
+
+def used_key(prefix: str, digest: str) -> str:
+    """Something that counts once, by its hash."""
+    return f"corral:{prefix}::used:{digest}"
+
+
 class AlertKeys(NamedTuple):
     """The keys of the alerts of a prefix: who evaluates, what fires and is to be sent, what was, silences."""
 

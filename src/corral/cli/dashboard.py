@@ -8,7 +8,8 @@ import sys
 
 from cyclopts import App
 
-from corral.api.server import HttpServer, is_loopback
+from corral.api.loopback import is_loopback
+from corral.api.server import HttpServer
 from corral.bullmq.connection import close_shared_clients
 from corral.cli.output import console, errors, print_json
 from corral.dashboard.app import Dashboard
@@ -34,7 +35,7 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
     """
     configure_logs(json=json)
     settings = Settings.load()
-    users = Users.parse(settings.dashboard_users.get_secret_value())
+    users = Users.of(settings)
     if not is_loopback(host) and not settings.dashboard_url.startswith("https://"):
         errors.print(
             "The dashboard listens where others can reach it, and CORRAL_DASHBOARD_URL is not https: "

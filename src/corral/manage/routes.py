@@ -6,11 +6,14 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any, cast
 
-from litestar import Litestar, Router, get
+import msgspec
+from litestar import Litestar, Request, Router, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
+from corral.api import problems
 from corral.api.auth import Permission
+from corral.api.problems import Refused
 from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
@@ -99,7 +102,20 @@ def management_router(management: Management | None = None) -> Router:
             "management": Provide(lambda: cast("Management", management), sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },
+        before_request=_refuse_strange_bodies,
     )
+
+
+async def _refuse_strange_bodies(request: Request[Any, Any, Any]) -> None:
+    """Two things that the decoder fails at in its own way, and only where the types let it look that far."""
+    try:
+        msgspec.json.decode(await request.body())
+    except UnicodeDecodeError:
+        raise Refused(problems.http(400, "The body is not UTF-8, as JSON has to be.")) from None
+    except RecursionError:
+        raise Refused(problems.http(400, "The body has too many levels.")) from None
+    except msgspec.DecodeError:
+        pass  # the handler's own decoder says what is wrong
 
 
 @cache

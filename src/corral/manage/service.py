@@ -75,17 +75,23 @@ class Management:
             await audit.record(self.client, self.prefix, actor.name, action, target, facts)
 
 
-def asks_for(permission: Permission) -> Guard:
+@dataclass(frozen=True, slots=True)
+class AsksFor:
     """A guard: the caller must be known and have this permission. Puts the Actor where `actor` finds it.
 
     A caller who is for certain queues is let in where the path has one of them as `{queue}`, nowhere else.
     """
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        management: Management = connection.app.state.management
-        connection.scope["state"]["actor"] = await management.authenticate(connection, permission)
+    permission: Permission
 
-    return guard
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        management: Management = connection.app.state.management
+        connection.scope["state"]["actor"] = await management.authenticate(connection, self.permission)
+
+
+def asks_for(permission: Permission) -> Guard:
+    """What each route has, and one only."""
+    return AsksFor(permission)
 
 
 def actor_of(request: Request[Any, Any, Any]) -> Actor:

@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'react'
 import { Glyph } from '../parts/Icon'
-import { RowMenu } from '../parts/RowMenu'
+import { Menu } from '../parts/Menu'
 import { say } from '../parts/toasting'
 import { texts } from '../texts'
 import { pieces } from './logLines'
@@ -52,11 +52,11 @@ function TreeRow({ row, hits, wanted, onTurn }: { row: Row; hits: Hits | null; w
       <span className="k">{mark(row.key)}</span>
       <Value row={row} mark={mark} />
       {row.kind !== 'more' && row.kind !== 'hidden' && (
-        <RowMenu
+        <Menu
           label={says.rowMenu(row.at)}
           choices={[
-            { name: says.copyValue, icon: 'copy', onSelect: () => copy(typeof row.value === 'string' ? row.value : JSON.stringify(row.value, null, 2), row.key) },
-            { name: says.copyPath, icon: 'copy', onSelect: () => copy(row.at, row.at) },
+            { name: says.copyValue, icon: 'copy', run: () => copy(typeof row.value === 'string' ? row.value : JSON.stringify(row.value, null, 2), row.key) },
+            { name: says.copyPath, icon: 'copy', run: () => copy(row.at, row.at) },
           ]}
         />
       )}

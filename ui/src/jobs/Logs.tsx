@@ -3,7 +3,7 @@ import { useVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { count } from '../format'
 import { Icon } from '../parts/Icon'
-import { RowMenu } from '../parts/RowMenu'
+import { Menu } from '../parts/Menu'
 import { say } from '../parts/toasting'
 import { texts } from '../texts'
 import { LOG_CHUNK, readLogs } from './api'
@@ -113,11 +113,11 @@ export function Logs({ queue, id, running }: { queue: string; id: string; runnin
                 )}
               </button>
             )}
-            <RowMenu
+            <Menu
               label={says.logMore}
               choices={[
-                { name: says.copyLog, icon: 'copy', onSelect: copy },
-                { name: says.downloadLog, icon: 'down', onSelect: () => download(`${queue}-${id}.log`, text()) },
+                { name: says.copyLog, icon: 'copy', run: copy },
+                { name: says.downloadLog, icon: 'down', run: () => download(`${queue}-${id}.log`, text()) },
               ]}
             />
           </div>

@@ -54,10 +54,6 @@ const one = ({ queue, id }: Operation) => ({ params: { path: { queue, operation:
 export const readOperations = (queue: string) => answered(api.GET('/api/v1/queues/{queue}/jobs/operations', of(queue)))
 export const stopOperation = (operation: Operation) =>
   answered(api.POST('/api/v1/queues/{queue}/jobs/operations/{operation}/stop', one(operation)))
-/** Bring back what an operation of the dead letter desk removed. */
-export const undoDead = (operation: Operation) =>
-  answered(api.POST('/api/v1/queues/{queue}/dead/operations/{operation}/undo', one(operation)))
-
 /** Where a file of all that match comes from. */
 export const exportAddress = ({ queue, state, filter }: Listed): string =>
   `/api/v1/queues/${encodeURIComponent(queue)}/jobs/export?${new URLSearchParams({ state, filter: JSON.stringify(bodyOf(filter)) }).toString()}`
@@ -94,6 +90,7 @@ export const readMoments = (queue: string, id: string, after: number) =>
 /** Into the bin, for ten minutes. */
 export const discardDead = (queue: string, id: string) =>
   answered(api.POST('/api/v1/queues/{queue}/dead/jobs/{job_id}/discard', job(queue, id)))
+/** Bring back what an operation of the dead letter desk removed. */
 export const undoDead = (queue: string, operation: string) =>
   answered(api.POST('/api/v1/queues/{queue}/dead/operations/{operation}/undo', { params: { path: { queue, operation } } }))
 /** What it had at first is kept for 7 days. */

@@ -23,7 +23,7 @@ const onfido = { name: 'onfido', state: 'open', held: 1840, reason: '401 authori
 const group: Group = {
   queue: 'kyc', id: 'g1', title: '', error: 'app.FetchError', frame: 'app.py in get', name: 'verify', text: '', count: 40, total: 40,
   firstSeen: NOW - 300, lastSeen: NOW - 5, sample: '7', reason: 'origin answered 503', state: 'open', stateSince: null, stateBy: '',
-  ignoredUntil: null, ignoredFailures: null, reopened: '', notes: 0,
+  ignoredUntil: null, ignoredFailures: null, reopened: '', notes: 0, redacted: false,
 }
 
 function dead(hours: number[], changes: Partial<Group> = {}) {
