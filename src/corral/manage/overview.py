@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import Litestar, Request, get
 from litestar.di import NamedDependency
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.bullmq import statistics
-from corral.bullmq.statistics import MINUTE, Entry
+from corral.manage.last_hours import LastHours, Minute
 from corral.manage.queues import QueueRow, known_queues, queue_row
 from corral.manage.service import Management, asks_for
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.stand import read_standing
 from corral.observe.standing import Standing
-
-#: What the small charts show.
-MINUTES = 60
 
 
 class OverviewQueue(msgspec.Struct, frozen=True, rename="camel"):
@@ -43,18 +38,19 @@ class Overview(msgspec.Struct, frozen=True, rename="camel"):
 
 @get("/overview", guards=[asks_for(Permission.WATCH)], tags=["queues"])
 async def read_overview(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> Overview:
-    """All queues with their last hour, workers, breakers and the server. Six round trips, some at once."""
+    """All queues with their last hour, workers, breakers and the server. Six round trips, some at once.
+
+    What each job name did is not in the rows: ask for the queue.
+    """
     queues = await known_queues(request, management)
     async with answering():
-        standing = await read_standing(queues)
-        now_ms = round(standing.at * 1000)
-        series = await asyncio.gather(
-            *(statistics.read_series(q.client(), q.keys(), MINUTE, MINUTES, now_ms, None) for q in queues)
+        standing = await read_standing(queues, names=False)
+        hours = await _hours_of(request.app).read(
+            management.client, [queue.keys() for queue in queues], round(standing.at * 1000)
         )
-    by_name = {q.name: entries for q, (_, entries) in zip(queues, series, strict=True)}
     return Overview(
         at=standing.at,
-        queues=[_queue(name, standing, by_name[name]) for name in sorted(standing.queues)],
+        queues=[_queue(name, standing, hours[name]) for name in sorted(standing.queues)],
         workers=len(standing.workers),
         breakers=[msgspec.convert(b, BreakerRow, from_attributes=True) for b in standing.breakers],
         server=None
@@ -63,9 +59,17 @@ async def read_overview(request: Request[Any, Any, Any], management: NamedDepend
     )
 
 
-def _queue(name: str, standing: Standing, entries: list[Entry]) -> OverviewQueue:
+def _hours_of(app: Litestar) -> LastHours:
+    """The application's own."""
+    found: LastHours | None = app.state.get("last_hours")
+    if found is None:
+        found = app.state.last_hours = LastHours()
+    return found
+
+
+def _queue(name: str, standing: Standing, hour: list[Minute]) -> OverviewQueue:
     return OverviewQueue(
         row=queue_row(standing.queues[name], standing),
-        arrived=[entry.counts.get("arrived", 0) for entry in entries],
-        ended=[entry.counts.get("completed", 0) + entry.counts.get("failed", 0) for entry in entries],
+        arrived=[minute.arrived for minute in hour],
+        ended=[minute.ended for minute in hour],
     )
