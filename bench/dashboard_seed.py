@@ -78,7 +78,7 @@ class Crowd:
     days: int = 90
 
 
-def seed(url: str, crowd: Crowd = Crowd(), prefix: str = "bull") -> list[str]:  # noqa: B008  # frozen
+def seed(url: str, crowd: Crowd = Crowd(), prefix: str = "bull") -> list[str]:  # frozen
     """Fill the server. A full crowd takes half a minute. Returns the names of the queues, the big one first."""
     names = [BIG, *(f"queue-{number:03}" for number in range(1, crowd.queues))]
     with redis.Redis.from_url(url) as client:

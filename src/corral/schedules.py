@@ -238,7 +238,9 @@ class Schedules:
 
     def _schedule(self, listed: Listed) -> Schedule:
         record = listed.record
-        data = self._queue.sealing.show("data", record.name, record.data.encode())
+        data = record.data.encode()
+        if is_sealed(record.data):  # asking for the keys reads the settings, once a queue
+            data = self._queue.sealing.show("data", record.name, data)
         return _schedule(listed, decode_json(data))
 
     def _reader(self) -> ScheduleReader:

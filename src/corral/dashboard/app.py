@@ -29,6 +29,7 @@ from corral.dashboard.pages import OPEN, Page, built_pages
 from corral.dashboard.signing_in import LONGEST_SESSION_SECONDS, Door
 from corral.dashboard.users import User, Users
 from corral.errors import RedisUnavailable
+from corral.manage.live_ticker import end_live
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
 from corral.providers import close_providers
@@ -95,7 +96,8 @@ class Dashboard:
         self._edge = Edge(cast("App", self.litestar), Traffic(), headers)
 
     def begin_shutdown(self) -> None:
-        """Nothing waits here yet."""
+        """Let live streams end now. For the server, before it waits for open requests."""
+        end_live(self.litestar)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)

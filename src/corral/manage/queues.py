@@ -13,6 +13,7 @@ from corral.api.auth import Permission
 from corral.api.lookup import answering
 from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
+from corral.observe import buckets
 from corral.observe.stand import read_standing
 from corral.observe.standing import QueueStanding, Recent, Standing
 from corral.queue import Queue
@@ -185,7 +186,7 @@ def _span_row(span: Span) -> SpanRow:
     plain: dict[str, Any] = {
         n: getattr(span, n) for n in SpanRow.__struct_fields__ if not n.startswith(("wait_", "run_"))
     }
-    for percent in (50, 95, 99):
-        plain[f"wait_p{percent}"] = span.wait_quantile(percent / 100)
-        plain[f"run_p{percent}"] = span.run_quantile(percent / 100)
+    for what, times in (("wait", span.wait), ("run", span.run)):
+        found = buckets.quantiles(times, 0.5, 0.95, 0.99)
+        plain |= {f"{what}_p{percent}": one for percent, one in zip((50, 95, 99), found, strict=True)}
     return SpanRow(**plain)

@@ -21,6 +21,7 @@ from corral.manage.job_bulk import change_many
 from corral.manage.job_changes import JOB_CHANGE_HANDLERS
 from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.keys import KEYS
+from corral.manage.live import read_live
 from corral.manage.overview import read_overview
 from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
 from corral.manage.queues import list_queues, read_queue, read_stats
@@ -45,6 +46,7 @@ HANDLERS = [
     describe,
     read_audit,
     read_overview,
+    read_live,
     read_decisions,
     read_scaling,
     quiet_workers,

@@ -4,6 +4,7 @@ import { count, duration } from '../format'
 import { Glyph } from '../parts/Icon'
 import { Staleness } from '../parts/Staleness'
 import { Time } from '../parts/Time'
+import { useEvery } from '../parts/useEvery'
 import { type Channel, condition } from './alerts'
 
 /** What fired and what was resolved, the newest first. */
@@ -11,7 +12,7 @@ export function PastAlerts() {
   const past = useQuery({
     queryKey: ['alerts-history'],
     queryFn: () => answered(api.GET('/api/v1/alerts/history', { params: { query: { count: 200 } } })),
-    refetchInterval: 10_000,
+    refetchInterval: useEvery(10_000),
   })
   if (past.data?.length === 0) {
     return (

@@ -6,6 +6,7 @@ import { ProblemError } from '../api/client'
 import { clock, count, duration } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
 import { useMay } from '../parts/session'
+import { useEvery } from '../parts/useEvery'
 import type { JobRow, Listed } from './api'
 import { readJobs } from './api'
 import { BulkBar } from './BulkBar'
@@ -29,15 +30,19 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set())
   const [cursor, setCursor] = useState(-1)
   const payloads = useMay('read_payloads')
+  const every = useEvery(3_000)
+  const [loaded, setLoaded] = useState(0)
   const found = useInfiniteQuery({
     queryKey: ['jobs', queue, state, oldest, text],
     queryFn: ({ pageParam }) => readJobs(listed, pageParam),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.cursor,
     // A row never moves under the pointer, nor while it is chosen; and many pages are not read again and again.
-    refetchInterval: (query) => (over || picked.size > 0 || (query.state.data?.pages.length ?? 0) > 2 ? false : 3_000),
+    refetchInterval: (query) => (over || picked.size > 0 || (query.state.data?.pages.length ?? 0) > 2 ? false : every),
+    meta: { still: over || picked.size > 0 || loaded > 2 },
   })
   const pages = found.data?.pages ?? []
+  useEffect(() => setLoaded(pages.length), [pages.length])
   const jobs = useMemo(() => unique(pages.flatMap((page) => page.jobs)), [found.data])
   const last = pages.at(-1)
   const { hasNextPage, isFetching, fetchNextPage } = found

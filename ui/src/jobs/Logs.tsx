@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { count } from '../format'
+import { useEvery } from '../parts/useEvery'
 import { readLogs } from './api'
 import { logLine, pieces } from './logLines'
 import { Redacted } from './DataTree'
@@ -13,7 +14,7 @@ export function Logs({ queue, id, running }: { queue: string; id: string; runnin
   const logs = useQuery({
     queryKey: ['logs', queue, id],
     queryFn: () => readLogs(queue, id, -ROWS),
-    refetchInterval: running ? 2_000 : 10_000,
+    refetchInterval: useEvery(running ? 2_000 : 10_000),
   })
   const page = logs.data
   const lines = (page?.rows ?? []).map((row, n) => ({ number: page!.start + n + 1, ...logLine(row) }))

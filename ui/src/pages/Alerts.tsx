@@ -9,12 +9,13 @@ import { useMay } from '../api/session'
 import { count, duration } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
+import { useEvery } from '../parts/useEvery'
 
 const TABS = ['now', 'history', 'rules', 'channels'] as const
 const NAMES = { now: 'Now', history: 'History', rules: 'Rules', channels: 'Channels' } as const
 
 export function Alerts() {
-  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: 5_000 })
+  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
   const actions = useAlertActions()
   const off = !useMay('operate') || alerts.isError
   const [tab, setTab] = useState<(typeof TABS)[number]>('now')

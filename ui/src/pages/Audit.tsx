@@ -2,6 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import { Time } from '../parts/Time'
 import { PageTop } from '../parts/PageTop'
+import { useEvery } from '../parts/useEvery'
 
 export function Audit() {
   const pages = useInfiniteQuery({
@@ -10,7 +11,7 @@ export function Audit() {
       answered(api.GET('/api/v1/audit', { params: { query: pageParam ? { before: pageParam } : {} } })),
     initialPageParam: '',
     getNextPageParam: (page) => page.next ?? undefined,
-    refetchInterval: 10_000,
+    refetchInterval: useEvery(10_000),
   })
   const entries = pages.data?.pages.flatMap((page) => page.entries) ?? []
   return (

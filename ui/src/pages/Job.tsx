@@ -17,14 +17,16 @@ import { Above, PageTop } from '../parts/PageTop'
 import { useMay } from '../parts/session'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
+import { useEvery } from '../parts/useEvery'
 import { useNow } from '../parts/useNow'
 
 export function Job() {
   const { queue, id } = useParams({ from: '/queues/$queue/jobs/$id' })
+  const every = useEvery(2_000)
   const found = useQuery({
     queryKey: ['job', queue, id],
     queryFn: () => readJob(queue, id),
-    refetchInterval: (query) => (query.state.error instanceof ProblemError && query.state.error.status === 404 ? 10_000 : 2_000),
+    refetchInterval: (query) => (query.state.error instanceof ProblemError && query.state.error.status === 404 ? 10_000 : every),
     retry: (failures, error) => failures < 1 && !(error instanceof ProblemError && error.status === 404),
   })
   const job = found.data

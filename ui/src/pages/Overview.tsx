@@ -6,6 +6,8 @@ import { AgeBar } from '../parts/AgeBar'
 import { Glyph } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { Spark } from '../parts/Spark'
+import { useEvery } from '../parts/useEvery'
+import { useStillOrder } from '../parts/useStillOrder'
 import { useDesk } from '../dead/desk'
 import { incidents } from '../overview/incident'
 import { IncidentBand } from '../overview/IncidentBand'
@@ -15,7 +17,7 @@ export function useOverview(every = 2_000) {
   return useQuery({
     queryKey: ['overview'],
     queryFn: () => answered(api.GET('/api/v1/overview')),
-    refetchInterval: every,
+    refetchInterval: useEvery(every),
   })
 }
 
@@ -32,7 +34,7 @@ export function Overview() {
         <h2>Queues</h2>
         <span className="small quiet">worst first</span>
       </div>
-      {data && <Queues queues={worstFirst(data.queues)} />}
+      {data && <Queues worst={worstFirst(data.queues)} />}
     </>
   )
 }
@@ -64,7 +66,8 @@ function Facts({ queues, workers, memory }: { queues: OverviewQueue[]; workers: 
   )
 }
 
-function Queues({ queues }: { queues: OverviewQueue[] }) {
+function Queues({ worst }: { worst: OverviewQueue[] }) {
+  const { shown: queues, hold } = useStillOrder(worst, (queue) => queue.row.queue)
   if (queues.length === 0) {
     return (
       <div className="empty">
@@ -74,7 +77,7 @@ function Queues({ queues }: { queues: OverviewQueue[] }) {
     )
   }
   return (
-    <table className="table rows">
+    <table className="table rows" {...hold}>
       <thead>
         <tr>
           <th>Queue</th>

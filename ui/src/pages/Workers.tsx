@@ -8,6 +8,7 @@ import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
 import { RowMenu } from '../parts/RowMenu'
+import { useEvery } from '../parts/useEvery'
 import { Decisions } from '../workers/Decisions'
 import { byHost, currentVersion, type Host, leftBehind, type Mark, markOf, skewSentence, type Worker } from '../workers/fleet'
 import { type Order, useOrder } from '../workers/orders'
@@ -25,7 +26,7 @@ export function Workers() {
   const page = useQuery({
     queryKey: ['workers'],
     queryFn: () => answered(api.GET('/api/v1/workers')),
-    refetchInterval: 2_000,
+    refetchInterval: useEvery(2_000),
   })
   const mayOperate = useMay('operate')
   const order = useOrder()

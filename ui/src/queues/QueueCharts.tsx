@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
 import { duration, rate, span } from '../format'
 import { readStats } from '../jobs/api'
+import { useEvery } from '../parts/useEvery'
 import { RANGES, series } from './series'
 import { OBJECTIVE_SECONDS } from './trouble'
 
@@ -14,7 +15,7 @@ export function QueueCharts({ queue, behind }: { queue: string; behind: boolean 
   const stats = useQuery({
     queryKey: ['stats', queue, range.key],
     queryFn: () => readStats(queue, range.query),
-    refetchInterval: range.query.minutes === 60 ? 5_000 : 60_000,
+    refetchInterval: useEvery(range.query.minutes === 60 ? 5_000 : 60_000),
     placeholderData: (before) => (before?.queue === queue ? before : undefined),
   })
   const lines = useMemo(() => (stats.data ? series(stats.data.spans, range.fold) : null), [stats.data, range])
