@@ -1,8 +1,8 @@
-"""Fills a server with what a dashboard has to show at its busiest: many queues, one of them with a million jobs.
+"""Fills a server with what a dashboard has to show at its busiest: many queues, one with a million jobs.
 
 Jobs are made by a script inside the server, so a million takes seconds. They are as BullMQ's `addStandardJob`
-and `moveToFinished` leave them, so that everything reads them; nobody ran them. Statistics, dead letter groups,
-schedules and workers come the way they always come, through Corral's own writers.
+and `moveToFinished` leave them, so that everything reads them; nobody ran them. Statistics, schedules and
+workers come the way they always come, through Corral's own writers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ CHUNK = 10_000
 REASONS = ("502 Bad Gateway", "Timeout after 30 s", "user 4711 unknown", "no such column", "quota exceeded")
 
 _JOBS = """
-local base, list, first, count, now = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local base, list = KEYS[1], ARGV[1]
+local first, count, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local opts = '{"attempts":3,"backoff":{"type":"exponential","delay":1000}}'
 for id = first, first + count - 1 do
   local at = now - 3600000 + id % 3600000
@@ -79,7 +80,7 @@ class Crowd:
 
 
 def seed(url: str, crowd: Crowd = Crowd(), prefix: str = "bull") -> list[str]:  # frozen
-    """Fill the server. A full crowd takes half a minute. Returns the names of the queues, the big one first."""
+    """Fill the server. A full crowd takes half a minute. Returns the queues' names, the big one first."""
     names = [BIG, *(f"queue-{number:03}" for number in range(1, crowd.queues))]
     with redis.Redis.from_url(url) as client:
         for state, share in (("wait", 0.9), ("completed", 0.05), ("failed", 0.04), ("delayed", 0.01)):

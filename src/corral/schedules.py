@@ -12,6 +12,7 @@ Pausing is Corral's own: for Node a paused schedule does not exist, and adding i
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
@@ -202,6 +203,10 @@ class Schedules:
         """
         with self._queue.redis_errors():
             found = await self._reader().read_all(most)
+        return self.listed(found)
+
+    def listed(self, found: Sequence[Listed]) -> builtins.list[Schedule]:
+        """What was read, in the order of `list`. No round trip."""
         never = datetime.max.replace(tzinfo=UTC)
         return sorted(map(self._schedule, found), key=lambda schedule: schedule.next_run or never)
 
