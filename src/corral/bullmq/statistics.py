@@ -174,7 +174,20 @@ async def read_series(
     pipe = client.pipeline(transaction=False)
     for key, numbers in unit.hashes(keys, first, last):
         pipe.hmget(key, [f"{number % unit.in_hash}{of_name}" for number in numbers])
-    return first, [_read(text, Entry()) for texts in await pipe.execute() for text in texts]
+    return first, [_entry(text) for texts in await pipe.execute() for text in texts]
+
+
+def _entry(text: bytes | None) -> Entry:
+    """What was kept, by itself. Ninety days are two thousand of these."""
+    if text is None:
+        return Entry()
+    counts, wait, run = _unpack(text)
+    numbers = {name: int(number) for name, number in zip(COUNTED, counts, strict=False) if number}
+    return Entry(numbers, _buckets(wait), _buckets(run))
+
+
+def _buckets(gaps: list[int]) -> dict[int, int]:
+    return dict(zip(accumulate(gaps[::2]), gaps[1::2], strict=True)) if gaps else {}
 
 
 async def read_counts(

@@ -30,6 +30,7 @@ from corral.dashboard.signing_in import LONGEST_SESSION_SECONDS, Door
 from corral.dashboard.users import User, Users
 from corral.errors import RedisUnavailable
 from corral.manage.live_ticker import end_live
+from corral.manage.queue_names import names_of
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
 from corral.providers import close_providers
@@ -125,6 +126,7 @@ class Dashboard:
             ],
             dependencies={"dashboard": Provide(lambda: self, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
+            on_startup=[lambda: names_of(self.litestar, self.management).begin()],
             on_shutdown=[self.management.known.close, close_providers],
             request_max_body_size=MAX_BODY_BYTES,
             openapi_config=None,

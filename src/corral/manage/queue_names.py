@@ -52,6 +52,10 @@ class QueueNames:
             self._begin()
         return self._chosen()
 
+    def begin(self) -> None:
+        """Begin the first walk, so that the first caller waits for less of it."""
+        self._begin()
+
     def _begin(self) -> asyncio.Task[None]:
         if self._walk is None or self._walk.done():
             self._walk = asyncio.create_task(self._find())

@@ -182,10 +182,12 @@ def _recent_row(recent: Recent) -> RecentRow:
     return msgspec.convert(recent, RecentRow, from_attributes=True)
 
 
+#: Fields of a span that a row has as they are.
+_COUNTED = [name for name in SpanRow.__struct_fields__ if not name.startswith(("wait_", "run_"))]
+
+
 def _span_row(span: Span) -> SpanRow:
-    plain: dict[str, Any] = {
-        n: getattr(span, n) for n in SpanRow.__struct_fields__ if not n.startswith(("wait_", "run_"))
-    }
+    plain: dict[str, Any] = {name: getattr(span, name) for name in _COUNTED}
     for what, times in (("wait", span.wait), ("run", span.run)):
         found = buckets.quantiles(times, 0.5, 0.95, 0.99)
         plain |= {f"{what}_p{percent}": one for percent, one in zip((50, 95, 99), found, strict=True)}
