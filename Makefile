@@ -56,7 +56,7 @@ lint: $(STAMP)
 
 test: lint $(INTEROP) $(PAGES)
 	tools/node.sh npm test --prefix ui --silent
-	tools/prometheus.sh tools/chromium.sh tools/node.sh $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	tools/prometheus.sh tools/chromium.sh tools/node.sh tools/tests.sh $(ARGS)
 
 bench: $(STAMP)
 	@tools/node.sh $(BIN)/python -m bench $(ARGS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,8 +15,10 @@ import uvloop
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from corral.cli.demo_jobs import FAULTS, DemoJob, demo_jobs
+from corral.cli.incident import troubled, unfolding
 from corral.cli.output import console, errors, print_json
 from corral.cli.stack import Stack
+from corral.cli.up import announce
 from corral.errors import CorralError
 from corral.observe.logs import configure_logs
 from corral.worker.autoscale import Bounds
@@ -22,27 +26,56 @@ from corral.worker.autoscale import Bounds
 #: A check in the sandbox takes about two seconds; a cold machine gets plenty.
 LIMIT_SECONDS = 120.0
 
+#: How the incident ends.
+_REPAIR = "Give it back with `curl -X DELETE {}/faults`, then press 'Test key and resume'."
+
 #: Between two looks at the jobs.
 LOOK_SECONDS = 0.15
 
 
-def demo(*, data_dir: Path = Path(".corral/demo"), api_port: int = 0, json: bool = False) -> int:
+def demo(
+    *,
+    data_dir: Path | None = None,
+    api_port: int = 0,
+    incident: bool = False,
+    dashboard_port: int = 3002,
+    json: bool = False,
+) -> int:
     """Start everything, send real jobs over HTTP, show them until they end, print their results.
 
     Parameters
     ----------
-    data_dir: where the server's data and the images are kept
+    data_dir: where the server's data and the images are kept (default: .corral/demo; with --incident a folder
+        that is removed at the end)
     api_port: port of the HTTP API; 0 takes a free one
-    json: print the results as one JSON document
+    incident: show a service in trouble instead, with its dashboard, until Ctrl-C
+    dashboard_port: port of that dashboard; 0 takes a free one
+    json: print the results as one JSON document; with --incident where things listen
     """
+    if incident:
+        return uvloop.run(_suffer(data_dir, api_port, dashboard_port, json=json))
     configure_logs(json=json or None, level=30)  # warnings: the progress bars are the story here
     jobs = demo_jobs()
-    uvloop.run(_demonstrate(data_dir, api_port, jobs, quiet=json))
+    folder = data_dir or Path(".corral/demo")
+    uvloop.run(_demonstrate(folder, api_port, jobs, quiet=json))
     _show(jobs, json=json)
     if not json:
-        console.print(f"\nThe pictures are in {data_dir / 'images'}.")
+        console.print(f"\nThe pictures are in {folder / 'images'}.")
         console.print("`make up` keeps the service running; its outbox page shows every mail and message.")
     return 0 if all(job.as_expected for job in jobs) else 1
+
+
+async def _suffer(folder: Path | None, api_port: int, dashboard_port: int, *, json: bool) -> int:
+    configure_logs(json=json or None, level=logging.ERROR)  # the page tells the story
+    with tempfile.TemporaryDirectory(prefix="corral-incident-") as own:
+        stack = troubled(folder or Path(own), api_port, dashboard_port)
+        async with stack, unfolding(stack):
+            announce(stack, json=json)
+            if not json:
+                errors.print(
+                    f"Onfido's key is refused after a few seconds. {_REPAIR.format(stack.sandbox_url)}"
+                )
+            return await stack.workers.run()
 
 
 async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quiet: bool) -> None:
@@ -54,6 +87,7 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quie
         sandbox=True,
         own_key=True,
         quiet=True,
+        watch=False,
     )
     async with stack:
         errors.print(f"[bold]Corral is up[/bold] at {stack.api.url}, key {stack.key}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-_PASSPORT = {
+PASSPORT = {
     "userId": "user-1001",
     "documentType": "passport",
     "documentNumber": "P1234567",
@@ -21,8 +21,8 @@ _ID_CARD = {
     "provider": "idenfy",
     "issuingCountry": "DE",
 }
-_REJECTED = _PASSPORT | {"userId": "user-1003", "documentNumber": "P0000000REJECT"}
-_MOMENT = {
+_REJECTED = PASSPORT | {"userId": "user-1003", "documentNumber": "P0000000REJECT"}
+MOMENT = {
     "imageUrl": "https://images.example.com/landscape.jpg",
     "userId": "user-1001",
     "type": "moment",
@@ -38,7 +38,7 @@ _PROFILE = {
     "type": "profile",
     "sizes": [{"width": 256, "height": 256, "format": "webp"}, {"width": 64, "height": 64, "format": "jpeg"}],
 }
-_WELCOME = {
+WELCOME = {
     "to": "user-1001@example.com",
     "template": "welcome",
     "data": {"name": "user-1001", "actionUrl": "https://app.example.com/start"},
@@ -50,10 +50,10 @@ _RESET = {
     "data": {"name": "user-1002", "resetUrl": "https://app.example.com/reset", "expiresInMinutes": 30},
     "provider": "mailgun",
 }
-_NO_TEMPLATE = _WELCOME | {"template": "no-such-template"}
-_PUSH = {"userId": "user-1001", "type": "push", "title": "Hello", "body": "Your photographs are ready."}
+NO_TEMPLATE = WELCOME | {"template": "no-such-template"}
+PUSH = {"userId": "user-1001", "type": "push", "title": "Hello", "body": "Your photographs are ready."}
 _SMS = {"userId": "user-1002", "type": "sms", "title": "Code", "body": "Your code is 123456."}
-_EVENT = {
+EVENT = {
     "event": "signed_up",
     "userId": "user-1001",
     "properties": {"plan": "free"},
@@ -98,26 +98,26 @@ def demo_jobs() -> list[DemoJob]:
     """The jobs, not yet sent."""
     kyc, image, mail = "kyc-verification", "image-processing", "email"
     return [
-        DemoJob("Passport, Onfido", "/verify-kyc", kyc, _PASSPORT),
+        DemoJob("Passport, Onfido", "/verify-kyc", kyc, PASSPORT),
         DemoJob("ID card, iDenfy", "/verify-kyc", kyc, _ID_CARD),
         DemoJob(
             "Rejected passport", "/verify-kyc", kyc, _REJECTED,
             story="A rejected person is a completed job.",
         ),
-        DemoJob("Moment, 3 sizes", "/process-image", image, _MOMENT),
+        DemoJob("Moment, 3 sizes", "/process-image", image, MOMENT),
         DemoJob("Profile, 2 sizes", "/process-image", image, _PROFILE),
         DemoJob(
             "Server away at first", "/process-image", image,
-            _MOMENT | {"imageUrl": f"https://images.example.com/{_FLAKY_PATH}"},
+            MOMENT | {"imageUrl": f"https://images.example.com/{_FLAKY_PATH}"},
             story="The first attempt met a server error; the second one succeeded.",
         ),
-        DemoJob("Welcome, SendGrid", "/send-email", mail, _WELCOME),
+        DemoJob("Welcome, SendGrid", "/send-email", mail, WELCOME),
         DemoJob("Reset, Mailgun", "/send-email", mail, _RESET),
         DemoJob(
-            "No such template", "/send-email", mail, _NO_TEMPLATE,
+            "No such template", "/send-email", mail, NO_TEMPLATE,
             story="In the dead letters at once: another attempt could not help.", expected="failed",
         ),
-        DemoJob("Push message", "/notify", "notification", _PUSH),
+        DemoJob("Push message", "/notify", "notification", PUSH),
         DemoJob("Text message", "/notify", "notification", _SMS),
-        DemoJob("Event", "/track", "analytics", _EVENT),
+        DemoJob("Event", "/track", "analytics", EVENT),
     ]  # fmt: skip

@@ -53,7 +53,9 @@ class Stack:
         dashboard_port: int | None = None,
         own_key: bool = False,
         quiet: bool = False,
+        watch: bool = True,
     ) -> None:
+        """quiet: workers log errors alone. watch: the API judges the alert rules."""
         self.data_dir = data_dir
         self.sandbox_url: str | None = None
         self.api: ApiServer
@@ -69,6 +71,7 @@ class Stack:
         self._sandbox = sandbox
         self._own_key = own_key
         self._quiet = quiet
+        self._watch = watch
         self._open = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -95,7 +98,7 @@ class Stack:
                 self._start_sandbox(opening)
             if self._dashboard_port is not None:
                 await self._start_dashboard(opening, self._dashboard_port)
-            if not self._quiet:
+            if self._watch:
                 await opening.enter_async_context(watching(Settings.load()))
             self.workers = self._supervise(opening)
             self._open = opening.pop_all()

@@ -49,13 +49,14 @@ def up(
             sandbox=sandbox,
         )
         async with stack:
-            _announce(stack, json=json)
+            announce(stack, json=json)
             return await stack.workers.run()
 
     return uvloop.run(run())
 
 
-def _announce(stack: Stack, *, json: bool) -> None:
+def announce(stack: Stack, *, json: bool) -> None:
+    """Say where it listens, and with what one gets in."""
     dashboard = stack.dashboard.url if stack.dashboard else None
     if json:
         print_json({

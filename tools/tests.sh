@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Every test, in three processes. Arguments are passed on to pytest.
+#
+# The suite kills servers and processes, and on a busy machine one test in thousands may run out of patience. What failed
+# beside others, five tests at most, is run once more, alone: a failure there fails the whole, and what passed only then is
+# named at the end, to be mended.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+python=.venv/bin/python
+most=5
+
+"$python" -m pytest -n 3 --dist loadfile --cache-clear "$@"
+ended=$?
+[ $ended -eq 1 ] || exit $ended
+
+failed=$("$python" -c 'import json; print(*json.load(open(".pytest_cache/v/cache/lastfailed")), sep="\n")')
+if [ "$(wc -l <<<"$failed")" -gt $most ]; then
+    exit 1
+fi
+printf '\nOnce more, alone:\n%s\n\n' "$failed"
+"$python" -m pytest -p no:xdist --last-failed --last-failed-no-failures none "$@" || exit 1
+printf '\nFailed beside others, passed alone; a test to be mended:\n%s\n' "$failed"
