@@ -14,6 +14,7 @@ import redis.asyncio as aioredis
 
 from corral.bullmq import statistics
 from corral.bullmq.keys import QueueKeys
+from corral.bullmq.standings import chunks
 from corral.bullmq.statistics import MINUTE
 
 MINUTES = 60
@@ -38,8 +39,8 @@ class LastHours:
     async def read(
         self, client: aioredis.Redis, queues: Sequence[QueueKeys], now_ms: int
     ) -> dict[str, list[Minute]]:
-        """Each queue's last 60 minutes, oldest first; the last one is not over. One round trip, two if
-        there is a new queue. Raises what redis-py raises.
+        """Each queue's last 60 minutes, oldest first; the last one is not over. One round trip for each
+        50 queues. Raises what redis-py raises.
         """
         last = now_ms // MINUTE.ms
         first = last - MINUTES + 1
@@ -49,13 +50,15 @@ class LastHours:
             # The newest one was not over when it was read.
             start = max(first, max(hours[keys.name], default=first))
             by_start.setdefault(start, []).append(keys)
-        for start, some in by_start.items():
+        self._hours = hours
+        parts = [(start, part) for start, some in by_start.items() for part in chunks(some)]
+        for start, some in parts:
+            # What came is kept, also if time runs out: the next look goes on from there.
             found = await statistics.read_counts(client, some, start, last)
             for keys, minutes in zip(some, found, strict=True):
                 kept = {number: one for number, one in hours[keys.name].items() if number >= first}
                 kept |= {start + place: _minute(counts) for place, counts in enumerate(minutes)}
                 hours[keys.name] = kept
-        self._hours = hours
         return {
             name: [of.get(number, _NOTHING) for number in range(first, last + 1)]
             for name, of in hours.items()

@@ -45,6 +45,7 @@ async def read_overview(request: Request[Any, Any, Any], management: NamedDepend
     queues = await known_queues(request, management)
     async with answering():
         standing = await read_standing(queues, names=False)
+    async with answering():
         hours = await _hours_of(request.app).read(
             management.client, [queue.keys() for queue in queues], round(standing.at * 1000)
         )
