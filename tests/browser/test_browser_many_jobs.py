@@ -43,7 +43,9 @@ def test_a_million_jobs_are_opened_scrolled_filtered_and_followed(open_as: OpenA
     for _ in range(12):
         page.mouse.wheel(0, 4_000)
         page.wait_for_timeout(100)
-    expect(page.locator("table.jobs tbody tr").filter(has_text="user120@example.com")).to_be_attached()
+    page.wait_for_function(
+        "[...document.querySelectorAll('table.jobs tr[data-index]')].at(-1).dataset.index > 100"
+    )
     assert rows(page) < 120
 
     page.get_by_label("Filter the jobs").fill("name:send-3")
@@ -80,4 +82,4 @@ def test_rows_of_the_overview_keep_their_place_under_the_pointer(open_as: OpenAs
     expect(row).to_contain_text("5,0")
     assert table.locator(".qlink").all_inner_texts() == before
     page.mouse.move(2, 2)
-    expect(table.first.locator(".qlink")).not_to_have_text(before[0])
+    expect(table.last.locator(".qlink")).not_to_have_text(last)
