@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import sys
 
+import uvloop
 from cyclopts import App
 
 from corral.api.loopback import is_loopback
@@ -54,7 +54,7 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
         finally:
             await close_shared_clients()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 @app.command

@@ -34,6 +34,8 @@ from corral.dashboard.signing_on import SINGLE_SIGN_ON
 from corral.dashboard.single_sign_on import read_single_sign_on
 from corral.dashboard.users import User, Users
 from corral.errors import RedisUnavailable
+from corral.manage.live_ticker import end_live
+from corral.manage.queue_names import names_of
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
 from corral.providers import close_providers
@@ -115,8 +117,9 @@ class Dashboard:
         self._edge = Edge(cast("App", self.litestar), Traffic(), headers)
 
     def begin_shutdown(self) -> None:
-        """Let event streams end."""
+        """Let event streams and live ones end now. For the server, before it waits for open requests."""
         self.management.streams.stopping.set()
+        end_live(self.litestar)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
@@ -186,6 +189,7 @@ class Dashboard:
             guards=[self._refuse_other_hosts],
             dependencies={"dashboard": Provide(lambda: self, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
+            on_startup=[lambda: names_of(self.litestar, self.management).begin()],
             on_shutdown=[self.management.known.close, self.close, close_providers],
             request_max_body_size=MAX_BODY_BYTES,
             openapi_config=None,

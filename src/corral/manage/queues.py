@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
-from litestar.background_tasks import BackgroundTask
+from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.errors import UnknownQueue
+from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
+from corral.observe import buckets
 from corral.observe.stand import read_standing
 from corral.observe.standing import QueueStanding, Recent, Standing
 from corral.queue import Queue
 from corral.scaling import fallback_objective
 from corral.stats import Span
-
-#: The walk over the key space that finds queues is made this often, after an answer, not before it.
-NAMES_SECONDS = 15.0
 
 
 class RecentRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -145,45 +140,22 @@ class StatsPage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @get("/queues", guards=[asks_for(Permission.WATCH)], tags=["queues"])
-async def list_queues(
-    request: Request[Any, Any, Any], management: NamedDependency[Management]
-) -> Response[QueueList]:
+async def list_queues(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> QueueList:
     """All queues, by name: the declared ones, those that workers run, and those found in Redis.
 
-    Three round trips. A queue that nobody here declares and no worker runs is found within 15 s.
+    Three round trips. A queue that nobody here declares is found within 15 s, later where Redis holds a
+    million keys and more: see `queue_names`.
     """
     queues = await known_queues(request, management)
     async with answering():
         standing = await read_standing(queues, server=False)
-    background = None
-    if time.monotonic() - request.app.state.queue_names_at > NAMES_SECONDS:
-        request.app.state.queue_names_at = time.monotonic()  # the next request leaves it to this one
-        background = BackgroundTask(_find_names, request, management)
     rows = [queue_row(one, standing, management) for _, one in sorted(standing.queues.items())]
-    return Response(QueueList(standing.at, rows), background=background)
+    return QueueList(standing.at, rows)
 
 
 async def known_queues(request: Request[Any, Any, Any], management: Management) -> list[Queue]:
     """The declared queues and those found in Redis lately. No round trip but for the first time."""
-    names = request.app.state.get("queue_names")
-    if names is None:
-        names = await _find_names(request, management)
-    return _chosen(management, names)
-
-
-async def _find_names(request: Request[Any, Any, Any], management: Management) -> list[str]:
-    names = await management.queue_names()
-    request.app.state.queue_names = names
-    request.app.state.queue_names_at = time.monotonic()
-    return names
-
-
-def _chosen(management: Management, names: list[str]) -> list[Queue]:
-    found = []
-    for name in dict.fromkeys([*management.known.declared, *names]):
-        with contextlib.suppress(UnknownQueue):  # the service is for its own queues alone
-            found.append(management.queue(name))
-    return found
+    return await names_of(request.app, management).queues()
 
 
 @get("/queues/{queue:str}", guards=[asks_for(Permission.WATCH)], tags=["queues"])
@@ -255,11 +227,13 @@ def _recent_row(recent: Recent) -> RecentRow:
     return msgspec.convert(recent, RecentRow, from_attributes=True)
 
 
+#: Fields of a span that a row has as they are.
+_COUNTED = [name for name in SpanRow.__struct_fields__ if not name.startswith(("wait_", "run_"))]
+
+
 def _span_row(span: Span) -> SpanRow:
-    plain: dict[str, Any] = {
-        n: getattr(span, n) for n in SpanRow.__struct_fields__ if not n.startswith(("wait_", "run_"))
-    }
-    for percent in (50, 95, 99):
-        plain[f"wait_p{percent}"] = span.wait_quantile(percent / 100)
-        plain[f"run_p{percent}"] = span.run_quantile(percent / 100)
+    plain: dict[str, Any] = {name: getattr(span, name) for name in _COUNTED}
+    for what, times in (("wait", span.wait), ("run", span.run)):
+        found = buckets.quantiles(times, 0.5, 0.95, 0.99)
+        plain |= {f"{what}_p{percent}": one for percent, one in zip((50, 95, 99), found, strict=True)}
     return SpanRow(**plain)

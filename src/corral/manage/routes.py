@@ -32,6 +32,7 @@ from corral.manage.job_changes import JOB_CHANGE_HANDLERS
 from corral.manage.job_export import EXPORT_HANDLERS
 from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.keys import KEYS
+from corral.manage.live import read_live
 from corral.manage.outbox import OUTBOX_HANDLERS
 from corral.manage.overview import read_overview
 from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
@@ -60,6 +61,7 @@ HANDLERS = [
     read_overview,
     read_changes_lately,
     read_depths,
+    read_live,
     read_decisions,
     read_scaling,
     quiet_workers,

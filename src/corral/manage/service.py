@@ -17,7 +17,6 @@ from corral.api.auth import Permission
 from corral.api.known import KnownQueues
 from corral.api.lookup import answering
 from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.discover import queue_names
 from corral.manage.streaming import Streams
 from corral.queue import Queue
 from corral.settings import Settings
@@ -60,12 +59,6 @@ class Management:
     def queue(self, name: str) -> Queue:
         """The queue of this name. Raises UnknownQueue."""
         return self.known.named(name)
-
-    async def queue_names(self) -> list[str]:
-        """The declared queues, and all others that Redis holds, sorted. One walk over the key space."""
-        async with answering():
-            found = await queue_names(self.client, self.prefix)
-        return sorted({*found, *self.known.declared})
 
     async def record(
         self, actor: Actor, action: str, target: str, facts: Mapping[str, Any] | None = None

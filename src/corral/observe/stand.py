@@ -66,11 +66,12 @@ def _worker(text: bytes) -> WorkerStanding | None:
 
 
 async def read_standing(
-    queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES
+    queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES, names: bool = True
 ) -> Standing:
     """How these queues stand, which are all of one server and prefix. Three round trips.
 
     minutes: how much is recent, 1 to 1,440; they are whole minutes up to now.
+    names: tell what each job name did, too; it is most of the work where there are many.
     server: ask the server for itself, too; `Standing.server` is None without it, or where INFO is denied.
     Raises RedisUnavailable.
     """
@@ -83,7 +84,7 @@ async def read_standing(
         now_ms = await server_ms(client)
         sides, lately, workers, (breakers, held), declared, told = await asyncio.gather(
             standings.read_sides(client, keys),
-            statistics.read_recent(client, keys, minutes, now_ms),
+            statistics.read_recent(client, keys, minutes, now_ms, names=names),
             read_workers(client, prefix),
             _breakers(client, prefix),
             objectives.read(client, prefix),

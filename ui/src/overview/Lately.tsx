@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { answered, api } from '../api/client'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
+import { useEvery } from '../parts/useEvery'
 import { useChanges } from '../queues/marks'
 import { texts } from '../texts'
 import { told } from './changes'
@@ -24,7 +25,7 @@ export function Lately() {
 }
 
 function Firing() {
-  const alerts = useQuery({ queryKey: ['alerts'], queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: 5_000 })
+  const alerts = useQuery({ queryKey: ['alerts'], queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
   const firing = alerts.data?.alerts.filter((alert) => alert.state === 'firing') ?? []
   if (firing.length === 0) return null
   return (

@@ -1,6 +1,7 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useRef } from 'react'
 import { useMay } from '../parts/session'
+import type { Hold } from '../parts/useStillOrder'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 import type { Row } from './groups'
@@ -23,10 +24,12 @@ interface Props {
   alertAt: (queue: string) => number | null
   onTurn: (prefix: string) => void
   off: boolean
+  /** Keeps the order while somebody points at a row. */
+  hold: Hold
 }
 
 /** Every queue as a row that decides. Of a long list only what can be seen is in the page. */
-export function QueueTable({ rows, minutes, alertAt, onTurn, off }: Props) {
+export function QueueTable({ rows, minutes, alertAt, onTurn, off, hold }: Props) {
   const box = useRef<HTMLTableElement>(null)
   const setPaused = usePausing()
   const may = useMay('operate')
@@ -46,7 +49,7 @@ export function QueueTable({ rows, minutes, alertAt, onTurn, off }: Props) {
   const before = many ? (seen[0]?.start ?? margin) - margin : 0
   const after = many ? virtual.getTotalSize() - ((seen.at(-1)?.end ?? margin) - margin) : 0
   return (
-    <table className="table rows queues" ref={box} aria-rowcount={rows.length + 1}>
+    <table className="table rows queues" {...hold} ref={box} aria-rowcount={rows.length + 1}>
       <thead>
         <tr>
           <th>{say.queue}</th>

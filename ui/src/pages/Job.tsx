@@ -20,6 +20,7 @@ import { useMay } from '../parts/session'
 import { Late } from '../parts/Skeleton'
 import { failed as sayFailed } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
+import { useEvery } from '../parts/useEvery'
 import { useNow } from '../parts/useNow'
 import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
@@ -31,10 +32,11 @@ const isGone = (error: unknown) => error instanceof ProblemError && error.status
 export function Job() {
   const { queue, id } = useParams({ from: '/queues/$queue/jobs/$id' })
   const client = useQueryClient()
+  const often = useEvery(2_000)
   const found = useQuery({
     queryKey: ['job', queue, id],
     queryFn: () => readJob(queue, id),
-    refetchInterval: (query) => (isGone(query.state.error) ? 10_000 : query.state.data?.finishedAt != null ? 5_000 : 2_000),
+    refetchInterval: (query) => (isGone(query.state.error) ? 10_000 : query.state.data?.finishedAt != null ? Math.max(5_000, often) : often),
     retry: (failures, error) => failures < 1 && !isGone(error),
   })
   const job = found.data

@@ -13,6 +13,8 @@ import { Lately } from '../overview/Lately'
 import { QueueTable } from '../overview/QueueTable'
 import { useGroups } from '../overview/useGroups'
 import { PageTop } from '../parts/PageTop'
+import { useEvery } from '../parts/useEvery'
+import { useStillOrder } from '../parts/useStillOrder'
 import { type Change, useChanges } from '../queues/marks'
 import { worstFirst } from '../queues/trouble'
 import { texts } from '../texts'
@@ -28,7 +30,7 @@ export function useOverview(every = 2_000) {
   return useQuery({
     queryKey: ['overview'],
     queryFn: () => answered(api.GET('/api/v1/overview')),
-    refetchInterval: every,
+    refetchInterval: useEvery(every),
   })
 }
 
@@ -52,7 +54,8 @@ function Queues({ data, off }: { data: Overview; off: boolean }) {
   const wanted = useDeferredValue(text.trim().toLowerCase())
   const groups = useGroups()
   const alerts = useAlertsByQueue(data.at)
-  const queues = useMemo(() => worstFirst(data.queues), [data.queues])
+  const worst = useMemo(() => worstFirst(data.queues), [data.queues])
+  const { shown: queues, hold } = useStillOrder(worst, (queue) => queue.row.queue)
   const found = wanted ? queues.filter((queue) => queue.row.queue.toLowerCase().includes(wanted)) : queues
   const delimiter = delimiterOf(data.queues.map((queue) => queue.row.queue), groups.delimiter)
   if (queues.length === 0) {
@@ -90,6 +93,7 @@ function Queues({ data, off }: { data: Overview; off: boolean }) {
           alertAt={(queue) => alerts.get(queue) ?? null}
           onTurn={groups.turn}
           off={off}
+          hold={hold}
         />
       )}
       <div className="split">

@@ -10,6 +10,7 @@ import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
+import { useEvery } from '../parts/useEvery'
 import { QueueActions } from '../queues/QueueActions'
 import { QueueCharts } from '../queues/QueueCharts'
 import { QueueSide } from '../queues/QueueSide'
@@ -44,8 +45,8 @@ export function Queue() {
   const { queue } = useParams({ from: '/queues/$queue' })
   const search = useSearch({ from: '/queues/$queue' })
   const navigate = useNavigate({ from: '/queues/$queue' })
-  const row = useQuery({ queryKey: ['queue', queue], queryFn: () => readQueue(queue), refetchInterval: 2_000 })
-  const settings = useQuery({ queryKey: ['settings', queue], queryFn: () => readSettings(queue), refetchInterval: 5_000 })
+  const row = useQuery({ queryKey: ['queue', queue], queryFn: () => readQueue(queue), refetchInterval: useEvery(2_000) })
+  const settings = useQuery({ queryKey: ['settings', queue], queryFn: () => readSettings(queue), refetchInterval: useEvery(5_000) })
   const state = search.state ?? 'waiting'
   const slow = row.data ? slowBecause(row.data, settings.data) : null
   const objective = row.data?.objective.age ?? Infinity

@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
 import { count, duration, rate, span } from '../format'
 import { readStats } from '../jobs/api'
+import { useEvery } from '../parts/useEvery'
 import { texts } from '../texts'
 import type { Drawn, Line } from './drawing'
 import { inWords } from './inWords'
@@ -21,7 +22,7 @@ export function QueueCharts({ queue, objective, behind }: { queue: string; objec
   const stats = useQuery({
     queryKey: ['stats', queue, range.key],
     queryFn: () => readStats(queue, range.query),
-    refetchInterval: range.query.minutes === 60 ? 5_000 : 60_000,
+    refetchInterval: useEvery(range.query.minutes === 60 ? 5_000 : 60_000),
     placeholderData: (before) => (before?.queue === queue ? before : undefined),
   })
   const changes = useChanges(range.hours).data?.changes

@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
+import { useEvery } from '../parts/useEvery'
 import { texts } from '../texts'
 
 export type Change = components['schemas']['ChangeRow']
@@ -22,7 +23,7 @@ export function useChanges(hours: number) {
   return useQuery({
     queryKey: ['changes', hours],
     queryFn: () => answered(api.GET('/api/v1/changes', { params: { query: { hours, count: 200 } } })),
-    refetchInterval: hours === 1 ? 5_000 : 60_000,
+    refetchInterval: useEvery(hours === 1 ? 5_000 : 60_000),
     placeholderData: (before) => before,
   })
 }
