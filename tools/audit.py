@@ -24,12 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/licences.md"
-PYTHON_LOCKS = (
-    "requirements-runtime.lock",
-    "requirements-build.lock",
-    "requirements-node.lock",
-    "requirements.lock",
-)
+PYTHON_LOCKS = tuple(f"requirements{kind}.lock" for kind in ("-runtime", "-build", "-node", ""))
 NODE_LOCKS = ("ui/package-lock.json", "tests/interop/package-lock.json")
 
 #: What a dependency may be under. LGPL and MPL are for libraries that stay files of their own.
@@ -68,8 +63,8 @@ _ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \|$")
 HEAD = """# Licences of what Corral depends on
 
 Made by `tools/audit.py --write` from the lock files and the packages' own metadata; `make lint` compares.
-Corral itself is under the [MIT licence](../LICENSE). *Runtime* is what an installed Corral has;
-*development* is what its tests, builds and bench have beside that; *pages* is what the dashboard is built from.
+Corral itself is under the [MIT licence](../LICENSE). *Runtime* is what an installed Corral has; *development*
+is what its tests, builds and bench have beside that; *pages* is what the dashboard is built from.
 """
 
 
