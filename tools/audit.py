@@ -29,8 +29,8 @@ NODE_LOCKS = ("ui/package-lock.json", "tests/interop/package-lock.json")
 
 #: What a dependency may be under. LGPL and MPL are for libraries that stay files of their own.
 ALLOWED = {
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LGPL-3.0-or-later", "MIT", "MIT-0",
-    "MPL-2.0", "OFL-1.1", "PSF-2.0", "Python-2.0", "Unlicense",
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "LGPL-3.0-or-later", "MIT",
+    "MIT-0", "MPL-2.0", "OFL-1.1", "PSF-2.0", "Python-2.0", "Unlicense",
 }  # fmt: skip
 
 #: SPDX names for what older metadata says in words.
