@@ -104,9 +104,9 @@ async def test_jobs_with_hostile_names_and_ids_run_to_their_end(redis_url: str) 
             continue
     taken = []
     for number, text in enumerate(HOSTILE):
-        for given in ({}, {"job_id": text}, {"group": text}, {"idempotency_key": text}):
+        for more in ({}, {"job_id": text}, {"group": text}, {"idempotency_key": text}):
             with contextlib.suppress(CorralError, UnicodeEncodeError):
-                taken.append(await queue.add(text, number, **given))
+                taken.append(await queue.add(text, number, **more))
     assert len(taken) > len(HOSTILE)
     async with asyncio.timeout(120):
         await Worker(queue, concurrency=10).run(until_empty=True)
