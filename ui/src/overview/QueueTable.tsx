@@ -1,6 +1,6 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useRef } from 'react'
-import { useMay } from '../parts/session'
+import { useMay } from '../api/session'
 import type { Hold } from '../parts/useStillOrder'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
