@@ -75,7 +75,7 @@ async def scaling_decisions(
     for at, text in await deciding.newest(client, prefix, count):
         try:
             found.append(msgspec.structs.replace(_decode(text), at=at))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue  # of another version of Corral
     return found
 

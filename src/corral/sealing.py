@@ -130,7 +130,7 @@ def take_apart(raw: bytes) -> Sealed:
         body = _unbase64(text)
         if version == _VERSION and len(document) == 1 and len(body) >= _NONCE_BYTES + _TAG_BYTES:
             return Sealed(key_id[:32], body[:_NONCE_BYTES], body[_NONCE_BYTES:])
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, AttributeError, ValueError, binascii.Error):
+    except (msgspec.DecodeError, KeyError, AttributeError, ValueError, RecursionError):
         pass
     raise CannotDecrypt("It is marked as encrypted and is not in the form that this version writes.")
 
