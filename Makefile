@@ -23,7 +23,7 @@ help:
 	@echo "make up      the same service, until Ctrl-C"
 	@echo "make test    lint, types and every test"
 	@echo "make bench   measure side by side with other libraries"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    ruff, mypy, dependencies"
 	@echo "make docs    check the documentation"
 	@echo "make setup   make .venv (the others do it by themselves)"
 
@@ -53,6 +53,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/python tools/audit.py
 
 test: lint $(INTEROP) $(PAGES)
 	tools/node.sh npm test --prefix ui --silent
