@@ -16,9 +16,8 @@ _HEAD = f"""{MADE}
 
 # Errors
 
-All of them inherit from `CorralError`, so one `except` takes them all. Those in the second column's tree are caught with it.
-They are in `corral.errors`; those marked with * also in `corral` itself. What an operator sees of them: the reason of a
-dead letter begins with the message, and [dead letters](../operate/dead-letters.md) are grouped by the class.
+All of them inherit from `CorralError`, so one `except` takes them all; who catches an error of the second column
+catches the first with it. They are in `corral.errors`, those marked with * also in `corral` itself.
 """
 
 

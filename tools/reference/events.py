@@ -54,8 +54,9 @@ dashboard's page of events. Redis keeps about 10,000 a queue.
 _LOGS = """
 ## In the log
 
-One line each, as key and value or as JSON (`--json`). Names are fixed: search and alert by them. Lines of a running job
-carry `queue`, `job` and `attempt` as well. Secrets and payloads are in none of them.
+One line each, as key and value or as JSON (`--json`). Search and alert by the names. Lines of a running job carry
+`queue`, `job` and `attempt` as well. How they are set up and what is kept out of them:
+[logs and traces](../operate/logs-and-traces.md).
 
 """
 

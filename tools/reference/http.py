@@ -10,7 +10,7 @@ from corral.manage.routes import HANDLERS, PATH
 from corral.queues import built_in
 from tools.reference.table import MADE, cell, first_paragraph, table
 
-_METHODS = ("get", "head", "post", "put", "patch", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 
 _HEAD = f"""{MADE}
 

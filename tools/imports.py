@@ -1,0 +1,147 @@
+"""Draws docs/architecture.svg: Corral's packages as layers, made from the imports in the code.
+
+    .venv/bin/python tools/imports.py            # write the picture
+    .venv/bin/python tools/imports.py --check    # exit 1 if it is old, or an import points up that is not in UPWARD
+
+A package may import what is in its own layer or below. Imports inside functions and under TYPE_CHECKING do not count:
+they are how a layer below is let know of one above without needing it.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "corral"
+PICTURE = ROOT / "docs" / "architecture.svg"
+
+#: From what users touch to what Redis holds. `library` is the modules right in `corral/`.
+LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("people and tests", ("cli", "testing")),
+    ("over HTTP", ("api", "manage", "dashboard", "doctor")),
+    ("runs jobs", ("worker",)),
+    ("the queues; what is seen of all", ("queues", "observe")),
+    ("the outside", ("providers", "sandbox", "recipients", "sinks", "mail", "imaging")),
+    ("helpers", ("credentials", "bulk", "embedded")),
+    ("declare, add, look up; the wire", ("library", "deadletters", "bullmq")),
+)
+
+#: The imports that point up all the same, and why.
+UPWARD = {
+    ("library", "cli"): "`python -m corral` is the command line",
+    ("library", "worker"): "`scaling` tells what a worker's rule decided, in that rule's types",
+    ("library", "observe"): "`stats`, `scaling` and `worker_orders` hand out what `observe` has read",
+}
+
+_LEVEL = {name: level for level, (_, names) in enumerate(LAYERS) for name in names}
+
+
+def edges() -> Counter[tuple[str, str]]:
+    """How many imports lead from one package into another."""
+    files = {_module(file): file for file in SOURCE.rglob("*.py")}
+    found: Counter[tuple[str, str]] = Counter()
+    for module, file in files.items():
+        if module == "corral":
+            continue  # it names what is public, from wherever it is
+        for target in _imported(ast.parse(file.read_text()), files):
+            if target != "corral" and _package(module) != _package(target):
+                found[_package(module), _package(target)] += 1
+    return found
+
+
+def upward() -> dict[tuple[str, str], int]:
+    """Those that lead into a higher layer."""
+    return {pair: count for pair, count in sorted(edges().items()) if _LEVEL[pair[1]] < _LEVEL[pair[0]]}
+
+
+def _module(file: Path) -> str:
+    parts = ["corral", *file.relative_to(SOURCE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _package(module: str) -> str:
+    name = module.split(".")[1]
+    return name if (SOURCE / name).is_dir() else "library"
+
+
+def _imported(tree: ast.Module, files: dict[str, Path]) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "corral":
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                yield whole if whole in files else str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] == "corral")
+
+
+_STYLE = """
+    text { font: 540 13px Inter, system-ui, sans-serif; fill: #1f2315; }
+    .small { font-weight: 430; font-size: 11.5px; fill: #5c6250; }
+    .band { fill: #f3f5ea; } .box { fill: #fbfcf6; stroke: #c9cfb8; }
+    .up { fill: none; stroke: #a8420f; stroke-width: 1.5; stroke-dasharray: 4 3; }
+    @media (prefers-color-scheme: dark) {
+      text { fill: #e8ebdc; } .small { fill: #a4aa94; } .band { fill: #15180f; } .box { fill: #1b1e15; stroke: #3d4330; }
+      .up { stroke: #f0935a; }
+    }"""
+_WIDTH, _BAND, _GAP, _LEFT = 880, 64, 10, 190
+
+
+def picture() -> str:
+    """The SVG. Boxes carry how many modules they have; dashed lines are imports that point up."""
+    sizes = Counter(_package(_module(file)) for file in SOURCE.rglob("*.py") if _module(file) != "corral")
+    places: dict[str, tuple[float, float]] = {}
+    drawn = []
+    for level, (title, names) in enumerate(LAYERS):
+        y = level * (_BAND + _GAP)
+        drawn.append(f'<rect class="band" x="0" y="{y}" width="{_WIDTH}" height="{_BAND}" rx="8"/>')
+        drawn += [
+            f'<text class="small" x="14" y="{y + _BAND / 2 + 4 + (line - (len(lines) - 1) / 2) * 15:g}">{escape(text)}</text>'
+            for lines in [title.split("; ")]
+            for line, text in enumerate(lines)
+        ]
+        width = (_WIDTH - _LEFT - 10) / len(names)
+        for place, name in enumerate(names):
+            x = _LEFT + place * width
+            places[name] = (x + width / 2, y)
+            drawn.append(
+                f'<rect class="box" x="{x:g}" y="{y + 9}" width="{width - 8:g}" height="{_BAND - 18}" rx="6"/>'
+                f'<text x="{x + 12:g}" y="{y + 29}">{name}</text>'
+                f'<text class="small" x="{x + 12:g}" y="{y + 45}">{sizes[name]} modules</text>'
+            )
+    for (source, target), count in upward().items():
+        (x1, y1), (x2, y2) = places[source], places[target]
+        drawn.append(
+            f'<path class="up" marker-end="url(#tip)" d="M{x1 + 30:g} {y1 + 9} L{x2 + 30:g} {y2 + _BAND - 8}">'
+            f"<title>{count} imports of {target} in {source}</title></path>"
+        )
+    height = len(LAYERS) * (_BAND + _GAP) - _GAP
+    label = "Corral's packages as layers: each imports its own layer and those below; dashed lines are the exceptions"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">\n'
+        f"  <style>{_STYLE}\n  </style>\n"
+        '  <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M1 1l6 3-6 3" class="up" style="stroke-dasharray: none"/></marker></defs>\n  '
+        + "\n  ".join(drawn)
+        + "\n</svg>\n"
+    )
+
+
+def main() -> int:
+    new = sorted(set(upward()) - set(UPWARD))
+    for source, target in new:
+        print(f"{source} imports {target}, which is in a layer above it", file=sys.stderr)
+    if "--check" not in sys.argv:
+        PICTURE.write_text(picture())
+    elif not PICTURE.exists() or PICTURE.read_text() != picture():
+        print("docs/architecture.svg is old: .venv/bin/python tools/imports.py", file=sys.stderr)
+        return 1
+    return 1 if new else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
