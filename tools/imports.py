@@ -1,10 +1,10 @@
 """Draws docs/architecture.svg: Corral's packages as layers, made from the imports in the code.
 
     .venv/bin/python tools/imports.py            # write the picture
-    .venv/bin/python tools/imports.py --check    # exit 1 if it is old, or an import points up that is not in UPWARD
+    .venv/bin/python tools/imports.py --check    # exit 1 if it is old, or an import points up unasked
 
-A package may import what is in its own layer or below. Imports inside functions and under TYPE_CHECKING do not count:
-they are how a layer below is let know of one above without needing it.
+A package may import what is in its own layer or below. Imports inside functions and under TYPE_CHECKING do
+not count: they are how a layer below is let know of one above without needing it.
 """
 
 from __future__ import annotations
@@ -82,11 +82,13 @@ def _imported(tree: ast.Module, files: dict[str, Path]) -> Iterator[str]:
 _STYLE = """
     text { font: 540 13px Inter, system-ui, sans-serif; fill: #1f2315; }
     .small { font-weight: 430; font-size: 11.5px; fill: #5c6250; }
-    .band { fill: #f3f5ea; } .box { fill: #fbfcf6; stroke: #c9cfb8; }
+    .band { fill: #f3f5ea; }
+    .box { fill: #fbfcf6; stroke: #c9cfb8; }
     .up { fill: none; stroke: #a8420f; stroke-width: 1.5; stroke-dasharray: 4 3; }
+    .rule { stroke-dasharray: none; }
     @media (prefers-color-scheme: dark) {
-      text { fill: #e8ebdc; } .small { fill: #a4aa94; } .band { fill: #15180f; } .box { fill: #1b1e15; stroke: #3d4330; }
-      .up { stroke: #f0935a; }
+      text { fill: #e8ebdc; } .small { fill: #a4aa94; } .band { fill: #15180f; }
+      .box { fill: #1b1e15; stroke: #3d4330; } .up { stroke: #f0935a; }
     }"""
 _WIDTH, _BAND, _GAP, _LEFT = 880, 64, 10, 190
 
@@ -99,33 +101,33 @@ def picture() -> str:
     for level, (title, names) in enumerate(LAYERS):
         y = level * (_BAND + _GAP)
         drawn.append(f'<rect class="band" x="0" y="{y}" width="{_WIDTH}" height="{_BAND}" rx="8"/>')
-        drawn += [
-            f'<text class="small" x="14" y="{y + _BAND / 2 + 4 + (line - (len(lines) - 1) / 2) * 15:g}">{escape(text)}</text>'
-            for lines in [title.split("; ")]
-            for line, text in enumerate(lines)
-        ]
+        lines = title.split("; ")
+        top = y + _BAND / 2 + 4 - (len(lines) - 1) * 7.5
+        for number, line in enumerate(lines):
+            drawn.append(f'<text class="small" x="14" y="{top + number * 15:g}">{escape(line)}</text>')
         width = (_WIDTH - _LEFT - 10) / len(names)
         for place, name in enumerate(names):
             x = _LEFT + place * width
             places[name] = (x + width / 2, y)
             drawn.append(
-                f'<rect class="box" x="{x:g}" y="{y + 9}" width="{width - 8:g}" height="{_BAND - 18}" rx="6"/>'
+                f'<rect class="box" x="{x:g}" y="{y + 9}" width="{width - 8:g}" height="{_BAND - 18}"/>'
                 f'<text x="{x + 12:g}" y="{y + 29}">{name}</text>'
                 f'<text class="small" x="{x + 12:g}" y="{y + 45}">{sizes[name]} modules</text>'
             )
     for (source, target), count in upward().items():
         (x1, y1), (x2, y2) = places[source], places[target]
         drawn.append(
-            f'<path class="up" marker-end="url(#tip)" d="M{x1 + 30:g} {y1 + 9} L{x2 + 30:g} {y2 + _BAND - 8}">'
+            f'<path class="up" marker-end="url(#tip)" '
+            f'd="M{x1 + 30:g} {y1 + 9} L{x2 + 30:g} {y2 + _BAND - 8}">'
             f"<title>{count} imports of {target} in {source}</title></path>"
         )
     height = len(LAYERS) * (_BAND + _GAP) - _GAP
-    label = "Corral's packages as layers: each imports its own layer and those below; dashed lines are the exceptions"
+    label = "Corral's packages as layers: each imports its own and those below; dashed lines are exceptions"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">\n'
-        f"  <style>{_STYLE}\n  </style>\n"
-        '  <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M1 1l6 3-6 3" class="up" style="stroke-dasharray: none"/></marker></defs>\n  '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"\n'
+        f'  aria-label="{label}">\n  <style>{_STYLE}\n  </style>\n'
+        '  <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto"><path d="M1 1l6 3-6 3" class="up" style="stroke-dasharray: none"/></marker></defs>\n  '
         + "\n  ".join(drawn)
         + "\n</svg>\n"
     )

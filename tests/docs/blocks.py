@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(
-    r"(?:^[ ]*<!-- test: (?P<test>.+?) -->\n)?^(?P<indent>[ ]*)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```[ ]*$",
+    r"(?:^[ ]*<!-- test: (?P<test>.+?) -->\n)?"
+    r"^(?P<indent>[ ]*)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
 _NAMED = re.compile(r"^(?:#|//) (?P<file>[\w/]+\.(?:py|mjs|ts))\b")

@@ -45,7 +45,7 @@ class PageRun:
         self._running: list[subprocess.Popen[bytes]] = []
         self._replaced: list[tuple[str, str]] = []
         modules = ROOT / "tests" / "interop" / "node_modules"
-        if modules.exists():
+        if (modules / "bullmq").exists():
             (self.folder / "node_modules").symlink_to(modules)
 
     def __enter__(self) -> Self:
@@ -96,8 +96,7 @@ class PageRun:
             ["bash", "-ec", script],
             cwd=self.folder,
             env=self._env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=PATIENCE,
             check=False,

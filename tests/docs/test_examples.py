@@ -1,4 +1,4 @@
-"""The examples of the documentation are what they say: run where they can be, compiled and resolved everywhere.
+"""The examples of the documentation are what they say: run where they can be, compiled everywhere.
 
 Tutorial, how-tos and migration guides: every block of Python, shell and JavaScript is run in the page's order
 against a real server, written to the file that it names, or marked with the reason why not. All other pages:
@@ -108,7 +108,7 @@ def imports_of_corral(tree: ast.AST) -> list[tuple[str, str]]:
 def lacks(block: Block) -> str | None:
     """What the block needs and this machine has not."""
     if block.language == "js" and block.verb in ("run", "background"):
-        modules = ROOT / "tests" / "interop" / "node_modules"
+        modules = ROOT / "tests" / "interop" / "node_modules" / "bullmq"
         return None if shutil.which("node") and modules.exists() else "node with tests/interop's packages"
     if block.needs and importlib.util.find_spec(block.needs) is None:
         return block.needs

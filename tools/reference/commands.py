@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from cyclopts import App
+from tools.reference.table import MADE, cell, code, first_paragraph, table
 
 from corral.cli import app
-from tools.reference.table import MADE, cell, code, first_paragraph, table
 
 _HEAD = f"""{MADE}
 
 # Command line
 
-`corral COMMAND --help` says the same in the terminal. Results go to standard output, everything else to standard error.
-Exit codes: 0 done, 1 it did not work out, 2 wrong use, 78 a configuration error. Commands that are about a server take
-it from `REDIS_URL` and `REDIS_PASSWORD`.
+`corral COMMAND --help` says the same in the terminal. Results go to standard output, everything else to
+standard error. Exit codes: 0 done, 1 it did not work out, 2 wrong use, 78 a configuration error. Commands
+that are about a server take it from `REDIS_URL` and `REDIS_PASSWORD`.
 """
 
 _PARAMETER = re.compile(r"^(\w+): (.*(?:\n(?!\w+: ).*)*)", re.MULTILINE)

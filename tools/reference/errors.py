@@ -7,17 +7,18 @@ import inspect
 from collections.abc import Iterator
 from itertools import groupby
 
+from tools.reference.table import MADE, first_paragraph, table
+
 import corral
 from corral import errors
 from corral.errors import CorralError
-from tools.reference.table import MADE, first_paragraph, table
 
 _HEAD = f"""{MADE}
 
 # Errors
 
-All of them inherit from `CorralError`, so one `except` takes them all; who catches an error of the second column
-catches the first with it. They are in `corral.errors`, those marked with * also in `corral` itself.
+All of them inherit from `CorralError`, so one `except` takes them all; who catches an error of the second
+column catches the first with it. They are in `corral.errors`, those marked with * also in `corral` itself.
 """
 
 
@@ -40,9 +41,7 @@ def _classes() -> Iterator[tuple[str, type[CorralError]]]:
     """With the comment that they stand under."""
     source = inspect.getsource(errors)
     lines = source.splitlines()
-    sections = [
-        (number, line[2:]) for number, line in enumerate(lines, 1) if line.startswith("# ")
-    ]
+    sections = [(number, line[2:]) for number, line in enumerate(lines, 1) if line.startswith("# ")]
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef):
             under = [title for number, title in sections if number < node.lineno]
@@ -50,4 +49,8 @@ def _classes() -> Iterator[tuple[str, type[CorralError]]]:
 
 
 def _above(each: type[CorralError]) -> list[type]:
-    return [base for base in each.__mro__[1:] if issubclass(base, CorralError | TimeoutError) and base is not CorralError]
+    return [
+        base
+        for base in each.__mro__[1:]
+        if issubclass(base, CorralError | TimeoutError) and base is not CorralError
+    ]

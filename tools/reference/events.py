@@ -13,8 +13,9 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-from corral.events import GAP
 from tools.reference.table import MADE, table
+
+from corral.events import GAP
 
 _LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 _EVENT = re.compile(r"""["']event["'],\s*["']([a-z-]+)["']""")
@@ -46,17 +47,17 @@ _HEAD = f"""{MADE}
 
 ## Of a queue
 
-Written by every BullMQ client to the queue's stream; read with `queue.events()`, over HTTP as server-sent events, on the
-dashboard's page of events. Redis keeps about 10,000 a queue.
+Written by every BullMQ client to the queue's stream; read with `queue.events()`, over HTTP as server-sent
+events, on the dashboard's page of events. Redis keeps about 10,000 a queue.
 
 """
 
 _LOGS = """
 ## In the log
 
-One line each, as key and value or as JSON (`--json`). Search and alert by the names. Lines of a running job carry
-`queue`, `job` and `attempt` as well. How they are set up and what is kept out of them:
-[logs and traces](../operate/logs-and-traces.md).
+One line each, as key and value or as JSON (`--json`). Search and alert by the names. Lines of a running job
+carry `queue`, `job` and `attempt` as well. How they are set up and what is kept out of them: [logs
+and traces](../operate/logs-and-traces.md).
 
 """
 
@@ -69,8 +70,10 @@ def text() -> str:
     queue_rows.append((f"`{GAP}`", "not in the stream: some events before the next one may be missing"))
     calls: dict[str, tuple[set[str], set[str], set[str]]] = defaultdict(lambda: (set(), set(), set()))
     for name, level, fields, module in _calls():
-        for known, found in zip(calls[name], ({level}, fields, {module}), strict=True):
-            known |= found
+        levels, carried, modules = calls[name]
+        levels.add(level)
+        carried.update(fields)
+        modules.add(module)
     rows = [
         (f"`{name}`", ", ".join(sorted(levels)), ", ".join(sorted(fields)), ", ".join(sorted(modules)))
         for name, (levels, fields, modules) in sorted(calls.items())
@@ -87,7 +90,10 @@ def _written() -> set[str]:
     stock = Path(spec.submodule_search_locations[0]) / "commands"
     ours = Path(str(resources.files("corral.bullmq") / "lua"))
     return {
-        name for folder in (stock, ours) for file in folder.glob("*.lua") for name in _EVENT.findall(file.read_text())
+        name
+        for folder in (stock, ours)
+        for file in folder.glob("*.lua")
+        for name in _EVENT.findall(file.read_text())
     }
 
 

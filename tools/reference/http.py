@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from tools.reference.table import MADE, cell, first_paragraph, table
+
 from corral.api.openapi import document
 from corral.manage.routes import HANDLERS, PATH
 from corral.queues import built_in
-from tools.reference.table import MADE, cell, first_paragraph, table
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -16,9 +17,9 @@ _HEAD = f"""{MADE}
 
 # HTTP
 
-A service describes itself whole, with the types of bodies and answers, in OpenAPI 3.1: `GET /openapi.json` and, for the
-management API, `GET {PATH}/openapi.json`. Here is what there is. Errors are problem JSON (RFC 9457). Keys, roles and how
-they are sent: [security](../operate/security.md#api-keys).
+A service describes itself whole, with the types of bodies and answers, in OpenAPI 3.1: `GET /openapi.json`
+and, for the management API, `GET {PATH}/openapi.json`. Here is what there is. Errors are problem JSON (RFC
+9457). Keys, roles and how they are sent: [security](../operate/security.md#api-keys).
 
 """
 

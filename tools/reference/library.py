@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 
+from tools.reference.table import MADE
+
 import corral
 from corral.errors import CorralError
-from tools.reference.table import MADE
 
 _HEAD = f"""{MADE}
 

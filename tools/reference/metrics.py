@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client.core import Metric
+from tools.reference.table import MADE, cell, table
 
 from corral.api.scraping import other_families
 from corral.api.traffic import Traffic
 from corral.observe.counted import BOUNDS, Counted, Present
 from corral.observe.prometheus import job_families, present_families, process_families
 from corral.observe.standing_metrics import standing_families
-from tools.reference.table import MADE, cell, table
 
 _HEAD = f"""{MADE}
 
 # Metrics
 
-Prometheus text, or OpenMetrics where the scraper asks for it. How to scrape, what each tells an operator, the alerts and
-the Grafana board: [metrics](../operate/metrics.md). Histograms of jobs have the bounds
+Prometheus text, or OpenMetrics where the scraper asks for it. How to scrape, what each tells an operator, the
+alerts and the Grafana board: [metrics](../operate/metrics.md). Histograms of jobs have the bounds
 {", ".join(f"{bound:g}" for bound in BOUNDS)} s.
 """
 

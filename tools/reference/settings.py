@@ -8,9 +8,9 @@ from importlib import resources
 from itertools import groupby
 
 from pydantic import SecretStr
+from tools.reference.table import MADE, cell, code, table
 
 from corral.settings import Settings
-from tools.reference.table import MADE, cell, code, table
 
 #: A page of the documentation, named as the repository names it.
 _PAGE = re.compile(r"\bdocs/([\w/-]+\.md)")
@@ -19,9 +19,10 @@ _HEAD = f"""{MADE}
 
 # Settings
 
-Read from the environment and from `.env` in the working directory; the environment wins. A name that starts with `CORRAL_`
-and is not known is an error that names the near one. Each secret `NAME` may instead be given as `NAME_FILE`, the path
-of a file that holds it: [secrets](../operate/secrets.md). In the dashboard, **Settings** shows what is set and from where.
+Read from the environment and from `.env` in the working directory; the environment wins. A name that starts
+with `CORRAL_` and is not known is an error that names the near one. Each secret `NAME` may instead be given
+as `NAME_FILE`, the path of a file that holds it: [secrets](../operate/secrets.md). In the dashboard,
+**Settings** shows what is set and from where.
 """
 
 

@@ -1,8 +1,8 @@
 """A hook of mkdocs: state diagrams, written in the pages as Mermaid, become pictures when the site is built.
 
-Mermaid itself is three megabytes of script that a browser would have to fetch; a state diagram is a few dozen lines. Drawn
-are a column for each state and a row for each transition: no layout to go wrong, and the label has room. GitHub
-draws the same source its own way.
+Mermaid itself is three megabytes of script that a browser would have to fetch; a state diagram is a few
+dozen lines. Drawn are a column for each state and a row for each transition: no layout to go wrong, and the
+label has room. GitHub draws the same source its own way.
 """
 
 from __future__ import annotations
