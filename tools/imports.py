@@ -94,8 +94,8 @@ _WIDTH, _BAND, _GAP, _LEFT = 880, 64, 10, 190
 
 
 def picture() -> str:
-    """The SVG. Boxes carry how many modules they have; the last line names the imports that point up."""
-    sizes = Counter(_package(_module(file)) for file in SOURCE.rglob("*.py") if _module(file) != "corral")
+    """The SVG. Boxes tell how many packages they use, and are used by; the last line names the imports that point up."""
+    pairs = edges()
     drawn = []
     for level, (title, names) in enumerate(LAYERS):
         y = level * (_BAND + _GAP)
@@ -107,13 +107,15 @@ def picture() -> str:
         width = (_WIDTH - _LEFT - 10) / len(names)
         for place, name in enumerate(names):
             x = _LEFT + place * width
+            uses = sum(source == name for source, _ in pairs)
+            used = sum(target == name for _, target in pairs)
             drawn.append(
                 f'<rect class="box" x="{x:g}" y="{y + 9}" width="{width - 8:g}" height="{_BAND - 18}"/>'
                 f'<text x="{x + 12:g}" y="{y + 29}">{name}</text>'
-                f'<text class="small" x="{x + 12:g}" y="{y + 45}">{sizes[name]} modules</text>'
+                f'<text class="small" x="{x + 12:g}" y="{y + 45}">uses {uses}, used by {used}</text>'
             )
     height = len(LAYERS) * (_BAND + _GAP) + 12
-    exceptions = ", ".join(f"{source} → {target} ({count})" for (source, target), count in upward().items())
+    exceptions = ", ".join(f"{source} → {target}" for source, target in upward())
     drawn.append(
         f'<text class="up" x="14" y="{height - 6}">Imports that point up: {escape(exceptions)}</text>'
     )
