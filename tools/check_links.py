@@ -1,4 +1,4 @@
-"""Check the links in README.md, CHANGELOG.md, CONTRIBUTING.md and docs/: each file is there, each heading is there.
+"""Check the links in README, CHANGELOG, CONTRIBUTING and docs/: each file is there, each heading is there.
 
     .venv/bin/python tools/check_links.py      # exit 1 and a line for each broken link
 

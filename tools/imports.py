@@ -94,7 +94,7 @@ _WIDTH, _BAND, _GAP, _LEFT = 880, 64, 10, 190
 
 
 def picture() -> str:
-    """The SVG. Boxes tell how many packages they use, and are used by; the last line names the imports that point up."""
+    """The SVG. A box tells how many packages it uses; the last line names the imports that point up."""
     pairs = edges()
     drawn = []
     for level, (title, names) in enumerate(LAYERS):
@@ -129,6 +129,9 @@ def picture() -> str:
 
 
 def main() -> int:
+    if homeless := {name for pair in edges() for name in pair} - _LEVEL.keys():
+        print(f"say in LAYERS of tools/imports.py where these belong: {', '.join(homeless)}", file=sys.stderr)
+        return 1
     new = sorted(set(upward()) - set(UPWARD))
     for source, target in new:
         print(f"{source} imports {target}, which is in a layer above it", file=sys.stderr)

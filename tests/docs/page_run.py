@@ -15,7 +15,12 @@ from typing import Self
 
 from blocks import Block
 
+from corral.embedded.datadir import pick_port
+
 ROOT = Path(__file__).parents[2]
+
+#: What pages call the port of a server of their own; a free one takes its place.
+PORT = "8765"
 
 #: Seconds that a block may take, on a machine ten times slower than one would like.
 PATIENCE = 120
@@ -43,7 +48,7 @@ class PageRun:
         self._session.touch()
         self._log = folder / "background.log"
         self._running: list[subprocess.Popen[bytes]] = []
-        self._replaced: list[tuple[str, str]] = []
+        self._replaced = [(PORT, str(pick_port(None)))]
         modules = ROOT / "tests" / "interop" / "node_modules"
         if (modules / "bullmq").exists():
             (self.folder / "node_modules").symlink_to(modules)
@@ -128,6 +133,7 @@ class PageRun:
         assert line, self._log.read_text(errors="replace")
         said = json.loads(line)
         self._replaced = [
+            *self._replaced,
             ("http://127.0.0.1:3000", said["api"]),
             ("http://127.0.0.1:3002", said["dashboard"]),
         ]
