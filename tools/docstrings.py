@@ -36,4 +36,4 @@ def readable(text: str) -> str:
         else:
             in_list = in_list and line.startswith("    ")
             lines.append(line)
-    return _PAGE.sub(r"[\1](../\1.html)", "\n".join(lines))
+    return _PAGE.sub(r"[\1](../\1.md)", "\n".join(lines))
