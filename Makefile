@@ -24,7 +24,7 @@ help:
 	@echo "make test    lint, types and every test"
 	@echo "make bench   measure side by side with other libraries"
 	@echo "make lint    ruff, mypy, dependencies"
-	@echo "make docs    check the documentation"
+	@echo "make docs    build the documentation"
 	@echo "make setup   make .venv (the others do it by themselves)"
 
 setup: $(STAMP) $(PAGES)
@@ -64,3 +64,6 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	@$(BIN)/python tools/check_links.py
+	@$(BIN)/python -m tools.reference --check
+	@$(BIN)/python tools/imports.py --check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
