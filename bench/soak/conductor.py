@@ -23,7 +23,7 @@ from bench.soak.plan import Fault, World
 from bench.soak.verdict import Held, Verdict, judge
 from bench.soak.world import Servers, servers, until
 
-#: A job whose name no worker knew is looked at every 30 s, rescues take lock and interval: far more than both.
+#: A job whose name no worker knew is looked at every 30 s, rescues take lock and interval: more than both.
 DRAIN_SECONDS = 180.0
 
 

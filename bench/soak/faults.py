@@ -48,9 +48,10 @@ class Breaker:
             await self._by_kind[fault.kind](fault)
 
     def _note(self, fault: Fault, began: float, process: int | None = None, ended: float = 0) -> None:
-        self._ledger.trouble(
-            Trouble(fault.kind, began, ended or time.time(), process, f"{fault.lane}, {fault.seconds:g} s")
-        )
+        """It has ended at `ended`, else now; it is over now."""
+        now = time.time()
+        detail = f"{fault.lane}, {fault.seconds:g} s"
+        self._ledger.trouble(Trouble(fault.kind, began, ended or now, process, detail, now))
 
     # Workers
 
@@ -128,13 +129,14 @@ class Breaker:
         else:
             old.freeze()
         await asyncio.to_thread(until, lambda: servers.promoted(old))
-        self._note(fault, began)
+        ended = time.time()
         await asyncio.sleep(fault.seconds)
         if fault.kind is FaultKind.FAILOVER_KILL:
             await asyncio.to_thread(old.start, PATIENCE_SECONDS)
         elif fault.kind is FaultKind.FAILOVER_FREEZE:
             old.thaw()
         await asyncio.to_thread(until, servers.whole)
+        self._note(fault, began, ended=ended)
 
     # Who adds
 

@@ -39,13 +39,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A fault as it happened. `process`: whom it hit, None: Redis, or whoever it says."""
+    """A fault as it happened. `process`: whom it hit, None: Redis, or whoever it says.
+
+    `over`: of a failover, when the old master was a replica again; until then it may have answered somebody.
+    """
 
     kind: str
     began: float
     ended: float
     process: int | None = None
     detail: str = ""
+    over: float = 0.0
 
 
 _TABLES = """
@@ -53,7 +57,8 @@ CREATE TABLE IF NOT EXISTS answers (number INTEGER, producer TEXT, job TEXT, at 
 CREATE TABLE IF NOT EXISTS begun (number INTEGER, job TEXT, attempt INTEGER, process INTEGER, began REAL);
 CREATE TABLE IF NOT EXISTS effects (
     number INTEGER, job TEXT, attempt INTEGER, process INTEGER, began REAL, ended REAL);
-CREATE TABLE IF NOT EXISTS troubles (kind TEXT, began REAL, ended REAL, process INTEGER, detail TEXT);
+CREATE TABLE IF NOT EXISTS troubles (
+    kind TEXT, began REAL, ended REAL, process INTEGER, detail TEXT, over REAL);
 CREATE TABLE IF NOT EXISTS memory (at REAL, what TEXT, bytes INTEGER);
 """
 
@@ -81,8 +86,9 @@ class Ledger:
         self._database.execute("INSERT INTO effects VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def trouble(self, trouble: Trouble) -> None:
-        row = (trouble.kind, trouble.began, trouble.ended, trouble.process, trouble.detail)
-        self._database.execute("INSERT INTO troubles VALUES (?, ?, ?, ?, ?)", row)
+        over = trouble.over or trouble.ended
+        row = (trouble.kind, trouble.began, trouble.ended, trouble.process, trouble.detail, over)
+        self._database.execute("INSERT INTO troubles VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def memory(self, at: float, what: str, size: int) -> None:
         self._database.execute("INSERT INTO memory VALUES (?, ?, ?)", (at, what, size))

@@ -30,6 +30,7 @@ time.time = lambda: _time() + wrong_by  # before Corral is imported, as a machin
 from corral import Queue, Retry  # noqa: E402
 from corral.bullmq.connection import close_shared_clients  # noqa: E402
 from corral.errors import RedisUnavailable  # noqa: E402
+from corral.observe.logs import configure_logs  # noqa: E402
 
 Add = Callable[[int, str], Awaitable[str]]
 
@@ -115,5 +116,6 @@ async def over_http(url: str, first: int, step: int, rate: float) -> None:
 
 
 if __name__ == "__main__":
+    configure_logs(json=True)  # to standard error: the other one is for what this says
     way = {"python": with_library, "http": over_http}[sys.argv[1]]
     asyncio.run(way(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])))

@@ -12,8 +12,10 @@ def as_markdown(outcome: Outcome, plot: str | None = None) -> str:
     lines = [
         f"### Seed {options.seed}, {options.world}, {options.seconds:g} s",
         "",
-        f"{outcome.world}, {outcome.server}; {options.rate:g} jobs a second from three producers; "
-        f"{len(outcome.book.troubles)} faults. Replay: `{options.command}`",
+        (
+            f"{outcome.world}, {outcome.server}; {options.rate:g} jobs a second from three producers; "
+            f"{len(outcome.book.troubles)} faults. Replay: `{options.command}`"
+        ),
         "",
     ]
     if plot:
@@ -39,17 +41,17 @@ def _numbers(outcome: Outcome) -> list[str]:
         places = sorted({place for _, place in verdict.unfinished})
         numbers = [number for number, _ in verdict.unfinished]
         lines += [f"| **not done yet: {', '.join(places)}** | {_with_numbers(numbers)} |"]
-    if verdict.lost_with_master:
-        lines += [f"| lost with a master that had not replicated them | {len(verdict.lost_with_master):,} |"]
+    lines += [
+        f"| answered by a master that was replaced, added by {who} | {len(numbers):,} |"
+        for who, numbers in sorted(verdict.lost_with_master.items())
+    ]
     lines += [f"| **lost** | {_with_numbers(verdict.lost)} |"]
     lines += [
         f"| in the dead letters, and done: {why} | {len(numbers):,} (counted above) |"
         for why, numbers in sorted(verdict.dead_and_done.items())
     ]
-    lines += [
-        f"| add not answered: may be in or not | {verdict.unanswered:,}, of which {verdict.unanswered_done:,} "
-        "were done |"
-    ]
+    open_adds = f"{verdict.unanswered:,}, of which {verdict.unanswered_done:,} were done"
+    lines += [f"| add not answered: may be in or not | {open_adds} |"]
     if verdict.invented:
         lines += [f"| **done, though nobody added it** | {_with_numbers(verdict.invented)} |"]
     lines += [f"| **{surprise}** | |" for surprise in outcome.surprises]
@@ -66,9 +68,11 @@ def _service(outcome: Outcome) -> list[str]:
     done = [run.ended or run.began for run in book.effects if (run.ended or 0) <= outcome.produced]
     answered = sorted(answer.at for answer in book.answers if answer.job is not None)
     return [
-        f"Longest gap without a finished job: {_gap(longest_gap(done, book.troubles), outcome)}. "
-        f"Longest gap without an answered add: {_gap(longest_gap(answered, book.troubles), outcome)}. "
-        f"Empty {outcome.drained - outcome.produced:.0f} s after the last add.",
+        (
+            f"Longest gap without a finished job: {_gap(longest_gap(done, book.troubles), outcome)}. "
+            f"Longest gap without an answered add: {_gap(longest_gap(answered, book.troubles), outcome)}. "
+            f"Empty {outcome.drained - outcome.produced:.0f} s after the last add."
+        ),
     ]
 
 

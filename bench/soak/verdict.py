@@ -3,7 +3,8 @@
 A job may have two effects for these reasons alone (delivery is "at least once"): a process that ran it was
 killed, frozen or cut off before its end was written, or Redis was away then. A failover also takes back ends
 that were written and not replicated. Everything else is a fault of Corral, and so is every lost job, but for
-what a failover by Sentinel may take: adds that the old master answered and had not yet replicated.
+what a failover by Sentinel may take: adds that the old master answered and had not yet replicated, as one
+does that was frozen and answers what it had been sent, before it learns that it is no master any more.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Verdict:
     #: Answered, without an effect, and still in Redis when the run gave up waiting: (number, place).
     unfinished: list[tuple[int, str]] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
-    #: Answered by a master that died, was replaced, and had not replicated them.
-    lost_with_master: list[int] = field(default_factory=list)
+    #: Answered by a master that was replaced and had not replicated them, by producer.
+    lost_with_master: dict[str, list[int]] = field(default_factory=dict)
     #: Effects of numbers that no producer added.
     invented: list[int] = field(default_factory=list)
 
@@ -76,8 +77,9 @@ class Verdict:
         """Answered numbers that fell into a row of the table; it must be `answered`."""
         twice = sum(len(numbers) for numbers in self.twice.values())
         dead = sum(len(numbers) for numbers in self.dead.values()) + len(self.dead_wrongly)
-        rest = len(self.unexplained) + len(self.unfinished) + len(self.lost) + len(self.lost_with_master)
-        return self.once + twice + dead + rest
+        with_master = sum(len(numbers) for numbers in self.lost_with_master.values())
+        rest = len(self.unexplained) + len(self.unfinished) + len(self.lost)
+        return self.once + twice + dead + with_master + rest
 
 
 def judge(book: Book, held: Iterable[Held]) -> Verdict:
@@ -131,7 +133,7 @@ def _without_effect(verdict: Verdict, answers: Sequence[Answer], places: list[He
     elif places:
         verdict.unfinished.append((number, places[0].place))
     elif any(_before_failover(answer.at, book.troubles) for answer in answers):
-        verdict.lost_with_master.append(number)
+        verdict.lost_with_master.setdefault(producer(number), []).append(number)
     else:
         verdict.lost.append(number)
 
@@ -151,7 +153,8 @@ def reason_for(run: Run, troubles: Sequence[Trouble]) -> str | None:
     for trouble in troubles:
         if trouble.kind not in (*_HIT_ONE, *_REDIS_AWAY):
             continue
-        until = trouble.ended + (0 if trouble.kind == FaultKind.WORKER_KILL else RETURN_SECONDS)
+        late = 0 if trouble.kind == FaultKind.WORKER_KILL else RETURN_SECONDS
+        until = max(trouble.ended, trouble.over) + late
         if trouble.began > ended or until < run.began:
             continue
         if trouble.kind in _REDIS_AWAY:
@@ -182,7 +185,7 @@ def _killed_under(number: int, book: Book) -> int:
 
 def _before_failover(at: float, troubles: Sequence[Trouble]) -> bool:
     return any(
-        trouble.began - REPLICATION_SECONDS <= at <= trouble.ended
+        trouble.began - REPLICATION_SECONDS <= at <= max(trouble.ended, trouble.over)
         for trouble in troubles
         if trouble.kind in _FAILOVERS
     )
