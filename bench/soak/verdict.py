@@ -139,12 +139,22 @@ def _without_effect(verdict: Verdict, answers: Sequence[Answer], places: list[He
 
 
 def why_twice(runs: Sequence[Run], troubles: Sequence[Trouble]) -> str | None:
-    """Why these effects of one number were allowed; None: they were not."""
+    """Why these effects of one number were allowed; None: they were not.
+
+    The end of one run was written. All others need a fault that hit them, whichever had its effect first: one
+    that was frozen has it when it thaws, after the run of who took the job over.
+    """
     if len({run.job for run in runs}) > 1:
         number = runs[0].number
         return RESENT if producer(number) == "node" else None
-    reasons = [reason_for(run, troubles) for run in runs[:-1]]
-    return None if None in reasons else reasons[0]
+    reasons = {run: reason_for(run, troubles) for run in runs}
+    written = [run for run, reason in reasons.items() if reason is None]
+    if len(written) > 1 or len(set(runs)) < len(runs):
+        return None
+    for end in written:  # nobody is given a job whose end is written
+        if any(run.began > (end.ended or end.began) + SETTLE_SECONDS for run in runs):
+            return None
+    return next(reason for reason in reasons.values() if reason is not None)
 
 
 def reason_for(run: Run, troubles: Sequence[Trouble]) -> str | None:

@@ -126,6 +126,22 @@ def test_of_three_effects_each_but_the_last_needs_a_reason() -> None:
     assert judge(book(answer(0), *runs, killed, again), []).good
 
 
+def test_a_frozen_run_may_end_after_the_one_that_took_its_place() -> None:
+    frozen = Trouble(FaultKind.WORKER_FREEZE, 10.5, 30, WORKER)
+    late = replace(run(0), ended=30.0)
+    assert judge(book(answer(0), run(0, 25, OTHER), late, frozen), []).good
+
+
+def test_a_fault_of_the_second_run_explains_it_only_if_the_first_was_not_written() -> None:
+    killed = Trouble(FaultKind.WORKER_KILL, 20.5, 20.5, OTHER)
+    assert judge(book(answer(0), run(0), run(0, 20, OTHER), killed), []).unexplained == [0]
+
+
+def test_the_same_effect_written_twice_is_a_forgery() -> None:
+    away = Trouble(FaultKind.REDIS_KILL, 10.5, 12)
+    assert judge(book(answer(0), run(0), run(0), away), []).unexplained == [0]
+
+
 def test_two_jobs_of_one_number_are_allowed_to_ioredis_alone() -> None:
     twice = run(2), run(2, 20, OTHER, "another")
     assert judge(book(answer(2), *twice), []).twice == {RESENT: [2]}
