@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def _drain(world: Servers, crew: Crew) -> None:
 
 
 @contextlib.contextmanager
-def _watch(world: Servers, crew: Crew, api: Api, ledger: Ledger):  # type: ignore[no-untyped-def]
+def _watch(world: Servers, crew: Crew, api: Api, ledger: Ledger) -> Iterator[threading.Event]:
     """Once a second: resident memory of workers and API, and what Redis says it uses."""
     ending = threading.Event()
 

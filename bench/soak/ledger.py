@@ -124,7 +124,7 @@ def read(folder: Path) -> Book:
         begun=tuple(Run(*row) for row in rows["begun"]),  # type: ignore[arg-type]
         effects=tuple(sorted((Run(*row) for row in rows["effects"]), key=lambda run: run.ended or 0)),  # type: ignore[arg-type]
         troubles=tuple(sorted((Trouble(*row) for row in rows["troubles"]), key=lambda one: one.began)),  # type: ignore[arg-type]
-        memory=tuple(sorted(rows["memory"])),  # type: ignore[arg-type, type-var]
+        memory=tuple(sorted(rows["memory"])),  # type: ignore[arg-type]
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bench.soak.ledger import Book, Run, Trouble
+from bench.soak.numbers import Kind, kind
 from bench.soak.plan import FaultKind
 
 #: Of these, what counts is when the last job that ran in the process then had its effect.
@@ -115,14 +116,16 @@ def _last_of_its_jobs(trouble: Trouble, book: Book) -> float | None:
         for run in book.begun
         if run.process == trouble.process
         and run.began <= trouble.began
-        and _open_at(run, trouble.began, ended)
+        and ended.get(run.number, 0) > trouble.began
+        and not _fails_at_once(run)
     }
     lasts = [ended[number] - trouble.began for number in running if number in ended]
     return max(lasts, default=None)
 
 
-def _open_at(run: Run, at: float, ended: dict[int, float]) -> bool:
-    return ended.get(run.number, 0) > at
+def _fails_at_once(run: Run) -> bool:
+    """Then it waited for its next attempt, in no process."""
+    return kind(run.number) is Kind.WOBBLY and run.attempt == 1
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,19 @@ def test_the_longest_gap_names_what_was_wrong_then() -> None:
 
 def test_a_kill_is_over_when_the_last_of_its_jobs_is_done() -> None:
     killed = Trouble(FaultKind.WORKER_KILL, 20, 20, 1)
-    begun = (Run(0, "a", 1, 1, 19), Run(1, "b", 1, 1, 19.5), Run(2, "c", 1, 1, 10), Run(3, "d", 1, 2, 19))
+    begun = (
+        Run(0, "a", 1, 1, 19),
+        Run(1, "b", 1, 1, 19.5),
+        Run(2, "c", 1, 1, 10),
+        Run(3, "d", 1, 2, 19),
+        Run(7, "e", 1, 1, 19),
+    )
     effects = (
         Run(2, "c", 1, 1, 10, 11),  # done before
         Run(0, "a", 1, 2, 30, 31),
         Run(1, "b", 1, 2, 34, 35),
         Run(3, "d", 1, 2, 19, 90),  # of another process
+        Run(7, "e", 2, 2, 95, 96),  # it had failed, as every seventh of 25 does, and waited
     )
     (one,) = recoveries(book(troubles=(killed,), begun=begun, effects=effects))
     assert (one.count, one.median, one.longest) == (1, 15, 15)
