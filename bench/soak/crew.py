@@ -78,6 +78,10 @@ class Crew:
         """Start another one in the slot of one that has ended."""
         self.running[slot] = self._start(slot)
 
+    def is_up(self, slot: int) -> bool:
+        """It has loaded its handlers, which open its ledger."""
+        return (self._folder / f"work-{self.running[slot].pid}.sqlite").exists()
+
     async def look(self) -> None:
         """Note and replace who ended by itself."""
         for slot, lock in enumerate(self.locks):

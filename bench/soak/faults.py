@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from bench.soak.crew import Api, Crew, Producer, end
 from bench.soak.ledger import Ledger, Trouble
@@ -165,7 +167,7 @@ class Breaker:
         self._note(fault, began)
 
     async def _deploy(self, fault: Fault) -> None:
-        """Producers have the new release before any worker, and workers get it one by one."""
+        """Producers have the new release before any worker; each worker is up before the next one is stopped."""
         began = time.time()
         self._crew.version += 1
         for producer in self._producers.values():
@@ -173,7 +175,8 @@ class Breaker:
         for slot in range(WORKERS):
             async with self._crew.locks[slot]:
                 await self._stop_and_replace(slot, fault)
-            await asyncio.sleep(1)
+                with contextlib.suppress(TimeoutError):  # it ended at once: the conductor will note that
+                    await asyncio.to_thread(until, partial(self._crew.is_up, slot), PATIENCE_SECONDS)
         self._note(fault, began)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import floor
 
 from bench.plot import text
 from bench.soak.conductor import Outcome
 from bench.soak.ledger import Trouble
 from bench.soak.plan import FaultKind
 
-WIDTH, LEFT, RIGHT = 1000, 60, 20
+WIDTH, LEFT, RIGHT = 1000, 100, 30
 RATE_TOP, RATE_HEIGHT = 60, 200
 LANE = 16
 MEMORY_HEIGHT = 120
@@ -93,10 +94,10 @@ def _bands(troubles: Iterable[Trouble], axis: Axis, top: int) -> list[str]:
 
 def _rates(outcome: Outcome, axis: Axis) -> list[str]:
     book, start = outcome.book, outcome.started
-    done = Counter(int((run.ended or run.began) - start) for run in book.effects)
-    added = Counter(int(answer.at - start) for answer in book.answers if answer.job is not None)
+    done = Counter(floor((run.ended or run.began) - start) for run in book.effects)
+    added = Counter(floor(answer.at - start) for answer in book.answers if answer.job is not None)
     last = int(outcome.drained - start)
-    most = max([*done.values(), *added.values(), 1])
+    most = max(1, *(counts[second] for counts in (done, added) for second in range(last + 1)))
     lines = [
         _line(LEFT, RATE_TOP + RATE_HEIGHT, WIDTH - RIGHT, RATE_TOP + RATE_HEIGHT, "#1a202c"),
         text(LEFT - 6, RATE_TOP + 10, str(most), size=10, anchor="end", colour=_GREY),
