@@ -167,7 +167,7 @@ class Breaker:
         self._note(fault, began)
 
     async def _deploy(self, fault: Fault) -> None:
-        """Producers have the new release before any worker; each worker is up before the next one is stopped."""
+        """Producers have the new release first; each worker is up before the next one is stopped."""
         began = time.time()
         self._crew.version += 1
         for producer in self._producers.values():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from bench.soak.conductor import Options, run
 from bench.soak.numbers import PRODUCERS
 from bench.soak.plan import FaultKind, World
 from bench.soak.report import as_markdown
+
+ROOT = Path(__file__).parents[2]
 
 #: Fixed, so that a failure here is one that can be repeated. Every kind of fault of this world comes in it.
 SEED = 5
@@ -37,3 +41,11 @@ def test_no_number_is_lost_or_done_twice_without_a_reason(tmp_path: Path) -> Non
     assert verdict.once > SECONDS * RATE / 4
     assert "number … is hopeless" in verdict.dead
     assert f"--seed {SEED}" in told
+
+
+def test_the_command_is_a_part_of_the_bench() -> None:
+    command = [sys.executable, "-m", "bench", "soak", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    for option in ("--seconds", "--seed", "--rate", "--world", "--report"):
+        assert option in done.stdout
