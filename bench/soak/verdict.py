@@ -31,6 +31,8 @@ _HIT_ONE = {
 }
 _FAILOVERS = (FaultKind.FAILOVER_KILL, FaultKind.FAILOVER_FREEZE, FaultKind.FAILOVER_PLANNED)
 _REDIS_AWAY = (FaultKind.REDIS_KILL, FaultKind.REDIS_FREEZE, *_FAILOVERS)
+#: What Corral says of a job that was in a process at two deaths.
+STALLED = "died or stalled"
 RESENT = "ioredis sent its add again: two jobs"
 
 
@@ -181,16 +183,19 @@ def shape(reason: str) -> str:
 
 
 def _may_be_dead(number: int, dead: Held, book: Book) -> bool:
-    """A hopeless one, or one whose processes died twice: it shares the fate of killers (guarantee 5)."""
-    if kind(number) is Kind.HOPELESS:
-        return "hopeless" in dead.reason or _killed_under(number, book) >= 2
-    return _killed_under(number, book) >= 2
+    """A hopeless one, or one that two faults took from its processes: it shares the fate of killers (guarantee 5).
 
-
-def _killed_under(number: int, book: Book) -> int:
-    """Runs of it that a fault may have ended before their time."""
-    begun = [run for run in book.begun if run.number == number]
-    return sum(reason_for(run, book.troubles) is not None for run in begun)
+    Also one that no handler began: fetched for a process that was cut off or killed before the answer reached it.
+    """
+    if kind(number) is Kind.HOPELESS and "hopeless" in dead.reason:
+        return True
+    added = min(answer.at for answer in book.answers if answer.number == number)
+    took = [
+        trouble
+        for trouble in book.troubles
+        if trouble.kind in (*_HIT_ONE, *_REDIS_AWAY) and max(trouble.ended, trouble.over) >= added
+    ]
+    return STALLED in dead.reason and len(took) >= 2
 
 
 def _before_failover(at: float, troubles: Sequence[Trouble]) -> bool:

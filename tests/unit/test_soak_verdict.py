@@ -165,13 +165,16 @@ def test_a_hopeless_job_belongs_into_the_dead_letters_and_no_other_does() -> Non
 
 
 def test_one_whose_processes_died_twice_may_be_there() -> None:
-    dead = [Held(0, "j0", "failed", "It was in 2 processes that died.")]
+    dead = [Held(0, "j0", "failed", "The process died or stalled 2 times while it ran this job.")]
     begun = [replace(run(0, at, process), ended=None) for at, process in ((10, WORKER), (30, OTHER))]
     first, second = (
         Trouble(FaultKind.WORKER_KILL, at, at, process) for at, process in ((10.5, WORKER), (30.5, OTHER))
     )
     assert judge(book(answer(0), *begun, first, second), dead).good
     assert judge(book(answer(0), *begun, first), dead).dead_wrongly == [0]
+    before = replace(second, began=5.0, ended=5.0)
+    assert judge(book(answer(0), *begun, first, before), dead).dead_wrongly == [0]
+    assert judge(book(answer(0), first, second), dead).good  # fetched for them, and never begun
 
 
 def test_a_reason_is_told_without_what_differs() -> None:
