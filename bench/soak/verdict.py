@@ -183,9 +183,9 @@ def shape(reason: str) -> str:
 
 
 def _may_be_dead(number: int, dead: Held, book: Book) -> bool:
-    """A hopeless one, or one that two faults took from its processes: it shares the fate of killers (guarantee 5).
+    """A hopeless one, or one that two faults took from its processes: it shares the fate of killers.
 
-    Also one that no handler began: fetched for a process that was cut off or killed before the answer reached it.
+    Also one that no handler began, fetched for a process that was cut off or killed before it could.
     """
     if kind(number) is Kind.HOPELESS and "hopeless" in dead.reason:
         return True
