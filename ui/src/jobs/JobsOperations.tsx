@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { count } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
-import { useMay } from '../parts/session'
+import { useMay } from '../api/session'
 import { Time } from '../parts/Time'
 import { useAct } from '../parts/useAct'
 import { useNow } from '../parts/useNow'
@@ -81,7 +81,7 @@ function Operation({ one, now, onDismiss }: { one: JobsOperation; now: number; o
         </button>
       )}
       {may && over && (one.undoUntil ?? 0) > now && (
-        <button className="btn sm" disabled={busy} onClick={() => act({ run: () => undoDead(one), done: t.undone, then: onDismiss })}>
+        <button className="btn sm" disabled={busy} onClick={() => act({ run: () => undoDead(one.queue, one.id), done: t.undone, then: onDismiss })}>
           {t.undo}
         </button>
       )}

@@ -1,7 +1,7 @@
-import { useQuery } from '@tanstack/react-query'
 import { Outlet, useNavigate } from '@tanstack/react-router'
-import { readSession } from '../api/client'
+import { useSession } from '../api/session'
 import { Toasts } from '../parts/Toasts'
+import { useLive } from '../parts/useLive'
 import { AddJob } from '../queues/AddJob'
 import { texts } from '../texts'
 import { Announcer } from './Announcer'
@@ -18,7 +18,8 @@ import { usePlaces } from './usePlaces'
 
 /** What is around every page. */
 export function Shell() {
-  const session = useQuery({ queryKey: ['session'], queryFn: readSession, staleTime: Infinity })
+  useLive()
+  const session = useSession()
   const overlay = useOverlay()
   useKeyboard()
   useKeysOfTheShell()
