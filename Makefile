@@ -15,7 +15,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
 $(STAMP): moved
 endif
 
-.PHONY: help setup demo up test bench lint docs moved
+.PHONY: help setup demo up test bench soak lint docs moved
 moved:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make up      the same service, until Ctrl-C"
 	@echo "make test    lint, types and every test"
 	@echo "make bench   measure side by side with other libraries"
+	@echo "make soak    break everything by a seed, count every job"
 	@echo "make lint    ruff, mypy, dependencies"
 	@echo "make docs    build the documentation"
 	@echo "make setup   make .venv (the others do it by themselves)"
@@ -61,6 +62,9 @@ test: lint $(INTEROP) $(PAGES)
 
 bench: $(STAMP)
 	@tools/node.sh $(BIN)/python -m bench $(ARGS)
+
+soak: $(STAMP) $(INTEROP)
+	@tools/node.sh $(BIN)/python -m bench soak $(ARGS)
 
 docs: $(STAMP)
 	@$(BIN)/python tools/check_links.py
