@@ -14,8 +14,17 @@ from corral.errors import ConfigurationError
 
 #: Extra to the modules that it brings.
 MODULES: dict[str, tuple[str, ...]] = {
-    "worker": ("cyclopts", "rich", "uvloop", "prometheus_client", "httpx2", "httpcore2", "aiosmtplib"),
-    "server": ("litestar", "uvicorn", "httptools", "argon2"),
+    "worker": (
+        "cyclopts",
+        "rich",
+        "uvloop",
+        "prometheus_client",
+        "httpx2",
+        "httpcore2",
+        "aiosmtplib",
+        "argon2",
+    ),
+    "server": ("litestar", "uvicorn", "httptools"),
     "encryption": ("cryptography",),
     "images": ("pyvips",),
     "mail": ("jinja2", "mrml", "css_inline"),
@@ -34,15 +43,16 @@ def extra_of(module: str) -> str | None:
     return None
 
 
-def missing(extra: str, what: str) -> ConfigurationError:
+def missing(extra: str, what: str, module: str) -> ConfigurationError:
     """What is said to somebody who uses `what` without its extra."""
-    return ConfigurationError(f"{what} needs packages that are not installed: pip install 'corral[{extra}]'")
+    return ConfigurationError(f"{what} needs {module}, which is not installed: pip install 'corral[{extra}]'")
 
 
 def require(extra: str, what: str) -> None:
     """Raise ConfigurationError unless the extra is installed. Imports nothing."""
-    if any(importlib.util.find_spec(module) is None for module in MODULES[extra]):
-        raise missing(extra, what)
+    for module in MODULES[extra]:
+        if importlib.util.find_spec(module) is None:
+            raise missing(extra, what, module)
 
 
 @contextmanager
@@ -51,9 +61,9 @@ def needs(extra: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in MODULES[extra]:
+        if extra_of(error.name or "") != extra:
             raise
-        raise missing(extra, what) from error
+        raise missing(extra, what, error.name or "") from error
 
 
 @contextmanager
@@ -61,8 +71,12 @@ def told(what: str) -> Iterator[None]:
     """The same around imports of Corral's own modules, whichever extra they turn out to need."""
     try:
         yield
-    except ModuleNotFoundError as error:
-        extra = extra_of(error.name or "")
+    except ImportError as error:
+        absent: BaseException | None = error
+        while absent is not None and not isinstance(absent, ModuleNotFoundError):
+            absent = absent.__cause__  # what imports a module by its name may wrap what it met
+        module = (absent.name if absent is not None else None) or ""
+        extra = extra_of(module)
         if extra is None:
             raise
-        raise missing(extra, what) from error
+        raise missing(extra, what, module) from error
