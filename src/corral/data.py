@@ -34,6 +34,8 @@ _ECHO = re.compile(r"(Invalid (?:enum )?value) .*?( - at `[^`]*`)?", re.DOTALL)
 def _encode_other(value: Any) -> Any:
     if _is_model(type(value)):
         return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, str):  # a subclass, as what Django's templates make; msgspec knows str itself alone
+        return str.__str__(value)
     raise TypeError(f"{type(value).__name__} is not JSON: use a Struct, a dataclass, a TypedDict or a model")
 
 

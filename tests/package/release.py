@@ -35,10 +35,11 @@ def run(
     command: Sequence[str | Path],
     environment: dict[str, str] | None = None,
     folder: Path | None = None,
+    seconds: float = 170,
 ) -> str:
     """What it printed. A failure shows all that it said."""
     done = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=170, check=False
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
     )
     if done.returncode:
         pytest.fail(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
@@ -55,6 +56,11 @@ class Environment:
     def python(self) -> Path:
         return self.bin / "python"
 
+    @property
+    def pip(self) -> list[str | Path]:
+        """This process's pip, at work there."""
+        return [sys.executable, "-m", "pip", "--python", self.python]
+
     def run(self, name: str, *arguments: str) -> str:
         """Run a command of it, from elsewhere, so that nothing of this tree is found."""
         clean = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
@@ -64,13 +70,13 @@ class Environment:
 
 def installed(python: str | Path, folder: Path, wheel: Path, extras: str = "") -> Environment:
     """A new environment with the wheel and what it needs, in the versions of requirements.lock."""
-    run([python, "-m", "venv", folder])
+    run([python, "-m", "venv", "--without-pip", folder])
     environment = Environment(folder / "bin")
     pins = folder / "pins.txt"
     locked = (ROOT / "requirements.lock").read_text()
     pins.write_text("\n".join(re.findall(r"^[a-z0-9][^ \\]*==[^\\\n]*", locked, re.MULTILINE)))
-    pip = [environment.python, "-m", "pip", "install", "--quiet", "--no-compile", "--prefer-binary"]
-    command = [*pip, "--constraint", pins, f"corral{extras} @ {wheel.as_uri()}"]
+    install = ["install", "--quiet", "--no-compile", "--constraint", pins]
+    command = [*environment.pip, *install, f"corral{extras} @ {wheel.as_uri()}"]
     # With this process's settings: the index is whatever pip is told to use here.
     done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
     if done.returncode:
