@@ -35,7 +35,7 @@ def run(
     command: Sequence[str | Path],
     environment: dict[str, str] | None = None,
     folder: Path | None = None,
-    seconds: float = 170,
+    seconds: float = 500,
 ) -> str:
     """What it printed. A failure shows all that it said."""
     done = subprocess.run(
@@ -78,7 +78,7 @@ def installed(python: str | Path, folder: Path, wheel: Path, extras: str = "") -
     install = ["install", "--quiet", "--no-compile", "--constraint", pins]
     command = [*environment.pip, *install, f"corral{extras} @ {wheel.as_uri()}"]
     # With this process's settings: the index is whatever pip is told to use here.
-    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     if done.returncode:
         pytest.fail(f"pip could not install it. Can its package index be reached?\n{done.stderr[-3000:]}")
     return environment

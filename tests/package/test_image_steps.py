@@ -1,7 +1,7 @@
 """The steps of deploy/Dockerfile that make the environment, run as written, in a folder instead of an image.
 
-What an engine alone can do is left out (base images, users), and the pages' own stage: its two commands are those of
-tools/ui.sh. `tests/unit/test_deploy_image.py` reads the rest.
+What an engine alone can do is left out (base images, users), and the stage of the pages, whose two commands
+are those of tools/ui.sh. `tests/unit/test_deploy_image.py` reads the rest.
 """
 
 from __future__ import annotations

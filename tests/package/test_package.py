@@ -16,6 +16,9 @@ from release import ROOT, Built, Environment, installed, pythons, run
 
 from corral.extras import MODULES
 
+#: A fetch and an install of 85 packages, on a machine that is busy.
+pytestmark = pytest.mark.timeout(600)
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
