@@ -13,6 +13,7 @@ from bench import (
     add,
     analytics,
     backlog,
+    dashboard,
     delayed,
     failing,
     http_enqueue,
@@ -44,6 +45,7 @@ ALL = (
     analytics.DRAIN,
     redis_limit.SCENARIO,
     images.SCENARIO,
+    dashboard.SCENARIO,
 )
 SCENARIOS = {scenario.name: scenario for scenario in ALL}
 

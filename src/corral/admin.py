@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,7 @@ from corral.bullmq import admin as wire
 from corral.bullmq import grouping, old_clients, orphans
 from corral.bullmq.clock import server_ms
 from corral.bullmq.codec import whole
+from corral.bullmq.keys import QueueKeys
 from corral.errors import InvalidInput, WrongState
 from corral.job_admin import FINISHED, JobAdmin, check_number, limit_of
 from corral.policy import Keep, RateLimit
@@ -75,23 +77,9 @@ class Admin(JobAdmin):
 
     async def meta(self) -> QueueMeta:
         """What holds for the queue as a whole. One round trip."""
-        keys = self._queue.keys()
         with self._queue.redis_errors():
-            pipe = self._queue.client().pipeline(transaction=False)
-            pipe.hgetall(keys.meta)
-            pipe.llen(keys.paused)
-            pipe.get(keys.old_clients)
-            fields, paused_jobs, remembered = await pipe.execute()
-        jobs, window_ms = whole(fields.get(b"max")), whole(fields.get(b"duration"))
-        version = fields.get(b"version")
-        return QueueMeta(
-            paused=b"paused" in fields,
-            concurrency=whole(fields.get(b"concurrency")) or None,
-            rate_limit=RateLimit(jobs, per=window_ms / 1000) if jobs > 0 and window_ms > 0 else None,
-            max_events=whole(fields.get(b"opts.maxLenEvents")) or None,
-            written_by=version.decode() if version else None,
-            old_clients=old_clients.read(fields, paused_jobs, remembered),
-        )
+            (meta,) = await read_metas(self._queue.client(), [self._queue.keys()])
+        return meta
 
     async def drain(self, *, delayed: bool = False) -> int:
         """Remove what waits, with `delayed` also what is to wait. Running and finished jobs stay, and the
@@ -228,3 +216,27 @@ class Admin(JobAdmin):
 async def _ago_ms(client: aioredis.Redis, seconds: float) -> int:
     """By the server's clock: one of this machine that is ahead would have too much removed."""
     return max(0, await server_ms(client) - round(seconds * 1000))
+
+
+async def read_metas(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[QueueMeta]:
+    """What holds for each queue as a whole. One round trip. Raises what redis-py raises."""
+    pipe = client.pipeline(transaction=False)
+    for keys in queues:
+        pipe.hgetall(keys.meta)
+        pipe.llen(keys.paused)
+        pipe.get(keys.old_clients)
+    replies = await pipe.execute() if queues else []
+    return [_meta(*replies[start : start + 3]) for start in range(0, len(replies), 3)]
+
+
+def _meta(fields: dict[bytes, bytes], paused_jobs: int, remembered: bytes | None) -> QueueMeta:
+    jobs, window_ms = whole(fields.get(b"max")), whole(fields.get(b"duration"))
+    version = fields.get(b"version")
+    return QueueMeta(
+        paused=b"paused" in fields,
+        concurrency=whole(fields.get(b"concurrency")) or None,
+        rate_limit=RateLimit(jobs, per=window_ms / 1000) if jobs > 0 and window_ms > 0 else None,
+        max_events=whole(fields.get(b"opts.maxLenEvents")) or None,
+        written_by=version.decode() if version else None,
+        old_clients=old_clients.read(fields, paused_jobs, remembered),
+    )

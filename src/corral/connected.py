@@ -51,12 +51,20 @@ class Connected:
         #: Looked at for every job that is added: whether it may have to be encrypted.
         self.may_seal = True
         self._keys: QueueKeys | None = None
+        self._settled: Address | None = None
         self._bound: WeakKeyDictionary[asyncio.AbstractEventLoop, Bound] = WeakKeyDictionary()
         self._current: Bound | None = None
 
     def address(self, settings: Settings | None = None) -> Address:
         """Where its server is. Give `settings` to ask many queues: reading them takes milliseconds."""
+        if self._settled is not None:
+            return self._settled
         return Address.resolve(self._redis_url, settings, prefix=self.keys().prefix)
+
+    def settle(self, settings: Settings) -> Self:
+        """Take the address from these settings for good, for who makes many queues. Returns the queue."""
+        self._settled = self.address(settings)
+        return self
 
     def keys(self) -> QueueKeys:
         if self._keys is None:

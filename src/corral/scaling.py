@@ -119,7 +119,12 @@ async def read_demands(
 
 def objective_of(queue: Queue, settings: Settings) -> Objective:
     """The queue's own, or else that of the settings."""
-    return queue.objective or Objective(drain=settings.scale_drain_seconds, age=settings.scale_age_seconds)
+    return queue.objective or fallback_objective(settings)
+
+
+def fallback_objective(settings: Settings) -> Objective:
+    """Of the queues that declare none."""
+    return Objective(drain=settings.scale_drain_seconds, age=settings.scale_age_seconds)
 
 
 def inputs_of(demand: Demand) -> Inputs:

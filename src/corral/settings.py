@@ -76,6 +76,22 @@ class Settings(BaseSettings):
     api_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_API_KEYS")
     dashboard_users: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_USERS")
     dashboard_url: str = Field("http://127.0.0.1:3002", alias="CORRAL_DASHBOARD_URL", pattern=_HTTP)
+    dashboard_oidc_only: bool = Field(False, alias="CORRAL_DASHBOARD_OIDC_ONLY")
+    dashboard_oidc_issuer: str = Field("", alias="CORRAL_DASHBOARD_OIDC_ISSUER", pattern=f"^$|{_HTTP}")
+    dashboard_oidc_client_id: str = Field("", alias="CORRAL_DASHBOARD_OIDC_CLIENT_ID")
+    dashboard_oidc_client_secret: SecretStr = Field(_SECRET_NONE, alias="CORRAL_DASHBOARD_OIDC_CLIENT_SECRET")
+    dashboard_oidc_name: str = Field("single sign-on", alias="CORRAL_DASHBOARD_OIDC_NAME", max_length=40)
+    dashboard_oidc_scopes: str = Field(
+        "openid email profile", alias="CORRAL_DASHBOARD_OIDC_SCOPES", pattern=r"^(.* )?openid( .*)?$"
+    )
+    dashboard_oidc_user_claim: str = Field("email", alias="CORRAL_DASHBOARD_OIDC_USER_CLAIM", min_length=1)
+    dashboard_oidc_groups_claim: str = Field(
+        "groups", alias="CORRAL_DASHBOARD_OIDC_GROUPS_CLAIM", min_length=1
+    )
+    dashboard_oidc_roles: str = Field("", alias="CORRAL_DASHBOARD_OIDC_ROLES")
+    dashboard_oidc_email_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), alias="CORRAL_DASHBOARD_OIDC_EMAIL_DOMAINS"
+    )
     environment: str = Field("production", alias="CORRAL_ENVIRONMENT", max_length=40)
     encryption_keys: SecretStr = Field(_SECRET_NONE, alias="CORRAL_ENCRYPTION_KEYS")
     encrypt: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CORRAL_ENCRYPT")
@@ -216,6 +232,7 @@ class Settings(BaseSettings):
         "encrypt",
         "alert_to",
         "alert_mail_to",
+        "dashboard_oidc_email_domains",
         mode="before",
     )  # fmt: skip
     @classmethod

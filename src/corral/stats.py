@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import redis.asyncio as aioredis
 
-from corral.bullmq import statistics
+from corral.bullmq import depths, statistics
 from corral.bullmq.clock import server_ms
-from corral.bullmq.statistics import HOUR, MINUTE, Entry
+from corral.bullmq.depths import Depth
+from corral.bullmq.statistics import HOUR, MINUTE, Entry, Unit
 from corral.errors import InvalidInput
 from corral.observe import buckets
 from corral.observe.standing import Recent
@@ -61,6 +62,21 @@ class Span:
         return buckets.quantile(self.run, share)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """How many jobs a queue had in the minute from `at` (epoch seconds) on; for an hour, the most of each."""
+
+    at: float
+    waiting: int = 0
+    active: int = 0
+    #: Without those that a breaker holds.
+    delayed: int = 0
+    held: int = 0
+    failed: int = 0
+    #: How long the oldest had waited that could have started; 0: none waited.
+    oldest_seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """When the first worker of a release came. `at`: epoch seconds."""
@@ -84,12 +100,7 @@ class Stats:
         One round trip, of a megabyte at most for 90 days.
         Raises InvalidInput for both, or a number out of range.
         """
-        if minutes is not None and hours is not None:
-            raise InvalidInput("Say minutes or hours, not both.")
-        unit, count = (HOUR, hours) if hours is not None else (MINUTE, 60 if minutes is None else minutes)
-        if not 1 <= count <= unit.kept:
-            what = "hours" if unit is HOUR else "minutes"
-            raise InvalidInput(f"{what}={count}: 1 to {unit.kept:,} are kept.")
+        unit, count = chosen_unit(minutes, hours)
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
             now_ms = await server_ms(client)
@@ -117,6 +128,19 @@ class Stats:
         with self._queue.redis_errors():
             return await statistics.names(self._queue.client(), self._queue.keys())
 
+    async def depths(self, *, minutes: int | None = None, hours: int | None = None) -> list[Moment]:
+        """How many jobs there were: the last so many minutes (60 without a number) or the most in hours.
+
+        Oldest first; what nobody saw is not among them. One round trip. Raises InvalidInput as `series`.
+        """
+        unit, count = chosen_unit(minutes, hours)
+        with self._queue.redis_errors():
+            client, keys = self._queue.client(), self._queue.keys()
+            now_ms = await server_ms(client)
+            (found,) = await depths.read_series(client, [keys], unit, count, now_ms)
+        first = now_ms // unit.ms - count + 1
+        return [moment((first + n) * unit.ms / 1000, one) for n, one in enumerate(found) if one is not None]
+
     async def marks(self) -> list[Mark]:
         """When each release of the workers first came, oldest first; of all queues. One round trip."""
         with self._queue.redis_errors():
@@ -129,6 +153,22 @@ async def read_marks(client: aioredis.Redis, prefix: str) -> list[Mark]:
     Raises what redis-py raises.
     """
     return [Mark(release, at) for release, at in await statistics.releases(client, prefix)]
+
+
+def chosen_unit(minutes: int | None, hours: int | None) -> tuple[Unit, int]:
+    """What was asked for, 60 minutes without a number. Raises InvalidInput."""
+    if minutes is not None and hours is not None:
+        raise InvalidInput("Say minutes or hours, not both.")
+    unit, count = (HOUR, hours) if hours is not None else (MINUTE, 60 if minutes is None else minutes)
+    if not 1 <= count <= unit.kept:
+        what = "hours" if unit is HOUR else "minutes"
+        raise InvalidInput(f"{what}={count}: 1 to {unit.kept:,} are kept.")
+    return unit, count
+
+
+def moment(at: float, depth: Depth) -> Moment:
+    numbers = depth._asdict()
+    return Moment(at=at, oldest_seconds=numbers.pop("oldest_ms") / 1000, **numbers)
 
 
 def span(at: float, seconds: float, entry: Entry) -> Span:

@@ -39,6 +39,8 @@ class Site:
         self.redis = RedisProcess(*options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        #: Further settings of the dashboard; before it is started.
+        self.settings: dict[str, str] = {}
         self._dashboard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Site:

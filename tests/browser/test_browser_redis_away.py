@@ -24,6 +24,8 @@ def test_it_says_so_keeps_what_it_knew_and_comes_back(open_as: OpenAs, site: Sit
     down = page.get_by_text("Redis does not answer since")
     expect(row).to_be_visible()
     expect(page.get_by_role("button", name="New schedule")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    page.evaluate("window.neverReloaded = true")
     site.redis.kill()
     expect(down).to_be_visible()
     expect(row).to_contain_text("at 03:00 on weekdays")
@@ -33,3 +35,5 @@ def test_it_says_so_keeps_what_it_knew_and_comes_back(open_as: OpenAs, site: Sit
     expect(down).to_have_count(0)
     expect(row).to_be_visible()
     expect(page.get_by_role("button", name="New schedule")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    assert page.evaluate("window.neverReloaded"), "It comes back without a reload"

@@ -370,7 +370,7 @@ async def test_a_hook_changes_nothing_about_its_job(
     plain["1"].pop("opts")
     for state in (ours, plain):
         state.pop("stalled-check")
-        for moving in ("timestamp", "processedOn", "finishedOn", "pb", "stacktrace"):
+        for moving in ("timestamp", "processedOn", "finishedOn", "pb", "stacktrace", "corral:attempts"):
             state["1"].pop(moving, None)
         for finished in ("completed", "failed"):
             state[finished] = [member for member, _ in state.get(finished, [])]

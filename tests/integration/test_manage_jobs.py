@@ -135,7 +135,9 @@ async def test_who_may_not_see_payloads_sees_none(service: Service, reports: Que
             assert answer.json()["redacted"] is True
             assert SECRET in (await service.http.get(f"{AT}{path}")).text, path
     shown = await get(service, f"/jobs/{job_id}", key=READ)
-    assert (shown["failures"], shown["hasResult"]) == ([{"errorType": "ValueError", "trace": None}], True)
+    (run,) = shown["runs"]
+    assert (run["errorType"], run["message"], run["trace"]) == ("ValueError", None, None)
+    assert shown["hasResult"] is True
     for query in ({"error": "user"}, {"where": f'{{"user": "{SECRET}"}}'}):
         answer = await service.http.get(f"{AT}/jobs", params=query, headers=service.as_(READ))
         assert answer.status_code == 403
@@ -304,3 +306,85 @@ async def test_more_to_search_by_and_a_file_of_what_fits(service: Service, repor
         f"{AT}/jobs/export", params={"state": "waiting"}, headers=service.as_(ENQUEUE)
     )
     assert answer.status_code == 403
+
+
+async def test_every_run_of_a_job_is_told(service: Service, reports: Queue, redis: Any) -> None:
+    job = await reports.add("build", {"month": "never"})
+    await drain(reports)
+    shown = await get(service, f"/jobs/{job.id}")
+    (run,) = shown["runs"]
+    assert (run["number"], run["spent"], run["wait"], run["errorType"]) == (1, True, 60, "ValueError")
+    assert run["startedAt"] <= run["endedAt"] <= shown["at"]
+    assert run["worker"] == shown["processedBy"]
+    assert run["message"] == "there is no such month"
+    assert run["trace"]
+    (redacted,) = (await get(service, f"/jobs/{job.id}", key=READ))["runs"]
+    assert redacted == run | {"message": None, "trace": None}
+
+
+async def test_what_is_named_like_a_secret_is_hidden_until_it_is_revealed(
+    service: Service, reports: Queue
+) -> None:
+    data = {"user": "u", "documentNumber": SECRET, "deep": [{"apiKey": SECRET, "token": None}]}
+    job = await reports.add("purge", data)
+    shown = await get(service, f"/jobs/{job.id}")
+    mark = {"$corral:hidden": True}
+    assert shown["data"] == {"user": "u", "documentNumber": mark, "deep": [{"apiKey": mark, "token": None}]}
+    assert shown["hidden"] is True
+    assert SECRET not in (await service.http.get(f"{AT}/jobs")).text
+    refused = await service.http.post(f"{AT}/jobs/{job.id}/reveal", headers=service.as_(READ))
+    assert refused.status_code == 403
+    assert (await post(service, f"/jobs/{job.id}/reveal", status=200))["data"] == data
+    assert await audited(service) == [("job.reveal", f"reports:{job.id}")]
+    # A mask is never written back over what it hides.
+    for path, method in ((f"/jobs/{job.id}", "PATCH"), (f"/jobs/{job.id}/duplicate", "POST")):
+        answer = await service.http.request(method, f"{AT}{path}", json={"data": shown["data"]})
+        assert answer.status_code == 422, answer.text
+    assert (await post(service, f"/jobs/{job.id}/reveal", status=200))["data"] == data
+
+
+async def test_a_duplicate_may_have_other_data(service: Service, reports: Queue) -> None:
+    job = await reports.add("build", {"month": "may"}, priority=3)
+    added = await post(service, f"/jobs/{job.id}/duplicate", {"data": {"month": "june"}}, status=201)
+    shown = await get(service, f"/jobs/{added['id']}")
+    assert (shown["data"], shown["priority"]) == ({"month": "june"}, 3)
+    assert (await get(service, f"/jobs/{job.id}"))["data"] == {"month": "may"}
+
+
+async def test_the_moments_of_a_job_outlive_it(service: Service, reports: Queue) -> None:
+    job = await reports.add("build", {"month": "may"})
+    other = await reports.add("build", {"month": "june"})
+    await service.http.patch(f"{AT}/jobs/{job.id}", json={"priority": 2})
+    seen = await get(service, f"/jobs/{job.id}/moments")
+    assert seen["events"][0]["name"] == "added"
+    assert [(change["action"], change["facts"]) for change in seen["changes"]] == [
+        ("job.change", {"priority": 2})
+    ]
+    await post(service, f"/jobs/{job.id}/remove")
+    assert (await service.http.get(f"{AT}/jobs/{job.id}")).status_code == 404
+    seen = await get(service, f"/jobs/{job.id}/moments")
+    assert [change["action"] for change in seen["changes"]] == ["job.change", "job.remove"]
+    assert (await get(service, f"/jobs/{other.id}/moments"))["changes"] == []
+    assert (await get(service, f"/jobs/{other.id}/moments", after=seen["at"] + 60))["events"] == []
+
+
+async def test_progress_is_told_but_not_what_it_holds_to_who_may_not_see_it(
+    service: Service, reports: Queue
+) -> None:
+    await reports.add("purge", {})
+    client, keys = reports.client(), reports.keys()
+    for value in ("10", f'{{"of": "{SECRET}"}}'):
+        await client.xadd(keys.events, {"event": "progress", "jobId": "7", "data": value})
+    values = [event["progress"] for event in (await get(service, "/jobs/7/moments"))["events"]]
+    assert values == [10, {"of": SECRET}]
+    values = [event["progress"] for event in (await get(service, "/jobs/7/moments", key=READ))["events"]]
+    assert values == [10, None]
+
+
+async def test_pending_children_are_removed(service: Service, reports: Queue) -> None:
+    flow = await Flow(reports, "purge", {}, children=[Flow(reports, "purge", {"n": 1})]).add()
+    await post(service, f"/jobs/{flow.id}/remove-children")
+    shown = await get(service, f"/jobs/{flow.id}")
+    assert shown["children"]["pending"] == 0
+    assert (await audited(service))[-1] == ("job.remove_children", f"reports:{flow.id}")
+    await post(service, "/jobs/none/remove-children", status=404)

@@ -40,6 +40,7 @@ from corral.api.streams import job_events, queue_events
 from corral.api.traffic import Traffic
 from corral.api.webhooks import WEBHOOK_QUEUE, idenfy, onfido
 from corral.bullmq.connection import Address
+from corral.manage.live_ticker import end_live
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
 from corral.providers import close_providers
@@ -63,6 +64,7 @@ class HttpService(EnqueueLayer):
         """Let long polls answer now. For the server, before it waits for open requests."""
         self.service.stopping.set()
         self.litestar.state.management.streams.stopping.set()
+        end_live(self.litestar)
 
 
 def create_app(

@@ -54,6 +54,7 @@ class KnownQueues:
             )
         try:
             queue = Queue(name, redis_url=self._settings.redis_url, prefix=self._settings.prefix)
+            queue.settle(self._settings)
         except InvalidOptions as error:
             raise UnknownQueue(str(error)) from None
         self._others[name] = queue

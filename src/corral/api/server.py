@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ import structlog
 import uvicorn
 
 from corral.api.app import HttpService, create_app
+from corral.api.loopback import is_loopback
 from corral.api.protocol import EnqueueProtocol
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError
@@ -228,14 +228,6 @@ def check_bind(settings: Settings, host: str) -> None:
             f"The HTTP service was to listen on {host}, where others can reach it, but CORRAL_API_KEYS is "
             "empty. Set it to name:secret:role,… (roles: enqueue, read, admin) first."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address. A name other than localhost counts as public."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -29,6 +29,7 @@ from corral.api.jobs import FINISHED, find_one, moment, not_found, view
 from corral.api.lookup import Found, answering
 from corral.api.problems import RETRY_AFTER_SECONDS, Problem, Refused
 from corral.api.service import Service, permits
+from corral.api.sse import BEGINNING, HEADERS, HEARTBEAT, HEARTBEAT_SECONDS, MEDIA_TYPE, frame
 from corral.bullmq import stream
 from corral.bullmq.stream import Position
 from corral.data import decode_json
@@ -37,22 +38,11 @@ from corral.events import GAP, Event, make_event
 from corral.queue import Queue
 from corral.sealing import Kind
 
-#: Below the shortest idle time-out of common proxies and load balancers (30 s).
-HEARTBEAT_SECONDS = 15.0
-
 #: Every stream looks at each event of its queue; this many cost a busy queue a part of a core.
 MAX_STREAMS = 200
 
-#: How long a browser waits before it comes back, in milliseconds.
-RECONNECT_MS = 2_000
-
 #: What ends a job's stream.
 ENDS = frozenset({"completed", "failed", "removed"})
-
-MEDIA_TYPE = "text/event-stream"
-
-#: nginx holds answers back until they fill a buffer unless told not to.
-HEADERS = {"X-Accel-Buffering": "no"}
 
 #: Fields of BullMQ's events that hold JSON, and what they are called elsewhere in this API.
 _JSON = {"returnvalue": "result", "data": "progress"}
@@ -139,7 +129,7 @@ async def _missed(queue: Queue, job_id: str, since: Position, end: Position) -> 
 async def _job_stream(
     service: Service, queue: Queue, job_id: str, found: Found | None, missed: list[Event], end: Position
 ) -> AsyncIterator[bytes]:
-    yield b"retry: %d\n\n" % RECONNECT_MS
+    yield BEGINNING
     for past in missed:
         yield _event(queue, past)
     if found is None:
@@ -150,7 +140,7 @@ async def _job_stream(
     async with aclosing(_live(service, queue, end)) as events:
         async for event in events:
             if event is None:
-                yield _HEARTBEAT
+                yield HEARTBEAT
             elif event.job_id == job_id:
                 yield _event(queue, event)
                 if event.name in ENDS:
@@ -173,10 +163,10 @@ async def _look_again(service: Service, queue: Queue, job_id: str) -> Found | No
 
 
 async def _queue_stream(service: Service, queue: Queue, after: Position) -> AsyncIterator[bytes]:
-    yield b"retry: %d\n\n" % RECONNECT_MS
+    yield BEGINNING
     async with aclosing(_live(service, queue, after)) as events:
         async for event in events:
-            yield _HEARTBEAT if event is None else _event(queue, event)
+            yield HEARTBEAT if event is None else _event(queue, event)
 
 
 async def _live(service: Service, queue: Queue, after: Position) -> AsyncGenerator[Event | None, None]:
@@ -215,9 +205,6 @@ async def _next(events: AsyncGenerator[Event, None]) -> Event:
     return await anext(events)
 
 
-_HEARTBEAT = b": still here\n\n"
-
-
 def _event(queue: Queue, event: Event) -> bytes:
     body: dict[str, Any] = {"queue": queue.name, "at": moment(event.at)}
     if event.job_id is not None:
@@ -227,7 +214,7 @@ def _event(queue: Queue, event: Event) -> bytes:
             body[_JSON[name]] = _json_or_text(opened(queue, event, name))
         else:
             body.setdefault(name, value)
-    return _frame(event.id, event.name, msgspec.json.encode(body))
+    return frame(event.name, msgspec.json.encode(body), event.id)
 
 
 def opened(queue: Queue, event: Event, field: str) -> str:
@@ -240,13 +227,7 @@ def opened(queue: Queue, event: Event, field: str) -> str:
 
 
 def _status(found: Found, position: Position) -> bytes:
-    return _frame(stream.text(position), "status", msgspec.json.encode(view(found)))
-
-
-def _frame(event_id: str, name: str, data: bytes) -> bytes:
-    # A producer of custom events chooses their names; a line break would begin another field.
-    plain = "".join(name.splitlines()) or "message"
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id.encode(), plain.encode(), data)
+    return frame("status", msgspec.json.encode(view(found)), stream.text(position))
 
 
 def _json_or_text(value: str) -> Any:

@@ -164,7 +164,7 @@ class Consumer:
         }
         fields = [] if kind == COMPLETED else ["failedReason", entry[3], "stacktrace", entry[4]]
         if kind == FAILED and len(entry) > FAILED_VALUES:
-            fields += entry[9]
+            fields += entry[9] or []
         elif kind == COMPLETED and len(entry) > COMPLETED_VALUES:
             fields += entry[COMPLETED_VALUES]
         told = told_of(entry)

@@ -284,6 +284,11 @@ def releases_key(prefix: str) -> str:
     return f"corral:{prefix}::releases"
 
 
+def objectives_key(prefix: str) -> str:
+    """Hash: what the workers of each queue last said its objective is, in JSON."""
+    return f"corral:{prefix}::objectives"
+
+
 def dead_queues(prefix: str) -> str:
     """Set of the queues that ever had a group of dead letters."""
     return f"corral:{prefix}::dead:queues"
@@ -307,6 +312,16 @@ def user_sessions_key(prefix: str, digest: str) -> str:
 def attempts_key(prefix: str, digest: str) -> str:
     """How often somebody tried to sign in, by the hash of who: names are personal and of any length."""
     return f"corral:{prefix}::signin:{digest}"
+
+
+def browser_key(prefix: str, digest: str) -> str:
+    """A browser that somebody has signed in with, by the hash of what it keeps."""
+    return f"corral:{prefix}::browser:{digest}"
+
+
+def used_key(prefix: str, digest: str) -> str:
+    """Something that counts once, by its hash."""
+    return f"corral:{prefix}::used:{digest}"
 
 
 class AlertKeys(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import redis.asyncio as aioredis
 
+from corral.bullmq import attempts
 from corral.bullmq.breaking import HELD_FIELD
 from corral.bullmq.codec import whole
 from corral.bullmq.families import queue_counts
@@ -28,7 +29,7 @@ PRIORITY_FOLD = 2**32
 
 _NOTES = (
     b"parentKey", b"corral:checkpoint", b"corral:wait", HELD_FIELD.encode(), b"corral:unknown",
-    GROUP_FIELD.encode(), b"rjk", b"deid",
+    GROUP_FIELD.encode(), b"rjk", b"deid", attempts.FIELD.encode(), b"corral:cancel",
 )  # fmt: skip
 
 
@@ -43,6 +44,8 @@ class Notes(NamedTuple):
     group: bytes | None
     schedule: bytes | None
     dedup: bytes | None
+    runs: bytes | None
+    cancel: bytes | None
 
 
 class Place(NamedTuple):
@@ -61,6 +64,9 @@ class Place(NamedTuple):
     ahead_alike: int
     children: tuple[int, int, int, int]
     log_rows: int
+    #: Token of the lock, and seconds until it would run out. A run of less than some seconds has none yet.
+    lock: str | None
+    lock_left: float
 
 
 async def notes(client: aioredis.Redis, keys: QueueKeys, job_id: str) -> Notes:
@@ -82,6 +88,8 @@ async def place(client: aioredis.Redis, keys: QueueKeys, job_id: str, priority: 
     pipe.zrank(keys.prioritized, job_id)
     pipe.zscore(keys.prioritized, job_id)
     pipe.llen(keys.logs(job_id))
+    pipe.get(f"{keys.job(job_id)}:lock")
+    pipe.pttl(f"{keys.job(job_id)}:lock")
     queue_counts(pipe, keys.children(job_id))
     replies: list[Any] = await pipe.execute()
     (
@@ -96,7 +104,9 @@ async def place(client: aioredis.Redis, keys: QueueKeys, job_id: str, priority: 
         rank,
         score,
         rows,
-    ) = replies[:11]
+        lock,
+        lock_left,
+    ) = replies[:13]
     ahead, alike = None, 0
     if at is not None:  # the list runs from its tail
         ahead = alike = waiting - 1 - at
@@ -115,8 +125,10 @@ async def place(client: aioredis.Redis, keys: QueueKeys, job_id: str, priority: 
         due=None if due is None else due / DELAY_FOLD / 1000,
         ahead=ahead,
         ahead_alike=alike,
-        children=tuple(replies[11:]),
+        children=tuple(replies[13:]),
         log_rows=rows,
+        lock=None if lock is None else lock.decode(errors="replace"),
+        lock_left=max(0, lock_left) / 1000,
     )
 
 

@@ -6,6 +6,7 @@ Milliseconds throughout. Emits nothing; raises what redis-py raises.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,37 +79,10 @@ class ScheduleReader:
 
     async def read_all(self, most: int | None = None) -> list[Listed]:
         """All of them, paused ones last. Three round trips. most: of those that run, the next ones."""
-        pipe = self._client.pipeline(transaction=False)
-        pipe.zrange(self._keys.repeat, 0, -1 if most is None else most - 1, withscores=True)
-        pipe.hgetall(self._paused)
-        running, kept = await pipe.execute()
-        pipe = self._client.pipeline(transaction=False)
-        for schedule_id, _ in running:
-            pipe.hgetall(self._keys.schedule(schedule_id.decode()))
-        hashes = await pipe.execute() if running else []
-        records = [
-            read_record(schedule_id.decode(errors="replace"), fields, score)
-            for (schedule_id, score), fields in zip(running, hashes, strict=True)
-            if fields
-        ]
-        there = {record.id for record in records}
-        for schedule_id, raw in kept.items():
-            paused = read_paused(schedule_id.decode(errors="replace"), raw)
-            if paused is not None and paused.record.id not in there:
-                records.append(paused.record)
-        return await self._with_runs(records)
+        return (await read_many(self._client, [self._keys], most))[0]
 
     async def _with_runs(self, records: list[Record]) -> list[Listed]:
-        """Tell whether the next run is there, and when the last one was."""
-        if not records:
-            return []
-        pipe = self._client.pipeline(transaction=False)
-        pipe.hmget(self._last, [record.id for record in records])
-        for record in records:
-            run = run_id(record.id, record.next or 0)
-            pipe.hmget(self._keys.job(run), ["opts", "processedOn", "timestamp"])
-        last, *runs = await pipe.execute()
-        return [_listed(record, known, run) for record, known, run in zip(records, last, runs, strict=True)]
+        return (await _with_runs(self._client, [(self._keys, records)]))[0]
 
     async def lost(self, interval_ms: int) -> tuple[int, list[Lost]]:
         """Schedules whose next run went missing, and the time. One round trip for each 500 that are overdue.
@@ -163,6 +137,62 @@ class ScheduleReader:
     async def forgot(self, ids: list[str]) -> bool:
         known: Any = await self._client.smembers(self._keys.schedules("upserted"))
         return not known.issuperset(schedule_id.encode() for schedule_id in ids)
+
+
+async def read_many(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], most: int | None = None
+) -> list[list[Listed]]:
+    """The schedules of each queue, paused ones last. Three round trips for any number of queues.
+
+    most: of those of a queue that run, the next ones.
+    """
+    pipe = client.pipeline(transaction=False)
+    for keys in queues:
+        pipe.zrange(keys.repeat, 0, -1 if most is None else most - 1, withscores=True)
+        pipe.hgetall(keys.schedules("paused"))
+    replies = await pipe.execute() if queues else []
+    seen = list(zip(queues, replies[::2], replies[1::2], strict=True))
+    pipe = client.pipeline(transaction=False)
+    for keys, running, _ in seen:
+        for schedule_id, _score in running:
+            pipe.hgetall(keys.schedule(schedule_id.decode()))
+    hashes = iter(await pipe.execute() if len(pipe) else [])
+    found = []
+    for keys, running, kept in seen:
+        pairs = [(schedule_id, score, next(hashes)) for schedule_id, score in running]
+        records = [
+            read_record(schedule_id.decode(errors="replace"), fields, score)
+            for schedule_id, score, fields in pairs
+            if fields
+        ]
+        there = {record.id for record in records}
+        for schedule_id, raw in kept.items():
+            paused = read_paused(schedule_id.decode(errors="replace"), raw)
+            if paused is not None and paused.record.id not in there:
+                records.append(paused.record)
+        found.append((keys, records))
+    return await _with_runs(client, found)
+
+
+async def _with_runs(
+    client: aioredis.Redis, queues: Sequence[tuple[QueueKeys, list[Record]]]
+) -> list[list[Listed]]:
+    """Tell whether the next run is there, and when the last one was. One round trip."""
+    pipe = client.pipeline(transaction=False)
+    for keys, records in queues:
+        if records:
+            pipe.hmget(keys.schedules("last"), [record.id for record in records])
+        for record in records:
+            run = run_id(record.id, record.next or 0)
+            pipe.hmget(keys.job(run), ["opts", "processedOn", "timestamp"])
+    replies = iter(await pipe.execute() if len(pipe) else [])
+    listed = []
+    for _, records in queues:
+        last = next(replies) if records else []
+        listed.append(
+            [_listed(record, known, next(replies)) for record, known in zip(records, last, strict=True)]
+        )
+    return listed
 
 
 def _lost(schedule_id: bytes, slot: bytes, flat: list[bytes], latest: bytes | None) -> Lost | None:

@@ -7,34 +7,52 @@ them for each user, under the hash of the name, is for ending them all.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from typing import Any, NamedTuple
 
 import redis.asyncio as aioredis
 
-from corral.bullmq.keys import attempts_key, session_key, user_sessions_key
+from corral.bullmq.keys import attempts_key, browser_key, session_key, used_key, user_sessions_key
 
 #: A session that nobody uses ends.
 IDLE_SECONDS = 12 * 3600
 
 
+#: A browser that nobody signs in with is forgotten.
+BROWSER_SECONDS = 90 * 86_400
+
+
 class Session(NamedTuple):
-    """Whose it is, and a mark of the password that it was begun with: another password ends it."""
+    """Whose it is, and a mark of what it was begun with (password, provider): another one ends it.
+
+    groups: of a session that single sign-on has begun; None: it was a password.
+    """
 
     user: str
     mark: str
+    groups: tuple[str, ...] | None = None
 
 
 async def begin(client: aioredis.Redis, prefix: str, token: str, session: Session, until: int) -> None:
     """Note a session that ends at `until` (epoch seconds) at the latest."""
     key = session_key(prefix, _digest(token))
-    mine = user_sessions_key(prefix, _digest(session.user))
+    pipe = client.pipeline(transaction=True)
+    fields: dict[Any, Any] = {"user": session.user, "mark": session.mark, "until": until}
+    if session.groups is not None:
+        fields["groups"] = json.dumps(session.groups)
+    pipe.hset(key, mapping=fields)
+    pipe.expire(key, IDLE_SECONDS)
+    await pipe.execute()
+    await _list_among_own(client, prefix, token, session.user, until)
+
+
+async def _list_among_own(client: aioredis.Redis, prefix: str, token: str, user: str, until: int) -> None:
+    mine = user_sessions_key(prefix, _digest(user))
     pipe = client.pipeline(transaction=False)
     pipe.zremrangebyscore(mine, "-inf", time.time())
     pipe.zadd(mine, {_digest(token): until})
     pipe.expireat(mine, until)
-    pipe.hset(key, mapping={"user": session.user, "mark": session.mark, "until": until})
-    pipe.expire(key, IDLE_SECONDS)
     await pipe.execute()
 
 
@@ -42,12 +60,13 @@ async def find(client: aioredis.Redis, prefix: str, token: str, now: float) -> S
     """The session of a token, which this use keeps alive; None: it is over, or was never one."""
     key = session_key(prefix, _digest(token))
     pipe = client.pipeline(transaction=False)
-    pipe.hmget(key, "user", "mark", "until")
+    pipe.hmget(key, "user", "mark", "until", "groups")
     pipe.expire(key, IDLE_SECONDS)
-    (user, mark, until), _ = await pipe.execute()
+    (user, mark, until, groups), _ = await pipe.execute()
     if user is None or mark is None or until is None or float(until) < now:
         return None
-    return Session(user.decode(errors="replace"), mark.decode(errors="replace"))
+    of_groups = None if groups is None else tuple(json.loads(groups))
+    return Session(user.decode(errors="replace"), mark.decode(errors="replace"), of_groups)
 
 
 async def end(client: aioredis.Redis, prefix: str, token: str) -> None:
@@ -106,8 +125,29 @@ async def note_attempt(client: aioredis.Redis, prefix: str, who: str, seconds: i
     return int(count), max(1, int(left))
 
 
-async def forget_attempts(client: aioredis.Redis, prefix: str, who: str) -> None:
-    await client.delete(attempts_key(prefix, _digest(who)))
+async def take_back_attempt(client: aioredis.Redis, prefix: str, who: str, seconds: int) -> None:
+    """One that succeeded does not count; those before it still do."""
+    key = attempts_key(prefix, _digest(who))
+    pipe = client.pipeline(transaction=True)
+    pipe.set(key, 1, ex=seconds, nx=True)
+    pipe.decr(key)
+    await pipe.execute()
+
+
+async def remember_browser(client: aioredis.Redis, prefix: str, token: str, user: str) -> None:
+    """Note that this user has signed in with the browser that keeps this token."""
+    await client.set(browser_key(prefix, _digest(token)), user, ex=BROWSER_SECONDS)
+
+
+async def knows_browser(client: aioredis.Redis, prefix: str, token: str, user: str) -> bool:
+    """Whether this user has signed in with the browser that keeps this token."""
+    found = await client.get(browser_key(prefix, _digest(token)))
+    return found is not None and bool(found == user.encode())
+
+
+async def use_once(client: aioredis.Redis, prefix: str, what: str, seconds: int) -> bool:
+    """Whether nobody has used this in the last `seconds`; from now on somebody has."""
+    return bool(await client.set(used_key(prefix, _digest(what)), 1, ex=seconds, nx=True))
 
 
 def _digest(text: Any) -> str:

@@ -20,6 +20,9 @@ NOT_TOLD = 2
 #: Values of a settlement before the ones that may be absent.
 COMPLETED_VALUES, FAILED_VALUES = 6, 8
 
+#: Where each kind has its note for the history of the job's runs.
+NOTE_PLACES = {FAILED: 11, RETRY: 6, DELAY: 9, PUT_BACK: 3}
+
 #: How many values step.lua gives of a job that has no lock yet.
 STAMPED_VALUES = 5
 
@@ -106,6 +109,17 @@ def put_back(job_id: str, token: str) -> Settlement:
     return [job_id, token, PUT_BACK]
 
 
+def noted(settlement: Settlement, note: str) -> Settlement:
+    """The same settlement, with a note (of `attempts`) for the history. Not for one that completes a job."""
+    return _put(settlement, NOTE_PLACES[settlement[2]], note)
+
+
+def _put(settlement: Settlement, place: int, value: object) -> Settlement:
+    settlement += [None] * (place + 1 - len(settlement))
+    settlement[place] = value
+    return settlement
+
+
 def tell(settlement: Settlement, job: Fetched, targets: Targets) -> None:
     """Have the end of a job told, if this settlement is one. Changes the settlement."""
     kind = settlement[2]
@@ -118,9 +132,7 @@ def tell(settlement: Settlement, job: Fetched, targets: Targets) -> None:
             settlement.append([])
         settlement.append(targets.of_completed(job_id, name, made, settlement[3]))
         return
-    if len(settlement) == FAILED_VALUES:
-        settlement += [False, []]
-    settlement.append(targets.of_failed(job_id, name, made, settlement[3]))
+    _put(settlement, FAILED_VALUES + 2, targets.of_failed(job_id, name, made, settlement[3]))
 
 
 def outcome(settlement: Settlement) -> str:

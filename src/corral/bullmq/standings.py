@@ -26,6 +26,14 @@ LATE_MS = 1_000
 MOST_HELD = 5_000
 
 
+class Limiter(NamedTuple):
+    """Jobs started in the window of a rate that is open for `left_ms` more; `most`: the live rate, if any."""
+
+    used: int
+    left_ms: int
+    most: int | None
+
+
 class Side(NamedTuple):
     """One queue. Milliseconds; `since` 0: no job waits. `counts`: jobs by state, as `reader.counts`."""
 
@@ -34,6 +42,7 @@ class Side(NamedTuple):
     late: dict[str, int]
     unknown: dict[str, int]
     counts: dict[str, int]
+    limiter: Limiter
 
 
 def chunks(queues: Sequence[QueueKeys]) -> list[Sequence[QueueKeys]]:
@@ -50,8 +59,23 @@ async def read_sides(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> lis
     return [_side(*row) for reply in await run_all(client, ours("standing"), calls) for row in reply]
 
 
-def _side(since: bytes, paused: int, late: list[bytes], unknown: list[bytes], lengths: list[int]) -> Side:
-    return Side(int(since), bool(paused), _pairs(late), _pairs(unknown), by_state(lengths))
+def _side(
+    since: bytes,
+    paused: int,
+    late: list[bytes],
+    unknown: list[bytes],
+    lengths: list[int],
+    limiter: tuple[int, int, bytes],
+) -> Side:
+    used, left_ms, most = limiter
+    return Side(
+        int(since),
+        bool(paused),
+        _pairs(late),
+        _pairs(unknown),
+        by_state(lengths),
+        Limiter(used, left_ms, int(float(most)) if most else None),
+    )
 
 
 def _pairs(flat: list[bytes]) -> dict[str, int]:

@@ -28,6 +28,8 @@ MOST_RELEASES = 200
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
+#: Two thirds of an entry are times, which need not be read where they are not shown.
+_unpack_counts = msgspec.msgpack.Decoder(tuple[list[float], msgspec.Raw, msgspec.Raw]).decode
 
 
 class Unit(NamedTuple):
@@ -39,12 +41,17 @@ class Unit(NamedTuple):
     #: How many are kept.
     kept: int
 
-    def hashes(self, keys: QueueKeys, first: int, last: int) -> Iterable[tuple[str, range]]:
-        """The hashes of the units `first` to `last` (counted since the epoch), and which of each."""
+    def hashes(
+        self, keys: QueueKeys, first: int, last: int, what: str = "stats"
+    ) -> Iterable[tuple[str, range]]:
+        """The hashes of the units `first` to `last` (counted since the epoch), and which of each.
+
+        what: `stats`, or `depth` (`bullmq.depths`).
+        """
         for number in range(first // self.in_hash, last // self.in_hash + 1):
             start = number * self.in_hash
             yield (
-                f"{keys.own()}stats:{self.letter}:{number}",
+                f"{keys.own()}{what}:{self.letter}:{number}",
                 range(max(first, start), min(last + 1, start + self.in_hash)),
             )
 
@@ -172,7 +179,42 @@ async def read_series(
     pipe = client.pipeline(transaction=False)
     for key, numbers in unit.hashes(keys, first, last):
         pipe.hmget(key, [f"{number % unit.in_hash}{of_name}" for number in numbers])
-    return first, [_read(text, Entry()) for texts in await pipe.execute() for text in texts]
+    return first, [_entry(text) for texts in await pipe.execute() for text in texts]
+
+
+def _entry(text: bytes | None) -> Entry:
+    """What was kept, by itself. Ninety days are two thousand of these."""
+    if text is None:
+        return Entry()
+    counts, wait, run = _unpack(text)
+    numbers = {name: int(number) for name, number in zip(COUNTED, counts, strict=False) if number}
+    return Entry(numbers, _buckets(wait), _buckets(run))
+
+
+def _buckets(gaps: list[int]) -> dict[int, int]:
+    return dict(zip(accumulate(gaps[::2]), gaps[1::2], strict=True)) if gaps else {}
+
+
+async def read_counts(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int
+) -> list[list[dict[str, int]]]:
+    """The numbers, without the times, of each queue in the minutes `first` to `last`. One round trip."""
+    pipe = client.pipeline(transaction=False)
+    hashes = 0
+    for keys in queues:
+        hashes = 0
+        for key, numbers in MINUTE.hashes(keys, first, last):
+            hashes += 1
+            pipe.hmget(key, [str(number % MINUTE.in_hash) for number in numbers])
+    replies = await pipe.execute() if queues else []
+    return [
+        [_counts(text) for texts in replies[start : start + hashes] for text in texts]
+        for start in range(0, len(replies), hashes or 1)
+    ]
+
+
+def _counts(text: bytes | None) -> dict[str, int]:
+    return {} if text is None else dict(zip(COUNTED, map(int, _unpack_counts(text)[0]), strict=False))
 
 
 class Lately(NamedTuple):
@@ -183,12 +225,15 @@ class Lately(NamedTuple):
 
 
 async def read_recent(
-    client: aioredis.Redis, queues: Sequence[QueueKeys], minutes: int, now_ms: int
+    client: aioredis.Redis, queues: Sequence[QueueKeys], minutes: int, now_ms: int, *, names: bool = True
 ) -> list[Lately]:
-    """The last minutes of each queue, the one that is not over among them. One round trip."""
+    """The last minutes of each queue, the one that is not over among them. One round trip.
+
+    names: by job name, too.
+    """
     first = now_ms // MINUTE.ms - minutes + 1
     calls: list[Call] = [
-        ([keys.stats_names() for keys in part], [first, minutes, *(keys.own() for keys in part)])
+        ([keys.stats_names() for keys in part], [first, minutes, int(names), *(keys.own() for keys in part)])
         for part in chunks(queues)
     ]
     return [_lately(flat) for reply in await run_all(client, ours("stats_recent"), calls) for flat in reply]

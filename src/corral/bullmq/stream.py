@@ -62,6 +62,31 @@ async def look(
     return held, _entries(more[0]) if more else []
 
 
+class Newest(NamedTuple):
+    """Entries, the oldest first. since_ms: earlier ones are not kept or were not read; None: none were."""
+
+    entries: list[Entry]
+    since_ms: int | None
+
+
+async def newest(client: aioredis.Redis, keys: QueueKeys, *, after_ms: int, most: int) -> Newest:
+    """The newest events from a time on. A round trip for each BATCH of them."""
+    entries: list[Entry] = []
+    newest_of: str = "+"
+    while len(entries) < most:
+        rows: Any = await client.xrevrange(keys.events, max=newest_of, min=str(after_ms), count=BATCH)
+        page = _entries(rows)
+        entries += page
+        if len(page) < BATCH:
+            oldest = await client.xrange(keys.events, count=1)
+            first = _entries(oldest)[0][0][0] if oldest else 0
+            trimmed = not oldest or first > after_ms
+            return Newest(entries[::-1], first if trimmed and first else None)
+        milliseconds, number = page[-1][0]
+        newest_of = text((milliseconds, number - 1) if number else (milliseconds - 1, 2**64 - 1))
+    return Newest(entries[::-1], entries[-1][0][0])
+
+
 async def wait(client: aioredis.Redis, keys: QueueKeys, position: Position, block_ms: int) -> list[Entry]:
     """The next events after a position, at most BATCH, waiting up to `block_ms` for one. One round trip."""
     reply: Any = await client.xread({keys.events: text(position)}, count=BATCH, block=block_ms)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import sys
 
+import uvloop
 from cyclopts import App
 
-from corral.api.server import HttpServer, is_loopback
+from corral.api.loopback import is_loopback
+from corral.api.server import HttpServer
 from corral.bullmq.connection import close_shared_clients
 from corral.cli.output import console, errors, print_json
 from corral.dashboard.app import Dashboard
 from corral.dashboard.users import LONGEST_PASSWORD_CHARS, SHORTEST_PASSWORD_CHARS, Users, hash_password
 from corral.errors import InvalidInput
+from corral.observe.depth_watch import keeping_depths
 from corral.observe.logs import configure_logs
 from corral.queues import built_in
 from corral.settings import Settings
@@ -33,7 +35,7 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
     """
     configure_logs(json=json)
     settings = Settings.load()
-    users = Users.parse(settings.dashboard_users.get_secret_value())
+    users = Users.of(settings)
     if not is_loopback(host) and not settings.dashboard_url.startswith("https://"):
         errors.print(
             "The dashboard listens where others can reach it, and CORRAL_DASHBOARD_URL is not https: "
@@ -47,11 +49,12 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
         )
         try:
             await server.start()
-            await server.wait()
+            async with keeping_depths(settings):
+                await server.wait()
         finally:
             await close_shared_clients()
 
-    asyncio.run(run())
+    uvloop.run(run())
 
 
 @app.command

@@ -115,9 +115,11 @@ class Stack:
         self.sandbox_url = Settings.load().sandbox_url
 
     async def _start_dashboard(self, opening: contextlib.AsyncExitStack, port: int) -> None:
-        setting = Settings.load().dashboard_users.get_secret_value() or self._ensure_user()
+        settings = Settings.load()
+        made = not (settings.dashboard_oidc_issuer or settings.dashboard_users.get_secret_value())
+        users = Users.parse(self._ensure_user()) if made else Users.of(settings)
         self.dashboard = HttpServer(
-            Dashboard(Settings.load(), Users.parse(setting), built_in()),
+            Dashboard(settings, users, built_in()),
             name="dashboard",
             host=self._host,
             port=port,

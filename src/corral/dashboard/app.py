@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +13,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
 from litestar.params import FromPath, FromQuery
 
 from corral.api import problems
@@ -24,12 +25,17 @@ from corral.api.known import KnownQueues
 from corral.api.problems import Problem, Refused
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.traffic import Traffic
-from corral.bullmq.sessions import digest_of
-from corral.dashboard.origin import FOREIGN, SAFE, is_foreign
-from corral.dashboard.pages import OPEN, Page, built_pages
+from corral.bullmq.sessions import BROWSER_SECONDS, digest_of
+from corral.dashboard.oidc import Provider
+from corral.dashboard.origin import FOREIGN, MISDIRECTED, SAFE, is_foreign, is_ours
+from corral.dashboard.pages import OPEN, SIGN_IN, Page, built_pages, with_facts
 from corral.dashboard.signing_in import LONGEST_SESSION_SECONDS, Door
+from corral.dashboard.signing_on import SINGLE_SIGN_ON
+from corral.dashboard.single_sign_on import read_single_sign_on
 from corral.dashboard.users import User, Users
 from corral.errors import RedisUnavailable
+from corral.manage.live_ticker import end_live
+from corral.manage.queue_names import names_of
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
 from corral.providers import close_providers
@@ -91,13 +97,18 @@ class Dashboard:
     """The ASGI application."""
 
     def __init__(self, settings: Settings, users: Users, queues: Mapping[str, Queue]) -> None:
-        self.door = Door(settings, users)
+        self.single = read_single_sign_on(settings)
+        self.provider = Provider(self.single) if self.single else None
+        self.passwords = len(users) > 0
+        self.door = Door(settings, users, self.single)
         self.settings = settings
         url = urlsplit(settings.dashboard_url)
         self.secure = url.scheme == "https"
         #: The prefix ties the cookie to this host and to TLS, where there is TLS.
+        #: Of a browser that somebody has signed in with.
+        self.browser_cookie = "__Host-corral-known" if self.secure else "corral-known"
         self.cookie = "__Host-corral" if self.secure else "corral"
-        self.pages = built_pages()
+        self.pages = built_pages() | self.sign_in_page()
         self.management = Management(
             settings, KnownQueues(settings, queues, allow_any=True), self._authenticate
         )
@@ -106,11 +117,43 @@ class Dashboard:
         self._edge = Edge(cast("App", self.litestar), Traffic(), headers)
 
     def begin_shutdown(self) -> None:
-        """Let event streams end."""
+        """Let event streams and live ones end now. For the server, before it waits for open requests."""
         self.management.streams.stopping.set()
+        end_live(self.litestar)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
+
+    async def close(self) -> None:
+        if self.provider is not None:
+            await self.provider.close()
+
+    def sign_in_page(self, problem: str = "") -> dict[str, Page]:
+        """The page for who is not signed in, by its path; with what went wrong, if something did."""
+        found = built_pages().get(SIGN_IN)
+        if found is None:
+            return {}
+        sso = self.single.name if self.single else ""
+        return {
+            SIGN_IN: with_facts(found, sso=sso, passwords="" if self.passwords else "off", problem=problem)
+        }
+
+    def session_cookie(self, token: str) -> Cookie:
+        return self.kept(self.cookie, token, LONGEST_SESSION_SECONDS)
+
+    def kept(
+        self, name: str, value: str, seconds: int, samesite: Literal["strict", "lax"] = "strict"
+    ) -> Cookie:
+        """A cookie that scripts cannot read, for the whole of this host."""
+        return Cookie(
+            key=name,
+            value=value,
+            path="/",
+            max_age=seconds,
+            httponly=True,
+            samesite=samesite,
+            secure=self.secure,
+        )
 
     async def user_of(self, connection: ASGIConnection[Any, Any, Any, Any]) -> User:
         """Who is signed in. Raises Refused, RedisUnavailable."""
@@ -128,15 +171,26 @@ class Dashboard:
             raise Refused(Problem(403, "wrong-role", "Not allowed", detail))
         return Actor(f"user:{user.name}", user.permissions)
 
+    def _refuse_other_hosts(
+        self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+    ) -> None:
+        """A guard. Raises Refused. Whoever asks whether the process is alive may call it anything."""
+        host = connection.headers.get("host", "")
+        if connection.scope["path"] != "/healthz" and not is_ours(host, self.settings.dashboard_url):
+            raise Refused(MISDIRECTED)
+
     def _litestar(self) -> Litestar:
         app = Litestar(
             route_handlers=[
                 healthz, sign_in, sign_out, session, own_sessions, front, page,
                 management_router(self.management),
+                *(SINGLE_SIGN_ON if self.single else ()),
             ],
+            guards=[self._refuse_other_hosts],
             dependencies={"dashboard": Provide(lambda: self, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
-            on_shutdown=[self.management.known.close, close_providers],
+            on_startup=[lambda: names_of(self.litestar, self.management).begin()],
+            on_shutdown=[self.management.known.close, self.close, close_providers],
             request_max_body_size=MAX_BODY_BYTES,
             openapi_config=None,
             logging_config=None,
@@ -162,18 +216,18 @@ async def sign_in(
         given = msgspec.json.decode(await request.body(), type=SignIn)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Refused(problems.http(422, 'Send {"user": …, "password": …}.')) from None
-    address = request.client.host if request.client else ""
-    signed_in = await dashboard.door.sign_in(given.user, given.password, address)
-    cookie = Cookie(
-        key=dashboard.cookie,
-        value=signed_in.token,
-        path="/",
-        max_age=LONGEST_SESSION_SECONDS,
-        httponly=True,
-        samesite="strict",
-        secure=dashboard.secure,
+    signed_in = await dashboard.door.sign_in(
+        given.user,
+        given.password,
+        request.client.host if request.client else "",
+        browser=request.cookies.get(dashboard.browser_cookie, ""),
+        before=request.cookies.get(dashboard.cookie),
     )
-    return Response(_view(signed_in.user, dashboard), cookies=[cookie])
+    cookies = [
+        dashboard.session_cookie(signed_in.token),
+        dashboard.kept(dashboard.browser_cookie, signed_in.browser, BROWSER_SECONDS),
+    ]
+    return Response(_view(signed_in.user, dashboard), cookies=cookies)
 
 
 @delete("/session", status_code=204)
@@ -190,9 +244,8 @@ async def sign_out(
         await dashboard.door.sign_out_everywhere((await dashboard.user_of(request)).name)
     if token:
         await dashboard.door.sign_out(token)
-    answer: Response[None] = Response(None, status_code=204)
-    answer.delete_cookie(dashboard.cookie, path="/")
-    return answer
+    # Made as the cookie was: a browser takes no other for a __Host- one.
+    return Response(None, status_code=204, cookies=[dashboard.kept(dashboard.cookie, "", 0)])
 
 
 @get("/session")
@@ -238,7 +291,7 @@ async def _page(request: Request[Any, Any, Any], dashboard: Dashboard, path: str
         except (Refused, RedisUnavailable):
             if path in pages or path.startswith(_NO_PAGES):
                 raise
-            found = pages.get(f"{OPEN}index.html")
+            found = pages.get(SIGN_IN)
         else:
             is_page = not path.startswith(_NO_PAGES)
             found = pages.get(path) or (pages.get("index.html") if is_page else None)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from html import escape
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static"
 
 #: Files of this folder are served without a session.
 OPEN = "signin/"
+
+SIGN_IN = f"{OPEN}index.html"
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".woff2": "font/woff2"}
 
@@ -29,6 +32,17 @@ class Page:
     lasting: bool
 
 
+def with_facts(page: Page, **facts: str) -> Page:
+    """The page with these facts on its root element (`data-…`), where its script finds them."""
+    said = "".join(f' data-{name}="{escape(value)}"' for name, value in facts.items() if value)
+    body = page.body.replace(b'<html lang="en"', f'<html lang="en"{said}'.encode(), 1)
+    return replace(page, body=body, etag=_etag(body))
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
 @cache
 def built_pages(folder: Path = FOLDER) -> dict[str, Page]:
     """All files by their path below the folder; empty if the pages were not built."""
@@ -38,6 +52,5 @@ def built_pages(folder: Path = FOLDER) -> dict[str, Page]:
             name = file.relative_to(folder).as_posix()
             body = file.read_bytes()
             kind = _TYPES.get(file.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-            etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-            pages[name] = Page(body, kind, etag, lasting="/assets/" in f"/{name}")
+            pages[name] = Page(body, kind, _etag(body), lasting="/assets/" in f"/{name}")
     return pages

@@ -20,6 +20,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from corral.api.auth import Permission
 from corral.errors import ConfigurationError
+from corral.settings import Settings
 
 #: Below it a password is guessed sooner than it is forgotten.
 SHORTEST_PASSWORD_CHARS = 10
@@ -53,6 +54,8 @@ GRANTS: dict[UserRole, tuple[Permission, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """password_hash: empty for who comes from single sign-on."""
+
     name: str
     role: UserRole
     password_hash: str
@@ -70,6 +73,14 @@ class Users:
     def parse(cls, setting: str) -> Users:
         """What `read_users` reads. Takes a core for 50 ms. Raises ConfigurationError."""
         return cls(read_users(setting))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Users:
+        """As the settings say: nobody where single sign-on is the only way in. Raises ConfigurationError."""
+        setting = settings.dashboard_users.get_secret_value()
+        if settings.dashboard_oidc_only or (settings.dashboard_oidc_issuer and not setting):
+            return cls({})
+        return cls.parse(setting)
 
     def named(self, name: str) -> User | None:
         return self._users.get(name)
@@ -122,9 +133,20 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def _user(name: str, password_hash: str, role: str) -> User:
-    plain = role.removesuffix(_PAYLOADS)
+def role_and_grants(text: str) -> tuple[UserRole, tuple[Permission, ...]] | None:
+    """What `operator+payloads` stands for; None: no role is called that."""
+    plain = text.removesuffix(_PAYLOADS)
     if plain not in set(UserRole):
+        return None
+    grants = GRANTS[UserRole(plain)]
+    if text != plain and Permission.READ_PAYLOADS not in grants:
+        grants = (*grants, Permission.READ_PAYLOADS)
+    return UserRole(plain), grants
+
+
+def _user(name: str, password_hash: str, role: str) -> User:
+    granted = role_and_grants(role)
+    if granted is None:
         raise ConfigurationError(
             f"CORRAL_DASHBOARD_USERS: {name!r} has an unknown role. Choose one of {', '.join(UserRole)}."
         )
@@ -135,7 +157,4 @@ def _user(name: str, password_hash: str, role: str) -> User:
             f"CORRAL_DASHBOARD_USERS: what {name!r} has is no hash of Argon2. "
             "`corral dashboard password` prints one."
         ) from None
-    grants = GRANTS[UserRole(plain)]
-    if role != plain and Permission.READ_PAYLOADS not in grants:
-        grants = (*grants, Permission.READ_PAYLOADS)
-    return User(name, UserRole(plain), password_hash, grants)
+    return User(name, granted[0], password_hash, granted[1])

@@ -7,6 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from corral.api.auth import Keyring
+from corral.dashboard.single_sign_on import read_single_sign_on
 from corral.dashboard.users import read_users
 from corral.doctor.facts import Facts
 from corral.doctor.findings import Check, Subject, Verdict, failure, note, ok, warning
@@ -54,14 +55,21 @@ def api_keys(facts: Facts) -> Verdict:
 
 def dashboard(facts: Facts) -> Verdict:
     setting = facts.settings.dashboard_users.get_secret_value().strip()
-    if not setting:
+    try:
+        single = read_single_sign_on(facts.settings)
+    except ConfigurationError as error:
+        return failure(
+            str(error), "Set the CORRAL_DASHBOARD_OIDC_… names as docs/operate/dashboard.md has them"
+        )
+    if not setting and single is None:
         return note("CORRAL_DASHBOARD_USERS is empty: nobody may sign in", _GIVE_USERS)
     try:
-        users = read_users(setting)
+        users = read_users(setting) if setting and not facts.settings.dashboard_oidc_only else {}
     except ConfigurationError as error:
         return failure(str(error), _GIVE_USERS)
     url = facts.settings.dashboard_url
-    found = f"{len(users)} users, passwords hashed; {url}"
+    ways = [f"{len(users)} users, passwords hashed"] if users else []
+    found = f"{', '.join([*ways, *(['single sign-on'] if single else [])])}; {url}"
     if urlsplit(url).scheme == "https":
         return ok(found)
     remedy = "CORRAL_DASHBOARD_URL=https://… with a proxy that ends TLS before corral dashboard"
@@ -143,7 +151,7 @@ def _is_public(url: str) -> bool:
         return host not in ("", "localhost")
 
 
-CHECKS = tuple(
+CHECKS: tuple[Check, ...] = tuple(
     Check(name, Subject.ACCESS, wants, judge)
     for name, wants, judge in (
         ("api-keys", "keys of 16 characters or more, none an example's", api_keys),

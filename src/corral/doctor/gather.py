@@ -3,19 +3,20 @@
 Redis is asked in parts that fail by themselves: what a part could not look at is None, and the checks that
 need it say unknown. Nothing hangs: who does not answer within `seconds` is away.
 
-Cost: some 25 round trips, one more for each queue, and a walk over the key space for the queues' names.
+Cost: some 25 round trips, and a walk over the key space for the queues' names.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from redis.exceptions import RedisError, ResponseError
 
+from corral.admin import QueueMeta, read_metas
 from corral.breakers import Breakers
 from corral.bullmq import inspecting, reader
 from corral.bullmq.connection import Address, shared_client
@@ -41,10 +42,17 @@ MOST_QUEUES = 200
 _T = TypeVar("_T")
 
 
-async def gather(settings: Settings, declared: Mapping[str, Queue], *, seconds: float = SECONDS) -> Facts:
+async def gather(
+    settings: Settings,
+    declared: Mapping[str, Queue],
+    *,
+    seconds: float = SECONDS,
+    names: Sequence[str] | None = None,
+) -> Facts:
     """Everything that can be seen from here. Takes `seconds` at most, and two more for a slow name server.
 
-    declared: the queues that were loaded; others are found in Redis.
+    declared: the queues that were loaded. names: those that Redis holds, if that is known; else they are
+    looked for.
     Raises ConfigurationError for an address of Redis that cannot work; nothing else.
     """
     address = Address.resolve(settings=settings)
@@ -52,17 +60,26 @@ async def gather(settings: Settings, declared: Mapping[str, Queue], *, seconds: 
     known = Facts(at=time.time(), settings=settings, machine=machine, place=place)
     if not place.named:
         return replace(known, unreachable="its name has no address here, or no name server answers")
-    asking = _Asking(address, settings.prefix, declared, asyncio.get_running_loop().time() + seconds)
+    asking = _Asking(address, settings, declared, names, asyncio.get_running_loop().time() + seconds)
     return await asking.all(known)
 
 
 class _Asking:
     """One round of questions to Redis."""
 
-    def __init__(self, address: Address, prefix: str, declared: Mapping[str, Queue], until: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        settings: Settings,
+        declared: Mapping[str, Queue],
+        names: Sequence[str] | None,
+        until: float,
+    ) -> None:
         self._address = address
-        self._prefix = prefix
+        self._settings = settings
+        self._prefix = settings.prefix
         self._declared = declared
+        self._names = names
         self._until = until
         self._client = shared_client(address)
 
@@ -121,28 +138,28 @@ class _Asking:
     # Queues
 
     async def _queues(self) -> tuple[QueueFacts, ...]:
-        names = await queue_names(self._client, self._prefix)
+        names = self._names if self._names is not None else await queue_names(self._client, self._prefix)
         here = [self._queue(name) for name in names[:MOST_QUEUES]]
-        queues = [queue for queue in here if queue.address() == self._address]
-        counts = await reader.counts(self._client, [queue.keys() for queue in queues])
-        standing = await self._part(lambda: read_standing(queues, server=False))
+        queues = [queue for queue in here if queue.address(self._settings) == self._address]
+        keys = [queue.keys() for queue in queues]
+        counts = await reader.counts(self._client, keys)
+        metas = await read_metas(self._client, keys)
+        standing = await self._part(lambda: read_standing(queues, server=False, names=False))
         stand = standing.queues if standing is not None else {}
         return tuple(
-            await asyncio.gather(
-                *(
-                    self._look_at(q, counted, stand.get(q.name))
-                    for q, counted in zip(queues, counts, strict=True)
-                )
-            )
+            self._facts(queue, counted, meta, stand.get(queue.name))
+            for queue, counted, meta in zip(queues, counts, metas, strict=True)
         )
 
     def _queue(self, name: str) -> Queue:
-        return self._declared.get(name) or Queue(name, redis_url=self._address.url, prefix=self._prefix)
+        declared = self._declared.get(name)
+        if declared is not None:
+            return declared
+        return Queue(name, redis_url=self._address.url, prefix=self._prefix).settle(self._settings)
 
-    async def _look_at(
-        self, queue: Queue, counts: Mapping[str, int], stand: QueueStanding | None
+    def _facts(
+        self, queue: Queue, counts: Mapping[str, int], meta: QueueMeta, stand: QueueStanding | None
     ) -> QueueFacts:
-        meta = await queue.admin.meta()
         declared = None
         if queue.name in self._declared:
             declared = Declared(retention=queue.retention, rate_limit=queue.rate_limit, timeout=queue.timeout)

@@ -21,7 +21,7 @@ from corral.api.problems import Problem, Refused
 from corral.bullmq.clock import server_seconds
 from corral.bullmq.dead_groups import queues_with_groups
 from corral.dead import Filter, Target, all_groups, all_operations, failed_by_hour
-from corral.deadletters.groups import STATES, State
+from corral.deadletters.groups import STATES, Group, State
 from corral.errors import UnknownQueue
 from corral.job import Job
 from corral.manage.dead_carriers import carriers_of
@@ -68,7 +68,10 @@ States = Annotated[list[State] | None, QueryParameter(name="state")]
 
 @get("/dead", guards=WATCH, tags=TAGS)
 async def all_dead_groups(
-    request: Request[Any, Any, Any], management: NamedDependency[Management], states: States = None
+    request: Request[Any, Any, Any],
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    states: States = None,
 ) -> AllGroupsView:
     """The groups of all queues, those seen last first, as they are indexed, and the operations on them.
     Indexing what is new goes on behind. Six round trips for one server.
@@ -99,7 +102,7 @@ async def all_dead_groups(
         hours.setdefault(group.queue, {})[group.id] = found
     return AllGroupsView(
         at=now,
-        groups=[GroupView.of(group) for group in groups],
+        groups=[_group(group, actor) for group in groups],
         queues={page.queue: StandingView.of(page.standing) for page in pages},
         hours=hours,
         operations=[OperationView.of(operation) for operation in operations],
@@ -110,6 +113,7 @@ async def all_dead_groups(
 async def dead_groups(
     request: Request[Any, Any, Any],
     management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
     queue: FromPath[str],
     states: States = None,
 ) -> GroupsView:
@@ -118,7 +122,7 @@ async def dead_groups(
     await carriers_of(request.app).index(asked)
     async with answering():
         (page,) = await all_groups([asked], states=states or STATES)
-    return GroupsView(queue, [GroupView.of(g) for g in page.groups], StandingView.of(page.standing))
+    return GroupsView(queue, [_group(g, actor) for g in page.groups], StandingView.of(page.standing))
 
 
 @get("/queues/{queue:str}/dead/policy", guards=WATCH, tags=TAGS)
@@ -130,17 +134,24 @@ async def dead_policy(management: NamedDependency[Management], queue: FromPath[s
 
 @get("/queues/{queue:str}/dead/groups/{group:str}", guards=WATCH, tags=TAGS)
 async def dead_group(
-    management: NamedDependency[Management], queue: FromPath[str], group: FromPath[str]
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    group: FromPath[str],
 ) -> GroupDetail:
     """One group with its notes."""
-    return await _detail(management, queue, group)
+    return await _detail(management, actor, queue, group)
 
 
-async def _detail(management: Management, queue: str, group: str) -> GroupDetail:
+def _group(group: Group, actor: Actor) -> GroupView:
+    return GroupView.seen(group, payloads=_sees_payloads(actor))
+
+
+async def _detail(management: Management, actor: Actor, queue: str, group: str) -> GroupDetail:
     desk = management.queue(queue).dead
     async with answering():
         found, notes = await desk.group(group), await desk.notes(group)
-    return GroupDetail(GroupView.of(found), [NoteView.of(note) for note in notes])
+    return GroupDetail(_group(found, actor), [NoteView.of(note) for note in notes])
 
 
 @post("/queues/{queue:str}/dead/groups/{group:str}/resolve", guards=OPERATE, tags=TAGS, status_code=200)
@@ -153,7 +164,7 @@ async def resolve_dead_group(
     """Say that the cause is repaired; the next failure opens the group again."""
     async with answering():
         await management.queue(queue).dead.resolve(group, actor=actor.name)
-    return await _detail(management, queue, group)
+    return await _detail(management, actor, queue, group)
 
 
 @post("/queues/{queue:str}/dead/groups/{group:str}/reopen", guards=OPERATE, tags=TAGS, status_code=200)
@@ -166,7 +177,7 @@ async def reopen_dead_group(
     """Take a resolve or an ignore back."""
     async with answering():
         await management.queue(queue).dead.reopen(group, actor=actor.name)
-    return await _detail(management, queue, group)
+    return await _detail(management, actor, queue, group)
 
 
 @post("/queues/{queue:str}/dead/groups/{group:str}/ignore", guards=OPERATE, tags=TAGS, status_code=200)
@@ -182,7 +193,7 @@ async def ignore_dead_group(
         await management.queue(queue).dead.ignore(
             group, until=data.until, failures=data.failures, actor=actor.name
         )
-    return await _detail(management, queue, group)
+    return await _detail(management, actor, queue, group)
 
 
 @post("/queues/{queue:str}/dead/groups/{group:str}/notes", guards=OPERATE, tags=TAGS, status_code=201)
@@ -196,7 +207,7 @@ async def note_dead_group(
     """Write something down about a group."""
     async with answering():
         await management.queue(queue).dead.note(group, data.text, actor=actor.name)
-    return await _detail(management, queue, group)
+    return await _detail(management, actor, queue, group)
 
 
 @get("/queues/{queue:str}/dead/jobs", guards=WATCH, tags=TAGS)
@@ -213,7 +224,14 @@ async def dead_jobs(
     _check_may_see(actor, with_data)
     async with answering(LONG_SECONDS):
         jobs = await management.queue(queue).dead.jobs(group, start=start, count=count)
-    return LettersPage([LetterRow.of(job, data=_beginning(job) if with_data else None) for job in jobs])
+    return LettersPage([_row(job, actor, with_data=with_data) for job in jobs])
+
+
+def _row(job: Job, actor: Actor, *, with_data: bool = False) -> LetterRow:
+    data = _beginning(job) if with_data else None
+    if _sees_payloads(actor):
+        return LetterRow.of(job, data=data)
+    return LetterRow.of(job, data=data, failed_reason=None)
 
 
 def _beginning(job: Job) -> str:
@@ -223,17 +241,19 @@ def _beginning(job: Job) -> str:
 @post("/queues/{queue:str}/dead/search", guards=WATCH, tags=TAGS, status_code=200)
 async def search_dead_jobs(
     management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
     queue: FromPath[str],
     data: JSONBody[Filter],
     cursor: FromQuery[str | None] = None,
     count: Count = 50,
 ) -> LettersPage:
-    """Failed jobs that fit a filter, the newest first; 5,000 jobs are looked at a call."""
+    """Failed jobs that fit a filter, the newest first; 5,000 jobs are looked at a call. By `error` and
+    `where` search those who may see payloads.
+    """
+    check_may_ask(actor, data)
     async with answering(LONG_SECONDS):
         page = await management.queue(queue).dead.search(data, limit=count, scan=SCAN, cursor=cursor)
-    return LettersPage(
-        [LetterRow.of(job, data=None) for job in page.jobs], page.cursor, page.searched, page.total
-    )
+    return LettersPage([_row(job, actor) for job in page.jobs], page.cursor, page.searched, page.total)
 
 
 @get("/queues/{queue:str}/dead/jobs/{job_id:str}", guards=WATCH, tags=TAGS)
@@ -249,10 +269,14 @@ async def dead_job(
     _check_may_see(actor, with_data)
     async with answering():
         letter = await management.queue(queue).dead.show(job_id, log_rows=log_rows)
+    shown = _sees_payloads(actor)
+    said = {} if shown else {"trace": ""}
     return LetterView.of(
         letter,
-        attempts=[AttemptView.of(attempt) for attempt in letter.attempts],
-        logs=list(letter.logs),
+        reason=letter.reason if shown else "",
+        attempts=[AttemptView.of(attempt, **said) for attempt in letter.attempts],
+        logs=list(letter.logs) if shown else [],
+        redacted=not shown,
         has_data=with_data,
         data=letter.data if with_data else None,
         checkpoint=letter.checkpoint if with_data else None,
@@ -272,23 +296,37 @@ async def export_dead_jobs(
     """JSON lines of a group, or of what fits, the newest first. Without `redact` for who may see
     payloads.
     """
+    asked = Filter(name=name, error=error)
     _check_may_see(actor, not redact)
+    check_may_ask(actor, asked)
     desk = management.queue(queue).dead
     async with answering():
         if group:
             await desk.group(group)
         await management.record(actor, "dead.export", queue, {"group": group, "redacted": redact})
-    target = Target(group=group) if group else Target(filter=Filter(name=name, error=error))
-    return Stream(_lines(desk.export(target, redact=redact)), media_type=_JSON_LINES)
+    target = Target(group=group) if group else Target(filter=asked)
+    lines = _lines(desk.export(target, redact=redact), shapes=_sees_payloads(actor))
+    return Stream(lines, media_type=_JSON_LINES)
 
 
-async def _lines(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def _lines(rows: AsyncIterator[dict[str, Any]], *, shapes: bool) -> AsyncIterator[bytes]:
+    """shapes: with the names of fields in the data, which may be personal where they are no names of ours."""
     async for row in rows:
-        yield msgspec.json.encode(row) + b"\n"
+        yield msgspec.json.encode(row if shapes else row | {"data": None}) + b"\n"
+
+
+def _sees_payloads(actor: Actor) -> bool:
+    return Permission.READ_PAYLOADS in actor.permissions
+
+
+def check_may_ask(actor: Actor, asked: Filter | None) -> None:
+    """Raise Refused for a question about payloads from who may not see them: answers give them away."""
+    if asked is not None and (asked.error or asked.where):
+        _check_may_see(actor, data=True)
 
 
 def _check_may_see(actor: Actor, data: bool) -> None:
-    if data and Permission.READ_PAYLOADS not in actor.permissions:
+    if data and not _sees_payloads(actor):
         raise Refused(Problem(403, "wrong-role", "Not with this role", "This role sees no data of jobs."))
 
 

@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from corral.api.lookup import answering
-from corral.manage.dead import LONG_SECONDS, OPERATE, SCAN, TAGS, WATCH
+from corral.manage.dead import LONG_SECONDS, OPERATE, SCAN, TAGS, WATCH, check_may_ask
 from corral.manage.dead_carriers import carriers_of
 from corral.manage.dead_views import (
     Asked,
@@ -67,9 +67,13 @@ async def discard_dead_job(
 
 @post("/queues/{queue:str}/dead/preview", guards=WATCH, tags=TAGS, status_code=200)
 async def preview_dead_operation(
-    management: NamedDependency[Management], queue: FromPath[str], data: JSONBody[AskedPreview]
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    data: JSONBody[AskedPreview],
 ) -> PreviewView:
     """The dry run of an operation: how many jobs it would be about, and some of them."""
+    check_may_ask(actor, data.filter)
     async with answering(LONG_SECONDS):
         found = await management.queue(queue).dead.preview(data.target(), scan=SCAN, cursor=data.cursor)
     return PreviewView.of(found)

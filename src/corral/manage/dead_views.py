@@ -21,7 +21,10 @@ class View(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class GroupView(View, frozen=True):
-    """Failed jobs of one kind: see `corral.deadletters.groups.Group`. Times are epoch seconds."""
+    """Failed jobs of one kind: see `corral.deadletters.groups.Group`. Times are epoch seconds.
+
+    redacted: what the jobs said as they failed (title, text, reason) is left out; it quotes payloads.
+    """
 
     queue: str
     id: str
@@ -43,6 +46,13 @@ class GroupView(View, frozen=True):
     ignored_failures: int | None
     reopened: str
     notes: int
+    redacted: bool
+
+    @classmethod
+    def seen(cls, group: Any, *, payloads: bool) -> Self:
+        """As somebody sees it who may see payloads, or may not."""
+        said = {} if payloads else {"title": group.error, "text": "", "reason": ""}
+        return cls.of(group, redacted=not payloads, **said)
 
 
 class StandingView(View, frozen=True):
@@ -122,8 +132,8 @@ class AttemptView(View, frozen=True):
 
 
 class LetterView(View, frozen=True):
-    """One dead letter: see `corral.deadletters.letters.Letter`. Without the permission to operate, and unless
-    asked for, `data` and `checkpoint` are null and `hasData` is false.
+    """One dead letter: see `corral.deadletters.letters.Letter`. Unless asked for, `data` and `checkpoint` are
+    null and `hasData` is false. redacted: `reason`, traces and logs are left out too; they quote payloads.
     """
 
     queue: str
@@ -151,10 +161,13 @@ class LetterView(View, frozen=True):
     breaker_open: bool
     logs: list[str]
     log_rows: int
+    redacted: bool
 
 
 class LetterRow(View, frozen=True):
-    """A dead letter in a list. data: as JSON, cut, if it was asked for."""
+    """A dead letter in a list. data: as JSON, cut, if it was asked for. failedReason: null for who may not
+    see payloads, which it quotes.
+    """
 
     id: str
     name: str

@@ -22,7 +22,7 @@ from litestar.response import Stream
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.api.streams import HEADERS, MEDIA_TYPE
+from corral.api.sse import HEADERS, MEDIA_TYPE
 from corral.bullmq import stream
 from corral.bullmq.stream import Entry, Position
 from corral.events import make_event
@@ -31,6 +31,7 @@ from corral.manage.events_feed import EventBatch, Feed
 from corral.manage.events_names import JobNames
 from corral.manage.events_places import Cursor, Place
 from corral.manage.events_rows import QueueEventRow, Wanted, event_row
+from corral.manage.queue_names import names_of
 from corral.manage.queues import known_queues
 from corral.manage.service import Actor, Management, asks_for
 from corral.manage.streaming import still_allowed
@@ -99,7 +100,7 @@ async def live_events(
     start = await _now(chosen) if not given else _start(chosen, given)
 
     async def new_queues() -> list[Queue]:
-        return [management.queue(name) for name in (await management.queue_names())[:MOST_QUEUES]]
+        return (await names_of(request.app, management).queues())[:MOST_QUEUES]
 
     feed = Feed(
         chosen,

@@ -16,6 +16,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from corral.api.lookup import answering
+from corral.api.sse import frame
 from corral.bullmq import stream
 from corral.errors import RedisUnavailable
 from corral.events import Event, pause
@@ -24,7 +25,6 @@ from corral.manage.events_gathering import Gathering
 from corral.manage.events_names import JobNames
 from corral.manage.events_places import Missed, Place
 from corral.manage.events_rows import QueueEventRow, Wanted, event_row, is_gap
-from corral.manage.streaming import frame
 from corral.queue import Queue
 
 #: Events of a batch, and seconds between two: five a second.

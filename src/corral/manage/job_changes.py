@@ -27,6 +27,8 @@ from corral.data import encode
 from corral.dedup import MAX_SECONDS, Dedup
 from corral.errors import InvalidInput, JobNotFound
 from corral.groups import MAX_GROUP_NAME
+from corral.manage.job_rows import stored
+from corral.manage.masking import holds_marks
 from corral.manage.service import Actor, Management, asks_for
 from corral.policy import MAX_PRIORITY, Retry
 from corral.queue import Queue
@@ -58,6 +60,22 @@ class Added(msgspec.Struct, frozen=True, rename="camel"):
     queue: str
     id: str
     existed: bool
+
+
+class Duplicating(
+    msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
+    """What the duplicate has that the job has not: other data."""
+
+    data: Any = msgspec.UNSET
+
+
+class Revealed(msgspec.Struct, frozen=True, rename="camel"):
+    """What a job holds, with the fields that are hidden elsewhere."""
+
+    data: Any
+    result: Any
+    checkpoint: Any
 
 
 class Cancelling(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -124,8 +142,13 @@ async def duplicate_job(
     actor: NamedDependency[Actor],
     queue: FromPath[str],
     job_id: FromPath[str],
+    data: JSONBody[Duplicating | None] = None,
 ) -> Added:
-    """Add a job with the name, data and options of this one: a new id, no parent, no idempotency key."""
+    """Add a job with the name, data and options of this one: a new id, no parent, no idempotency key. Other
+    data is checked against the declared type, where there is one.
+    """
+    other = msgspec.UNSET if data is None else data.data
+    _refuse_marks(other)
     chosen = management.queue(queue)
     async with answering():
         found = await chosen.get(job_id)
@@ -144,8 +167,12 @@ async def duplicate_job(
         if notes.group:
             group = notes.group.decode(errors="replace")
             options["lock" if group.startswith(LOCK) else "group"] = group.removeprefix(LOCK)
-        job = await chosen.add_json(found.name, found.raw_data, **options)
-    await management.record(actor, "job.duplicate", f"{queue}:{job_id}", {"new": job.id})
+        if other is msgspec.UNSET:
+            job = await chosen.add_json(found.name, found.raw_data, **options)
+        else:
+            job = await chosen.add(found.name, other, **options)
+    facts = {"new": job.id} | ({} if other is msgspec.UNSET else {"edited": True})
+    await management.record(actor, "job.duplicate", f"{queue}:{job_id}", facts)
     return Added(queue, job.id, existed=False)
 
 
@@ -232,6 +259,62 @@ async def remove_job(
     await management.record(actor, "job.remove", f"{queue}:{job_id}")
 
 
+@post(
+    "/queues/{queue:str}/jobs/{job_id:str}/remove-children",
+    guards=[asks_for(Permission.OPERATE)],
+    tags=["jobs"],
+    status_code=204,
+)
+async def remove_children(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    job_id: FromPath[str],
+) -> None:
+    """Remove the pending children of a job, and theirs; those that run stay. With none pending it runs."""
+    chosen = management.queue(queue)
+    async with answering():
+        if await chosen.get(job_id) is None:
+            raise JobNotFound(f"Job {job_id[:100]} is not in queue {queue!r}.")
+        await chosen.remove_unprocessed_children(job_id)
+    await management.record(actor, "job.remove_children", f"{queue}:{job_id}")
+
+
+@post(
+    "/queues/{queue:str}/jobs/{job_id:str}/reveal",
+    guards=[asks_for(Permission.READ_PAYLOADS)],
+    tags=["jobs"],
+    status_code=200,
+)
+async def reveal_job(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    queue: FromPath[str],
+    job_id: FromPath[str],
+) -> Revealed:
+    """Data, result and checkpoint with the fields that are hidden otherwise. It is in the audit log."""
+    chosen = management.queue(queue)
+    async with answering():
+        found = await chosen.get(job_id)
+        if found is None or found.record is None:
+            raise JobNotFound(f"Job {job_id[:100]} is not in queue {queue!r}: its retention has passed.")
+        with chosen.redis_errors():
+            notes = await placing.notes(chosen.client(), chosen.keys(), job_id)
+    await management.record(actor, "job.reveal", f"{queue}:{job_id}")
+    record = found.record
+    return Revealed(
+        data=stored(record.data, whole=True),
+        result=stored(record.returnvalue, whole=True),
+        checkpoint=stored(notes.checkpoint, whole=True),
+    )
+
+
+def _refuse_marks(data: Any) -> None:
+    """Raises InvalidInput for data in which a hidden value still stands as its mask."""
+    if holds_marks(data):
+        raise InvalidInput("The data has hidden fields in it: reveal them before it is edited.")
+
+
 @patch(
     "/queues/{queue:str}/jobs/{job_id:str}",
     guards=[asks_for(Permission.OPERATE)],
@@ -257,6 +340,7 @@ async def change_job(
                 await admin.change_delay(job_id, data.delay)
                 facts["delay"] = data.delay
             if data.data is not msgspec.UNSET:
+                _refuse_marks(data.data)
                 await admin.update_data(job_id, data.data)
                 facts["dataBytes"] = len(encode(data.data))
     finally:
@@ -274,5 +358,7 @@ JOB_CHANGE_HANDLERS = [
     promote_job,
     cancel_one,
     remove_job,
+    remove_children,
+    reveal_job,
     change_job,
 ]

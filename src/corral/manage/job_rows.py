@@ -8,7 +8,6 @@ that is no number. Ids, names, times, counts and the classes of errors are none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +17,7 @@ from corral.bullmq.codec import JobRecord, decode_options
 from corral.bullmq.grouping import LOCK
 from corral.data import decode_json
 from corral.errors import InvalidData
+from corral.manage.masking import MARK, masked, masked_json, may_hide
 from corral.policy import Retry
 
 #: Of the data in a row of a list: so many fields, so many characters of each.
@@ -68,13 +68,6 @@ class JobRow(msgspec.Struct, frozen=True, rename="camel"):
     group: str | None
     lock: str | None
     dedup: str | None
-
-
-class Failure(msgspec.Struct, frozen=True, rename="camel"):
-    """A failed attempt, as far as its trace was kept; `trace` is null for who may not see payloads."""
-
-    error_type: str
-    trace: str | None
 
 
 class OptionRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -140,12 +133,15 @@ def preview(raw: bytes) -> list[DataField]:
         data = decode_json(raw)
     except InvalidData:
         return [DataField("", _cut(raw.decode(errors="replace"), SHOWN_CHARS))]
+    data = masked(data)
     if not isinstance(data, dict):
         return [] if data is None else [DataField("", _short(data))]
     return [DataField(_cut(k, SHOWN_CHARS), _short(v)) for k, v in list(data.items())[:SHOWN_FIELDS]]
 
 
 def _short(value: Any) -> str:
+    if value == MARK:
+        return "hidden"
     if isinstance(value, str):
         return _cut(value, SHOWN_CHARS)
     if isinstance(value, dict):
@@ -170,15 +166,13 @@ def error_type(trace: str) -> str:
     return ""
 
 
-def failures(stacktrace: Iterable[str], *, payloads: bool) -> list[Failure]:
-    return [Failure(error_type(trace), trace if payloads else None) for trace in stacktrace]
-
-
-def stored(raw: bytes | None) -> Any:
-    """JSON as it was stored; as text if some client stored what is none."""
+def stored(raw: bytes | None, *, whole: bool = False) -> Any:
+    """JSON as it was stored; as text if some client stored what is none. whole: also what is hidden."""
     if raw is None:
         return None
     try:
+        if not whole and may_hide(raw):
+            return masked_json(raw)
         decode_json(raw)
     except InvalidData:
         return raw.decode(errors="replace")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from corral.breaker import read_hold
-from corral.bullmq import breaking, placing, reader
-from corral.bullmq.codec import JobRecord
+from corral.bullmq import attempts, breaking, placing, reader
+from corral.bullmq.cancel import pending as asked_to_end
+from corral.bullmq.codec import JobRecord, decode_options
 from corral.bullmq.families import child_key
 from corral.bullmq.grouping import LOCK
 from corral.bullmq.placing import Notes, Place
@@ -18,19 +20,22 @@ from corral.context import Wait
 from corral.errors import JobNotFound
 from corral.family import ChildKey, FlowNode
 from corral.manage.job_rows import (
-    Failure,
     OptionRow,
     Policy,
     breaker_of,
-    failures,
     job_row,
     number_of,
     options_in_words,
     stored,
 )
+from corral.manage.job_runs import JobRun, runs_of
+from corral.manage.masking import holds_marks, is_json, masked
 from corral.observe.stand import read_workers
 from corral.queue import Queue
+from corral.sealing import START_BYTES as SEALED
 from corral.waiting import Waiting, why
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class JobName(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,11 +77,27 @@ class WhyRow(msgspec.Struct, frozen=True, rename="camel"):
     breaker: str | None
 
 
+class SignalRow(msgspec.Struct, frozen=True, rename="camel"):
+    """The durable wait that the last run left the job for, or the next finds ended. until: epoch seconds."""
+
+    name: str
+    until: float
+
+
+class LockRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Who holds a running job, and seconds until it is free for others unless that one renews it."""
+
+    holder: str
+    left: float
+
+
 class JobView(msgspec.Struct, frozen=True, rename="camel"):
     """All of a job. Times are in epoch seconds; `at` is now.
 
     redacted: data, result, checkpoint, failedReason and traces are null, whatever they are.
-    attempts: how many it may have. failures: its last ones, the newest at the end.
+    attempts: how many it may have. runs: all that are known of, the newest at the end. hidden: some fields
+    stand as masks, which `reveal` lifts. data_form: json, text (no JSON), encrypted (and no key here).
+    timeout: seconds that an attempt may take. cancelling: why its running attempt is to end.
     delay: what it last was to wait, seconds. heldSince: since when the breaker `held` holds it.
     """
 
@@ -97,24 +118,31 @@ class JobView(msgspec.Struct, frozen=True, rename="camel"):
     delay: float
     processed_by: str | None
     cancelled: bool
+    cancelling: str | None
     held: str | None
     held_since: float | None
     redacted: bool
     data: Any
     data_bytes: int
+    data_form: Literal["json", "text", "encrypted"]
+    hidden: bool
     result: Any
     has_result: bool
     progress: Any
     checkpoint: Any
     error_type: str
     failed_reason: str | None
-    failures: list[Failure]
+    runs: list[JobRun]
     options: list[OptionRow]
     parent: JobName | None
     children: ChildrenRow
     schedule: str | None
     dedup: str | None
     group: str | None
+    signal: SignalRow | None
+    lock: LockRow | None
+    timeout: float | None
+    trace_id: str | None
     log_rows: int
     why: WhyRow
 
@@ -194,10 +222,16 @@ async def look(queue: Queue, job_id: str) -> Found:
 
 
 def _signal(wait: bytes | None) -> str:
+    found = _wait(wait)
+    return found.name if found else ""
+
+
+def _wait(raw: bytes | None) -> SignalRow | None:
     try:
-        return msgspec.json.decode(wait, type=Wait).signal if wait else ""
+        wait = msgspec.json.decode(raw, type=Wait) if raw else None
     except msgspec.DecodeError:
-        return ""
+        return None
+    return None if wait is None else SignalRow(wait.signal, wait.until)
 
 
 def view(
@@ -209,6 +243,11 @@ def view(
         record, found.status, attempts=queue.retry.attempts, due=place.due, held=notes.held, payloads=payloads
     )
     pending, completed, ignored, failed = place.children
+    own = decode_options(record.options)
+    to_end = asked_to_end(notes.cancel)
+    data = stored(record.data) if payloads else None
+    result = stored(record.returnvalue) if payloads else None
+    checkpoint = stored(notes.checkpoint) if payloads else None
     parent = child_key(queue.keys().prefix, notes.parent) if notes.parent else None
     return JobView(
         at=place.now,
@@ -228,18 +267,27 @@ def view(
         delay=record.delay,
         processed_by=record.processed_by,
         cancelled=record.cancelled,
+        cancelling=to_end if to_end is None or payloads else "",
         held=found.held,
         held_since=found.held_since,
         redacted=not payloads,
-        data=stored(record.data) if payloads else None,
+        data=data,
         data_bytes=len(record.data),
-        result=stored(record.returnvalue) if payloads else None,
+        data_form=_form(record.data),
+        hidden=any(holds_marks(value) for value in (data, result, checkpoint)),
+        result=result,
         has_result=record.returnvalue is not None,
-        progress=record.progress if payloads else number_of(record.progress),
-        checkpoint=stored(notes.checkpoint) if payloads else None,
+        progress=masked(record.progress) if payloads else number_of(record.progress),
+        checkpoint=checkpoint,
         error_type=row.error_type,
         failed_reason=record.failed_reason if payloads else None,
-        failures=failures(record.stacktrace, payloads=payloads),
+        runs=runs_of(
+            record,
+            found.status,
+            attempts.read(notes.runs),
+            cancelled=record.cancelled,
+            payloads=payloads,
+        ),
         options=options_in_words(record, policy),
         parent=JobName(*parent) if isinstance(parent, ChildKey) else None,
         children=ChildrenRow(
@@ -249,6 +297,10 @@ def view(
         schedule=_text(notes.schedule),
         dedup=_text(notes.dedup) if payloads else None,
         group=_group(notes.group),
+        signal=_wait(notes.wait) if found.status == "delayed" else None,
+        lock=None if place.lock is None else LockRow(place.lock, place.lock_left),
+        timeout=own.timeout if own.timeout is not None or policy is None else policy.timeout,
+        trace_id=_trace_id(own.trace),
         log_rows=place.log_rows,
         why=found.why,
     )  # fmt: skip
@@ -260,3 +312,15 @@ def _group(raw: bytes | None) -> str | None:
 
 def _text(raw: bytes | None) -> str | None:
     return raw.decode(errors="replace") if raw else None
+
+
+def _form(data: bytes) -> Literal["json", "text", "encrypted"]:
+    if data.startswith(SEALED):
+        return "encrypted"
+    return "json" if is_json(data) else "text"
+
+
+def _trace_id(trace: str | None) -> str | None:
+    """Of what the producer's tracing wrote, a W3C traceparent within."""
+    found = _TRACEPARENT.search(trace or "")
+    return found[1] if found else None

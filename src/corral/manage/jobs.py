@@ -23,6 +23,7 @@ from corral.bullmq.clock import server_seconds
 from corral.data import decode_json
 from corral.errors import InvalidData, InvalidInput
 from corral.job import Job
+from corral.manage.job_moments import read_moments
 from corral.manage.job_rows import JobRow, Policy, job_row
 from corral.manage.job_view import JobView, WhyRow, look, view
 from corral.manage.service import Actor, Management, asks_for
@@ -240,4 +241,4 @@ async def read_logs(
 
 
 #: All of them, for `routes`.
-JOB_HANDLERS = [search_jobs, read_job, read_why, read_logs]
+JOB_HANDLERS = [search_jobs, read_job, read_why, read_logs, read_moments]

@@ -6,29 +6,33 @@ import asyncio
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import Litestar, Request, get
 from litestar.di import NamedDependency
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.bullmq import statistics
-from corral.bullmq.statistics import MINUTE, Entry
+from corral.bullmq import depths
+from corral.bullmq.depths import Depth
+from corral.bullmq.statistics import MINUTE
+from corral.manage.last_hours import MINUTES, LastHours, Minute
 from corral.manage.queues import QueueRow, known_queues, queue_row
 from corral.manage.service import Management, asks_for
 from corral.manage.workers import BreakerRow, ServerRow
+from corral.observe.depth import depth_of
 from corral.observe.stand import read_standing
 from corral.observe.standing import Standing
 
-#: What the small charts show.
-MINUTES = 60
-
 
 class OverviewQueue(msgspec.Struct, frozen=True, rename="camel"):
-    """A queue's row, and its last hour by minute, oldest first."""
+    """A queue's row, and its last hour by minute, oldest first.
+
+    `waiting`: null where nobody looked; the last is of now, held jobs among them.
+    """
 
     row: QueueRow
     arrived: list[int]
     ended: list[int]
+    waiting: list[int | None]
 
 
 class Overview(msgspec.Struct, frozen=True, rename="camel"):
@@ -43,18 +47,26 @@ class Overview(msgspec.Struct, frozen=True, rename="camel"):
 
 @get("/overview", guards=[asks_for(Permission.WATCH)], tags=["queues"])
 async def read_overview(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> Overview:
-    """All queues with their last hour, workers, breakers and the server. Six round trips, some at once."""
+    """All queues with their last hour, workers, breakers and the server. Seven round trips, some at once.
+
+    What each job name did is not in the rows: ask for the queue.
+    """
     queues = await known_queues(request, management)
     async with answering():
-        standing = await read_standing(queues)
+        standing = await read_standing(queues, names=False)
+    async with answering():
         now_ms = round(standing.at * 1000)
-        series = await asyncio.gather(
-            *(statistics.read_series(q.client(), q.keys(), MINUTE, MINUTES, now_ms, None) for q in queues)
+        keys = [queue.keys() for queue in queues]
+        hours, past = await asyncio.gather(
+            _hours_of(request.app).read(management.client, keys, now_ms),
+            depths.read_series(management.client, keys, MINUTE, MINUTES, now_ms),
         )
-    by_name = {q.name: entries for q, (_, entries) in zip(queues, series, strict=True)}
+    past_of = dict(zip((queue.name for queue in queues), past, strict=True))
     return Overview(
         at=standing.at,
-        queues=[_queue(name, standing, by_name[name]) for name in sorted(standing.queues)],
+        queues=[
+            _queue(name, standing, management, hours[name], past_of[name]) for name in sorted(standing.queues)
+        ],
         workers=len(standing.workers),
         breakers=[msgspec.convert(b, BreakerRow, from_attributes=True) for b in standing.breakers],
         server=None
@@ -63,9 +75,21 @@ async def read_overview(request: Request[Any, Any, Any], management: NamedDepend
     )
 
 
-def _queue(name: str, standing: Standing, entries: list[Entry]) -> OverviewQueue:
+def _hours_of(app: Litestar) -> LastHours:
+    """The application's own."""
+    found: LastHours | None = app.state.get("last_hours")
+    if found is None:
+        found = app.state.last_hours = LastHours()
+    return found
+
+
+def _queue(
+    name: str, standing: Standing, management: Management, hour: list[Minute], past: list[Depth | None]
+) -> OverviewQueue:
+    now = depth_of(standing.queues[name])
     return OverviewQueue(
-        row=queue_row(standing.queues[name], standing),
-        arrived=[entry.counts.get("arrived", 0) for entry in entries],
-        ended=[entry.counts.get("completed", 0) + entry.counts.get("failed", 0) for entry in entries],
+        row=queue_row(standing.queues[name], standing, management),
+        arrived=[minute.arrived for minute in hour],
+        ended=[minute.ended for minute in hour],
+        waiting=[None if one is None else one.waiting + one.held for one in [*past[:-1], now]],
     )

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
-from litestar.background_tasks import BackgroundTask
+from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.errors import UnknownQueue
+from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
+from corral.observe import buckets
 from corral.observe.stand import read_standing
 from corral.observe.standing import QueueStanding, Recent, Standing
 from corral.queue import Queue
+from corral.scaling import fallback_objective
 from corral.stats import Span
-
-#: The walk over the key space that finds queues is made this often, after an answer, not before it.
-NAMES_SECONDS = 15.0
 
 
 class RecentRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -44,10 +40,20 @@ class RecentRow(msgspec.Struct, frozen=True, rename="camel"):
     run_p99: float | None
 
 
+class ObjectiveRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Seconds: `age`, that no job should have waited longer than; `drain`, that all should be started in."""
+
+    age: float
+    drain: float
+
+
 class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
     """One queue. `states`: jobs by state; those that a breaker holds are `held`, and not among the delayed.
 
     `drainSeconds`: how long until nothing waits, at the recent rate; null: it moves too little to tell.
+    `heldSeconds`: since when its longest open breaker holds jobs; `oldestWaitingSeconds` is of the others.
+    `rateLimitedSeconds`: until a job may start that its rate limit holds back. `objective`: what its workers
+    declare, else what this process does, else that of the settings. `busy` of its workers' `slots` run a job.
     """
 
     queue: str
@@ -61,6 +67,11 @@ class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
     names: dict[str, RecentRow]
     unknown_names: list[str]
     late_schedules: dict[str, float]
+    held_seconds: float
+    rate_limited_seconds: float
+    objective: ObjectiveRow
+    slots: int
+    busy: int
 
 
 class QueueList(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,6 +103,21 @@ class SpanRow(msgspec.Struct, frozen=True, rename="camel"):
     run_p99: float | None
 
 
+class DepthRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Jobs by state in one minute, or the most of each in an hour, which began at `at`.
+
+    `oldestSeconds`: how long the oldest had waited that could start; 0: none waited.
+    """
+
+    at: float
+    waiting: int
+    active: int
+    delayed: int
+    held: int
+    failed: int
+    oldest_seconds: float
+
+
 class MarkRow(msgspec.Struct, frozen=True, rename="camel"):
     """When the first worker of a release came."""
 
@@ -100,55 +126,36 @@ class MarkRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StatsPage(msgspec.Struct, frozen=True, rename="camel"):
-    """Oldest span first; the last one is not over. `names`: job names, and when they last did something."""
+    """Oldest span first; the last one is not over. `names`: job names, and when they last did something.
+
+    `depths`: of the queue as a whole, in the spans' minutes or hours; those that nobody saw are left out.
+    """
 
     queue: str
     name: str | None
     spans: list[SpanRow]
     names: dict[str, float]
     marks: list[MarkRow]
+    depths: list[DepthRow]
 
 
 @get("/queues", guards=[asks_for(Permission.WATCH)], tags=["queues"])
-async def list_queues(
-    request: Request[Any, Any, Any], management: NamedDependency[Management]
-) -> Response[QueueList]:
+async def list_queues(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> QueueList:
     """All queues, by name: the declared ones, those that workers run, and those found in Redis.
 
-    Three round trips. A queue that nobody here declares and no worker runs is found within 15 s.
+    Three round trips. A queue that nobody here declares is found within 15 s, later where Redis holds a
+    million keys and more: see `queue_names`.
     """
     queues = await known_queues(request, management)
     async with answering():
         standing = await read_standing(queues, server=False)
-    background = None
-    if time.monotonic() - request.app.state.queue_names_at > NAMES_SECONDS:
-        request.app.state.queue_names_at = time.monotonic()  # the next request leaves it to this one
-        background = BackgroundTask(_find_names, request, management)
-    rows = [queue_row(one, standing) for _, one in sorted(standing.queues.items())]
-    return Response(QueueList(standing.at, rows), background=background)
+    rows = [queue_row(one, standing, management) for _, one in sorted(standing.queues.items())]
+    return QueueList(standing.at, rows)
 
 
 async def known_queues(request: Request[Any, Any, Any], management: Management) -> list[Queue]:
     """The declared queues and those found in Redis lately. No round trip but for the first time."""
-    names = request.app.state.get("queue_names")
-    if names is None:
-        names = await _find_names(request, management)
-    return _chosen(management, names)
-
-
-async def _find_names(request: Request[Any, Any, Any], management: Management) -> list[str]:
-    names = await management.queue_names()
-    request.app.state.queue_names = names
-    request.app.state.queue_names_at = time.monotonic()
-    return names
-
-
-def _chosen(management: Management, names: list[str]) -> list[Queue]:
-    found = []
-    for name in dict.fromkeys([*management.known.declared, *names]):
-        with contextlib.suppress(UnknownQueue):  # the service is for its own queues alone
-            found.append(management.queue(name))
-    return found
+    return await names_of(request.app, management).queues()
 
 
 @get("/queues/{queue:str}", guards=[asks_for(Permission.WATCH)], tags=["queues"])
@@ -157,7 +164,7 @@ async def read_queue(management: NamedDependency[Management], queue: FromPath[st
     chosen = management.queue(queue)
     async with answering():
         standing = await read_standing([chosen], server=False)
-    return queue_row(standing.queues[chosen.name], standing)
+    return queue_row(standing.queues[chosen.name], standing, management)
 
 
 @get("/queues/{queue:str}/stats", guards=[asks_for(Permission.WATCH)], tags=["queues"])
@@ -170,13 +177,14 @@ async def read_stats(
 ) -> StatsPage:
     """What a queue did: the last `minutes` (60 without a number, at most 1,440) or `hours` (at most 2,160).
 
-    name: of one job name alone. Three round trips.
+    name: of one job name alone. Four round trips.
     """
     chosen = management.queue(queue)
     async with answering():
         spans = await chosen.stats.series(minutes=minutes, hours=hours, name=name)
         names = await chosen.stats.names()
         marks = await chosen.stats.marks()
+        depths = [] if name else await chosen.stats.depths(minutes=minutes, hours=hours)
     first = spans[0].at
     return StatsPage(
         chosen.name,
@@ -184,13 +192,17 @@ async def read_stats(
         [_span_row(span) for span in spans],
         names,
         [MarkRow(mark.release, mark.at) for mark in marks if mark.at >= first],
+        [msgspec.convert(depth, DepthRow, from_attributes=True) for depth in depths],
     )
 
 
-def queue_row(one: QueueStanding, standing: Standing) -> QueueRow:
+def queue_row(one: QueueStanding, standing: Standing, management: Management) -> QueueRow:
     held = sum(one.held.values())
     states = {**one.counts, "held": held}
     states["delayed"] = max(0, states.get("delayed", 0) - held)
+    objective = one.objective or fallback_objective(management.settings)
+    since = [b.since for b in standing.breakers if b.name in one.held and b.since and b.state != "closed"]
+    places = [worker.places[one.queue] for worker in standing.workers if one.queue in worker.places]
     return QueueRow(
         queue=one.queue,
         paused=one.paused,
@@ -203,6 +215,11 @@ def queue_row(one: QueueStanding, standing: Standing) -> QueueRow:
         names={name: _recent_row(recent) for name, recent in one.names.items()},
         unknown_names=list(one.unknown_names),
         late_schedules=dict(one.late_schedules),
+        held_seconds=max(0.0, standing.at - min(since)) if since else 0.0,
+        rate_limited_seconds=one.rate_limited_seconds,
+        objective=ObjectiveRow(age=objective.age, drain=objective.drain),
+        slots=sum(slots for slots, _ in places),
+        busy=sum(busy for _, busy in places),
     )
 
 
@@ -210,11 +227,13 @@ def _recent_row(recent: Recent) -> RecentRow:
     return msgspec.convert(recent, RecentRow, from_attributes=True)
 
 
+#: Fields of a span that a row has as they are.
+_COUNTED = [name for name in SpanRow.__struct_fields__ if not name.startswith(("wait_", "run_"))]
+
+
 def _span_row(span: Span) -> SpanRow:
-    plain: dict[str, Any] = {
-        n: getattr(span, n) for n in SpanRow.__struct_fields__ if not n.startswith(("wait_", "run_"))
-    }
-    for percent in (50, 95, 99):
-        plain[f"wait_p{percent}"] = span.wait_quantile(percent / 100)
-        plain[f"run_p{percent}"] = span.run_quantile(percent / 100)
+    plain: dict[str, Any] = {name: getattr(span, name) for name in _COUNTED}
+    for what, times in (("wait", span.wait), ("run", span.run)):
+        found = buckets.quantiles(times, 0.5, 0.95, 0.99)
+        plain |= {f"{what}_p{percent}": one for percent, one in zip((50, 95, 99), found, strict=True)}
     return SpanRow(**plain)

@@ -6,17 +6,22 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any, cast
 
-from litestar import Litestar, Router, get
+import msgspec
+from litestar import Litestar, Request, Router, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
+from corral.api import problems
 from corral.api.auth import Permission
+from corral.api.problems import Refused
 from corral.manage.alerts import ALERT_HANDLERS
 from corral.manage.audit import read_audit
 from corral.manage.breakers import BREAKER_HANDLERS
 from corral.manage.bulk_operations import BULK_HANDLERS
+from corral.manage.changes import read_changes_lately
 from corral.manage.dead import DEAD_HANDLERS
 from corral.manage.dead_operations import DEAD_OPERATION_HANDLERS
+from corral.manage.depths import read_depths
 from corral.manage.doctor import read_doctor
 from corral.manage.events import EVENT_HANDLERS
 from corral.manage.find import find_jobs
@@ -27,6 +32,7 @@ from corral.manage.job_changes import JOB_CHANGE_HANDLERS
 from corral.manage.job_export import EXPORT_HANDLERS
 from corral.manage.jobs import JOB_HANDLERS
 from corral.manage.keys import KEYS
+from corral.manage.live import read_live
 from corral.manage.outbox import OUTBOX_HANDLERS
 from corral.manage.overview import read_overview
 from corral.manage.queue_changes import QUEUE_CHANGE_HANDLERS
@@ -53,6 +59,9 @@ HANDLERS = [
     describe,
     read_audit,
     read_overview,
+    read_changes_lately,
+    read_depths,
+    read_live,
     read_decisions,
     read_scaling,
     quiet_workers,
@@ -95,7 +104,20 @@ def management_router(management: Management | None = None) -> Router:
             "management": Provide(lambda: cast("Management", management), sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },
+        before_request=_refuse_strange_bodies,
     )
+
+
+async def _refuse_strange_bodies(request: Request[Any, Any, Any]) -> None:
+    """Two things that the decoder fails at in its own way, and only where the types let it look that far."""
+    try:
+        msgspec.json.decode(await request.body())
+    except UnicodeDecodeError:
+        raise Refused(problems.http(400, "The body is not UTF-8, as JSON has to be.")) from None
+    except RecursionError:
+        raise Refused(problems.http(400, "The body has too many levels.")) from None
+    except msgspec.DecodeError:
+        pass  # the handler's own decoder says what is wrong
 
 
 @cache

@@ -7,7 +7,6 @@ leaves it as it was. Every change is in the audit log.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from corral.api.auth import Permission
 from corral.api.lookup import answering
 from corral.bullmq import schedule_runs, standings
 from corral.bullmq.clock import server_seconds
+from corral.bullmq.schedule_reader import read_many
 from corral.cron import DEFAULT_ZONE
 from corral.errors import InvalidOptions, ScheduleNotFound, WrongState
 from corral.manage.queues import known_queues
@@ -47,9 +47,6 @@ MOST_ROWS = 500
 #: Runs shown ahead, and results shown behind.
 RUNS = 5
 
-#: Queues that are read at the same time.
-AT_ONCE = 20
-
 WATCH, OPERATE = asks_for(Permission.WATCH), asks_for(Permission.OPERATE)
 
 
@@ -59,7 +56,7 @@ async def list_schedules(
     management: NamedDependency[Management],
     queue: FromQuery[str | None] = None,
 ) -> ScheduleList:
-    """The schedules of all queues, or of one. Three round trips, and three for queues that have some."""
+    """The schedules of all queues, or of one. Seven round trips."""
     queues = await known_queues(request, management) if queue is None else [management.queue(queue)]
     async with answering():
         now = await server_seconds(management.client)
@@ -210,14 +207,12 @@ SCHEDULE_HANDLERS = [
 
 async def _rows(management: Management, queues: list[Queue]) -> list[ScheduleRow]:
     """The next to run first, those without a next run last."""
-    limit = asyncio.Semaphore(AT_ONCE)
-
-    async def read(queue: Queue) -> list[Schedule]:
-        async with limit:
-            return await queue.schedules.list(MOST_ROWS)
-
-    listed = await asyncio.gather(*(read(queue) for queue in queues))
-    pairs = [(queue, one) for queue, found in zip(queues, listed, strict=True) for one in found]
+    read = await read_many(management.client, [queue.keys() for queue in queues], MOST_ROWS)
+    pairs = [
+        (queue, one)
+        for queue, found in zip(queues, read, strict=True)
+        for one in queue.schedules.listed(found)
+    ]
     never = datetime.max.replace(tzinfo=UTC)
     pairs.sort(key=lambda pair: (pair[1].next_run or never, pair[0].name, pair[1].id))
     pairs = pairs[:MOST_ROWS]

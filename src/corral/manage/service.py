@@ -17,7 +17,6 @@ from corral.api.auth import Permission
 from corral.api.known import KnownQueues
 from corral.api.lookup import answering
 from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.discover import queue_names
 from corral.manage.streaming import Streams
 from corral.queue import Queue
 from corral.settings import Settings
@@ -61,12 +60,6 @@ class Management:
         """The queue of this name. Raises UnknownQueue."""
         return self.known.named(name)
 
-    async def queue_names(self) -> list[str]:
-        """The declared queues, and all others that Redis holds, sorted. One walk over the key space."""
-        async with answering():
-            found = await queue_names(self.client, self.prefix)
-        return sorted({*found, *self.known.declared})
-
     async def record(
         self, actor: Actor, action: str, target: str, facts: Mapping[str, Any] | None = None
     ) -> None:
@@ -75,17 +68,23 @@ class Management:
             await audit.record(self.client, self.prefix, actor.name, action, target, facts)
 
 
-def asks_for(permission: Permission) -> Guard:
+@dataclass(frozen=True, slots=True)
+class AsksFor:
     """A guard: the caller must be known and have this permission. Puts the Actor where `actor` finds it.
 
     A caller who is for certain queues is let in where the path has one of them as `{queue}`, nowhere else.
     """
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        management: Management = connection.app.state.management
-        connection.scope["state"]["actor"] = await management.authenticate(connection, permission)
+    permission: Permission
 
-    return guard
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        management: Management = connection.app.state.management
+        connection.scope["state"]["actor"] = await management.authenticate(connection, self.permission)
+
+
+def asks_for(permission: Permission) -> Guard:
+    """What each route has, and one only."""
+    return AsksFor(permission)
 
 
 def actor_of(request: Request[Any, Any, Any]) -> Actor:

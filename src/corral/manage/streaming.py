@@ -16,9 +16,9 @@ from typing import Any
 import structlog
 from litestar import Request
 
+from corral.api import sse
 from corral.api.auth import Permission
 from corral.api.problems import RETRY_AFTER_SECONDS, Problem, Refused
-from corral.api.streams import RECONNECT_MS
 from corral.errors import RedisUnavailable
 
 log = structlog.get_logger(__name__)
@@ -26,10 +26,6 @@ log = structlog.get_logger(__name__)
 MOST_STREAMS = 60
 RECHECK_SECONDS = 5.0
 SLOW_SECONDS = 20.0
-
-#: Below the shortest idle time-out of common proxies and load balancers (30 s).
-HEARTBEAT_SECONDS = 15.0
-HEARTBEAT = b": still here\n\n"
 
 
 class Streams:
@@ -70,7 +66,7 @@ class Streams:
         loop = asyncio.get_running_loop()
         checked = said = loop.time()
         try:
-            yield b"retry: %d\n\n" % RECONNECT_MS
+            yield sse.BEGINNING
             while not self.stopping.is_set():
                 frame = await next_frame()
                 if loop.time() - checked >= RECHECK_SECONDS:
@@ -78,9 +74,9 @@ class Streams:
                     if not await may_listen():
                         return
                 if frame is None:
-                    if loop.time() - said < HEARTBEAT_SECONDS:
+                    if loop.time() - said < sse.HEARTBEAT_SECONDS:
                         continue
-                    frame = HEARTBEAT
+                    frame = sse.HEARTBEAT
                 said = loop.time()
                 cut = loop.call_later(SLOW_SECONDS, _cut_off, asyncio.current_task())
                 try:
@@ -114,9 +110,3 @@ def still_allowed(
         return True
 
     return ask
-
-
-def frame(event: str, data: bytes, event_id: str = "") -> bytes:
-    """One server-sent event. `data`: JSON on one line."""
-    place = b"id: %b\n" % event_id.encode() if event_id else b""
-    return b"%bevent: %b\ndata: %b\n\n" % (place, event.encode(), data)

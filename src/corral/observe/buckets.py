@@ -59,13 +59,14 @@ def quantiles(counts: Counts, *shares: float) -> list[float | None]:
     total = sum(counts.values())
     if total <= 0:
         return [None] * len(shares)
-    ranks = [max(1, math.ceil(share * total)) for share in shares]
+    ranks = [*(max(1, math.ceil(share * total)) for share in shares), math.inf]
     found: list[float | None] = []
-    seen = 0
+    rank, seen = ranks[0], 0
     for bucket in sorted(counts):
         seen += counts[bucket]
-        while len(found) < len(ranks) and seen >= ranks[len(found)]:
+        while seen >= rank:
             found.append(middle(bucket))
+            rank = ranks[len(found)]
     return found
 
 

@@ -21,10 +21,10 @@ from typing import Any
 import msgspec
 import redis.asyncio as aioredis
 
-from corral.bullmq import breaking, registry, standings, statistics
+from corral.bullmq import breaking, objectives, registry, standings, statistics
 from corral.bullmq.breaking import Seen
 from corral.bullmq.clock import server_ms
-from corral.bullmq.standings import Side
+from corral.bullmq.standings import Limiter, Side
 from corral.bullmq.statistics import Lately
 from corral.observe.standing import (
     BreakerStanding,
@@ -34,6 +34,7 @@ from corral.observe.standing import (
     Standing,
     WorkerStanding,
 )
+from corral.policy import Objective, RateLimit
 from corral.queue import Queue
 from corral.stats import recent_of, window_seconds
 
@@ -65,11 +66,12 @@ def _worker(text: bytes) -> WorkerStanding | None:
 
 
 async def read_standing(
-    queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES
+    queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES, names: bool = True
 ) -> Standing:
     """How these queues stand, which are all of one server and prefix. Three round trips.
 
     minutes: how much is recent, 1 to 1,440; they are whole minutes up to now.
+    names: tell what each job name did, too; it is most of the work where there are many.
     server: ask the server for itself, too; `Standing.server` is None without it, or where INFO is denied.
     Raises RedisUnavailable.
     """
@@ -80,17 +82,25 @@ async def read_standing(
         client, prefix = first.client(), first.keys().prefix
         keys = [queue.keys() for queue in queues]
         now_ms = await server_ms(client)
-        sides, lately, workers, (breakers, held), told = await asyncio.gather(
+        sides, lately, workers, (breakers, held), declared, told = await asyncio.gather(
             standings.read_sides(client, keys),
-            statistics.read_recent(client, keys, minutes, now_ms),
+            statistics.read_recent(client, keys, minutes, now_ms, names=names),
             read_workers(client, prefix),
             _breakers(client, prefix),
+            objectives.read(client, prefix),
             standings.read_server(client) if server else _nothing(),
         )
     return Standing(
         at=now_ms / 1000,
         queues={
-            queue.name: _queue(queue.name, now_ms, side, held, _recents(of_queue, minutes, now_ms))
+            queue.name: _queue(
+                queue,
+                now_ms,
+                side,
+                held,
+                _recents(of_queue, minutes, now_ms),
+                declared.get(queue.name, queue.objective),
+            )
             for queue, side, of_queue in zip(queues, sides, lately, strict=True)
         },
         workers=workers,
@@ -116,13 +126,21 @@ async def _breakers(client: aioredis.Redis, prefix: str) -> tuple[list[Seen], Ma
     return seen, await standings.held_by_queue(client, prefix, holding)
 
 
+def _limited_seconds(limiter: Limiter, declared: RateLimit | None) -> float:
+    """What another process declares, and no live rate says, is not known here."""
+    most = limiter.most or (declared.jobs if declared else 0)
+    return max(0, limiter.left_ms) / 1000 if most and limiter.used >= most else 0.0
+
+
 def _queue(
-    name: str,
+    known: Queue,
     now_ms: int,
     side: Side,
     held: Mapping[str, dict[str, int]],
     recents: tuple[Recent, Mapping[str, Recent]],
+    objective: Objective | None,
 ) -> QueueStanding:
+    name = known.name
     return QueueStanding(
         queue=name,
         counts=side.counts,
@@ -135,6 +153,8 @@ def _queue(
             sorted(job for job, seen in side.unknown.items() if now_ms - seen < UNKNOWN_SECONDS * 1000)
         ),
         late_schedules={schedule: overdue / 1000 for schedule, overdue in side.late.items()},
+        rate_limited_seconds=_limited_seconds(side.limiter, known.rate_limit),
+        objective=objective,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from corral.policy import Objective
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recent:
@@ -63,6 +65,10 @@ class QueueStanding:
     unknown_names: tuple[str, ...] = ()
     #: Schedules whose next run is overdue, by seconds.
     late_schedules: Mapping[str, float] = field(default_factory=dict)
+    #: Until a job may start again that its rate limit holds back; 0: none does.
+    rate_limited_seconds: float = 0.0
+    #: What its workers declare, or this process; None: nothing.
+    objective: Objective | None = None
 
     @property
     def waiting(self) -> int:

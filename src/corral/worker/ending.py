@@ -12,6 +12,7 @@ import structlog
 
 from corral.breaker import expired_reason, hold_again, read_hold
 from corral.bullmq import settlement as wire
+from corral.bullmq.attempts import note
 from corral.bullmq.breaking import HELD_FIELD
 from corral.bullmq.cancel import CANCELLED, obeyed
 from corral.bullmq.codec import append_stacktrace, whole
@@ -22,7 +23,7 @@ from corral.data import encode
 from corral.errors import Held, HoldExpired, JobCancelled, KilledItsWorker, UnknownNameExpired, Unrecoverable
 from corral.tracing import note_error
 from corral.worker.breakers import Board
-from corral.worker.outcome import Again, Dead, Plan, Unspent, decide
+from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, describe
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +59,10 @@ class Ending(NamedTuple):
         match outcome:
             case Unspent(wait):
                 log.info("job_put_back", queue=queue, job=job_id, seconds=wait, error=type(error).__name__)
-                return wire.delay(job_id, token, max(1, round(wait * 1000)), spend=False)
+                milliseconds = max(1, round(wait * 1000))
+                settlement = wire.delay(job_id, token, milliseconds, spend=False)
+                said = note("snoozed", wait_ms=milliseconds, error=error, message=describe(error)[0])
+                return wire.noted(settlement, said)
             case Dead(reason, trace):
                 note_error(error)
                 log.warning(
@@ -68,7 +72,7 @@ class Ending(NamedTuple):
                 killed = isinstance(error, KilledItsWorker)
                 # Tried again by hand, it is held afresh.
                 fields = [HELD_FIELD, ""] if isinstance(error, HoldExpired) else None
-                return wire.failed(
+                settlement = wire.failed(
                     job_id,
                     token,
                     reason,
@@ -78,16 +82,18 @@ class Ending(NamedTuple):
                     killed=killed,
                     fields=fields,
                 )
+                return wire.noted(settlement, note("dead", spent=True, error=error, message=reason))
             case Again(wait, reason, trace):
                 note_error(error)
                 log.info("job_retries", queue=queue, job=job_id, attempt=attempt, seconds=wait,
                          error=type(error).__name__)  # fmt: skip
                 rows = append_stacktrace(job.stacktrace, trace)
                 milliseconds = round(wait * 1000)
+                said = note("failed", spent=True, wait_ms=milliseconds, error=error, message=reason)
                 if milliseconds <= 0:
-                    return wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo)
+                    return wire.noted(wire.retry_now(job_id, token, reason, rows, lifo=plan.lifo), said)
                 fields = ["failedReason", reason, "stacktrace", rows]
-                return wire.delay(job_id, token, milliseconds, spend=True, fields=fields)
+                return wire.noted(wire.delay(job_id, token, milliseconds, spend=True, fields=fields), said)
 
     def held(self, error: Held, opening: int, board: Board, now: float) -> Settlement:
         """A breaker holds it. `now`: the server's epoch seconds. Past its longest hold: a dead letter."""
@@ -97,7 +103,7 @@ class Ending(NamedTuple):
             return self.error(HoldExpired(expired_reason(error.breaker, error.reason, board.rules)))
         log.info("job_held", queue=self.queue, job=self.job_id, breaker=error.breaker)
         keys = breaker_keys(board.prefix, error.breaker)
-        return wire.hold(
+        settlement = wire.hold(
             self.job_id,
             self.token,
             max(1, round(left * 1000)),
@@ -106,6 +112,7 @@ class Ending(NamedTuple):
             keys.held,
             f"{self.queue}:{self.job_id}",
         )
+        return wire.noted(settlement, note("held", error=error, message=describe(error)[0]))
 
     def cancelled(self, why: JobCancelled) -> Settlement:
         """Somebody cancelled it."""
@@ -113,20 +120,28 @@ class Ending(NamedTuple):
         log.info("job_cancelled", queue=self.queue, job=job_id)
         reason = f"{CANCELLED}{why}"
         rows = append_stacktrace(job.stacktrace, "\n".join([reason, *getattr(why, "__notes__", ())]))
-        return wire.failed(
+        settlement = wire.failed(
             job_id, token, reason, rows, plan.failed, plan.retry.attempts, fields=obeyed(str(why))
         )
+        return wire.noted(settlement, note("cancelled", spent=True, error=why, message=str(why)))
 
     def suspended(self, wait: Suspended, prefix: str) -> Settlement:
         """It waits for a signal."""
-        return wire.delay(
+        milliseconds = max(1, round(wait.seconds * 1000))
+        settlement = wire.delay(
             self.job_id,
             self.token,
-            max(1, round(wait.seconds * 1000)),
+            milliseconds,
             spend=False,
             fields=[WAIT_FIELD, encode(Wait(wait.signal, wait.until)).decode()],
             signal=signal_key(prefix, wait.signal),
         )
+        return wire.noted(settlement, note("signal", wait_ms=milliseconds, message=wait.signal))
+
+    def stopped(self, why: BaseException | None) -> Settlement:
+        """Its worker stops: back, unspent."""
+        said = note("stopped", message="" if why is None else describe(why)[0])
+        return wire.noted(wire.put_back(self.job_id, self.token), said)
 
     def hold(self, now: float) -> Settlement:
         """Keep a job that no handler here knows. `now`: the server's epoch seconds.

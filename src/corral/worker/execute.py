@@ -239,7 +239,7 @@ class Executor:
             if isinstance(reason, JobCancelled):
                 return self._ending(job, job_id, token).cancelled(reason)
             if not isinstance(reason, AttemptTimeout):
-                return wire.put_back(job_id, token)
+                return self._ending(job, job_id, token).stopped(reason)
             return self._ending(job, job_id, token).error(reason)
         except LockLost:
             self._lost(job_id)

@@ -24,7 +24,7 @@ import redis.asyncio as aioredis
 import structlog
 from redis.exceptions import RedisError
 
-from corral.bullmq import registry, statistics
+from corral.bullmq import objectives, registry, statistics
 from corral.bullmq.clock import server_ms, server_seconds
 from corral.bullmq.failures import code
 from corral.bullmq.ordering import Wish
@@ -123,6 +123,7 @@ class Reporter:
         if not self._started_at:
             self._started_at = now
             await self._note_release()
+            await self._note_objectives()
         feeds = self._feeds()
         standing = WorkerStanding(
             name=self.name,
@@ -149,6 +150,12 @@ class Reporter:
         now_ms = await server_ms(self._client)
         if await statistics.note_release(self._client, self._prefix, self._version, now_ms):
             log.info("release_noted", worker=self.name, release=self._version)
+
+    async def _note_objectives(self) -> None:
+        """Once, at the start: those who look on do not know the code."""
+        declared = {feed.queue.name: feed.queue.objective for feed in self._feeds()}
+        if declared:
+            await objectives.note(self._client, self._prefix, declared)
 
 
 def _running(feeds: Sequence[Feed]) -> list[RunningJob]:

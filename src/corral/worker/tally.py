@@ -166,14 +166,5 @@ class Tally:
 
 
 def _count(row: Row, entry: Settlement) -> None:
-    match entry[2]:
-        case wire.COMPLETED:
-            row.completed += 1
-        case wire.FAILED:
-            row.failed += 1
-        case wire.RETRY:
-            row.retried += 1
-        case wire.DELAY if entry[4]:  # the attempt is spent
-            row.retried += 1
-        case _:
-            row.put_back += 1
+    became = wire.outcome(entry)  # the name of a number of the row
+    setattr(row, became, getattr(row, became) + 1)

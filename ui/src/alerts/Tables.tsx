@@ -4,6 +4,7 @@ import { count, duration } from '../format'
 import { Glyph } from '../parts/Icon'
 import { Staleness } from '../parts/Staleness'
 import { Time } from '../parts/Time'
+import { useEvery } from '../parts/useEvery'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 import { type Channel, condition } from './alerts'
@@ -15,7 +16,7 @@ export function PastAlerts() {
   const past = useQuery({
     queryKey: ['alerts-history'],
     queryFn: () => answered(api.GET('/api/v1/alerts/history', { params: { query: { count: 200 } } })),
-    refetchInterval: 10_000,
+    refetchInterval: useEvery(10_000),
   })
   const keys = (past.data ?? []).map((event, at) => `${event.at} ${event.rule} ${event.subject} ${at}`)
   const cursor = useCursor(keys)

@@ -2,15 +2,18 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
+import { useEvery } from '../parts/useEvery'
 import type { Group } from './groups'
 
 export const DESK = ['dead'] as const
 
 export function useDesk() {
+  const operating = useEvery(1_000)
+  const calm = useEvery(3_000)
   return useQuery({
     queryKey: DESK,
     queryFn: () => answered(api.GET('/api/v1/dead')),
-    refetchInterval: (query) => (query.state.data?.operations.some((o) => o.ended === null) ? 1_000 : 3_000),
+    refetchInterval: (query) => (query.state.data?.operations.some((o) => o.ended === null) ? operating : calm),
   })
 }
 
@@ -18,7 +21,7 @@ export function useBreakers() {
   return useQuery({
     queryKey: ['breakers'],
     queryFn: () => answered(api.GET('/api/v1/breakers')),
-    refetchInterval: 5_000,
+    refetchInterval: useEvery(5_000),
   })
 }
 

@@ -11,7 +11,7 @@ function group(changes: Partial<Group> = {}): Group {
   return {
     queue: 'email', id: 'g1', title: '', error: 'app.mail.SmtpError', frame: 'app/mail.py in send', name: 'send', text: '',
     count: 3, total: 3, firstSeen: NOW - 90_000, lastSeen: NOW - 10, sample: '7', reason: 'mailbox full', state: 'open',
-    stateSince: null, stateBy: '', ignoredUntil: null, ignoredFailures: null, reopened: '', notes: 0, ...changes,
+    stateSince: null, stateBy: '', ignoredUntil: null, ignoredFailures: null, reopened: '', notes: 0, redacted: false, ...changes,
   }
 }
 

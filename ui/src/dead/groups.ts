@@ -1,5 +1,6 @@
 // What the page of dead letters decides: which groups it shows, what it says of each, what fits a breaker.
 import type { components } from '../api/schema'
+import { texts } from '../texts'
 import { ago, count, duration, rate } from '../format'
 
 type Schemas = components['schemas']
@@ -27,7 +28,8 @@ export function placeOf(frame: string): string {
   return frame.replace(' in ', ':')
 }
 
-export function sentence(group: Pick<Group, 'reason' | 'text'>): string {
+export function sentence(group: Pick<Group, 'reason' | 'text' | 'redacted'>): string {
+  if (group.redacted) return texts.dead.redacted
   return (group.reason || group.text).split('\n', 1)[0] || 'without a reason'
 }
 

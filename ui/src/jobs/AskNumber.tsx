@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { Dialog } from '../parts/Dialog'
+import { texts } from '../texts'
 
 interface Props {
   title: string
@@ -30,7 +31,7 @@ export function AskNumber({ title, label, value, most, verb, busy, onClose, onDo
         </label>
         <div className="btn-row">
           <button type="button" className="btn" onClick={onClose}>
-            Close
+            {texts.job.close}
           </button>
           <button className="btn primary" disabled={!ready || busy}>
             {verb}

@@ -1,4 +1,7 @@
 import { useState } from 'react'
+import { texts } from '../texts'
+
+const says = texts.job
 
 interface Props {
   value: unknown
@@ -22,7 +25,7 @@ export function EditData({ value, verb, busy, onClose, onDone }: Props) {
       <JsonField text={text} onChange={setText} />
       <div className="btn-row">
         <button type="button" className="btn" onClick={onClose}>
-          Keep as it is
+          {says.keepIt}
         </button>
         <button className="btn primary" disabled={!read.ok || busy}>
           {verb}
@@ -36,7 +39,7 @@ export function JsonField({ text, onChange }: { text: string; onChange: (text: s
   const read = readJson(text)
   return (
     <label className="json">
-      Data as JSON
+      {says.dataAsJson}
       <textarea className="input" rows={12} spellCheck={false} autoComplete="off" aria-invalid={!read.ok} value={text} onChange={(event) => onChange(event.target.value)} />
       <span className="small is-failed" role="status">
         {read.ok ? ' ' : read.wrong}

@@ -18,7 +18,6 @@ import { parse } from './filter'
 import { FilterField } from './FilterField'
 import { JobsOperations } from './JobsOperations'
 import { ListRow } from './ListRow'
-import { remember } from './neighbours'
 import { useJobs } from './useJobs'
 import { useRowChoices } from './useRowChoices'
 
@@ -72,7 +71,6 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
   }
   const navigate = useNavigate()
   const choicesOf = useRowChoices(queue, state)
-  useEffect(() => remember(queue, ids), [queue, ids])
   const cursor = useCursor(ids, {
     open: (id) => void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id } }),
     select: (id) => pick(id, false),

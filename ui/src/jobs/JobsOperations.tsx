@@ -81,7 +81,7 @@ function Operation({ one, now, onDismiss }: { one: JobsOperation; now: number; o
         </button>
       )}
       {may && over && (one.undoUntil ?? 0) > now && (
-        <button className="btn sm" disabled={busy} onClick={() => act({ run: () => undoDead(one), done: t.undone, then: onDismiss })}>
+        <button className="btn sm" disabled={busy} onClick={() => act({ run: () => undoDead(one.queue, one.id), done: t.undone, then: onDismiss })}>
           {t.undo}
         </button>
       )}

@@ -5,6 +5,9 @@ import { bodyOf, type Filter } from './filter'
 
 export type JobRow = components['schemas']['JobRow']
 export type JobView = components['schemas']['JobView']
+export type JobRun = components['schemas']['JobRun']
+export type Moments = components['schemas']['Moments']
+export type Revealed = components['schemas']['Revealed']
 export type JobPage = components['schemas']['JobPage']
 export type QueueSettings = components['schemas']['QueueSettings']
 export type Many = components['schemas']['Many']
@@ -15,6 +18,9 @@ export interface Listed {
   oldest: boolean
   filter: Filter
 }
+
+/** Rows of a log in one answer. */
+export const LOG_CHUNK = 1_000
 
 const job = (queue: string, job_id: string) => ({ params: { path: { queue, job_id } } })
 const of = (queue: string) => ({ params: { path: { queue } } })
@@ -48,10 +54,6 @@ const one = ({ queue, id }: Operation) => ({ params: { path: { queue, operation:
 export const readOperations = (queue: string) => answered(api.GET('/api/v1/queues/{queue}/jobs/operations', of(queue)))
 export const stopOperation = (operation: Operation) =>
   answered(api.POST('/api/v1/queues/{queue}/jobs/operations/{operation}/stop', one(operation)))
-/** Bring back what an operation of the dead letter desk removed. */
-export const undoDead = (operation: Operation) =>
-  answered(api.POST('/api/v1/queues/{queue}/dead/operations/{operation}/undo', one(operation)))
-
 /** Where a file of all that match comes from. */
 export const exportAddress = ({ queue, state, filter }: Listed): string =>
   `/api/v1/queues/${encodeURIComponent(queue)}/jobs/export?${new URLSearchParams({ state, filter: JSON.stringify(bodyOf(filter)) }).toString()}`
@@ -67,7 +69,7 @@ export const readJob = (queue: string, id: string) => answered(api.GET('/api/v1/
 export const readLogs = (queue: string, id: string, start: number) =>
   answered(
     api.GET('/api/v1/queues/{queue}/jobs/{job_id}/logs', {
-      params: { path: { queue, job_id: id }, query: { start, count: 1_000 } },
+      params: { path: { queue, job_id: id }, query: { start, count: LOG_CHUNK } },
     }),
   )
 
@@ -77,8 +79,23 @@ export const promoteJob = (queue: string, id: string) =>
   answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/promote', job(queue, id)))
 export const removeJob = (queue: string, id: string) =>
   answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/remove', job(queue, id)))
-export const duplicateJob = (queue: string, id: string) =>
-  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/duplicate', job(queue, id)))
+export const duplicateJob = (queue: string, id: string, data?: unknown) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/duplicate', { ...job(queue, id), body: data === undefined ? null : { data } }))
+export const revealJob = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/reveal', job(queue, id)))
+export const removeChildren = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/remove-children', job(queue, id)))
+export const readMoments = (queue: string, id: string, after: number) =>
+  answered(api.GET('/api/v1/queues/{queue}/jobs/{job_id}/moments', { params: { path: { queue, job_id: id }, query: { after } } }))
+/** Into the bin, for ten minutes. */
+export const discardDead = (queue: string, id: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/dead/jobs/{job_id}/discard', job(queue, id)))
+/** Bring back what an operation of the dead letter desk removed. */
+export const undoDead = (queue: string, operation: string) =>
+  answered(api.POST('/api/v1/queues/{queue}/dead/operations/{operation}/undo', { params: { path: { queue, operation } } }))
+/** What it had at first is kept for 7 days. */
+export const editDead = (queue: string, id: string, data: unknown) =>
+  answered(api.PUT('/api/v1/queues/{queue}/dead/jobs/{job_id}/data', { ...job(queue, id), body: { data, retry: true } }))
 export const cancelJob = (queue: string, id: string) =>
   answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/cancel', { ...job(queue, id), body: { reason: '' } }))
 export const changeJob = (queue: string, id: string, body: components['schemas']['JobChange']) =>

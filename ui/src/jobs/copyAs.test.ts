@@ -20,3 +20,9 @@ test('as curl, and nothing in it is run by the shell', () => {
   const text = copyAs('curl', { ...JOB, data: "$(id) `id` '", priority: 0 })
   expect(text).toContain(`--data-raw '{"name":"verify","data":"$(id) \`id\` '\\''"}'`)
 })
+
+test('what is hidden is copied as redacted', () => {
+  const job = { queue: 'kyc', name: 'verify', data: { pins: [{ '$corral:hidden': true }], user: null }, priority: 0 }
+  expect(copyAs('Python', job)).toContain('{"pins": ["[redacted]"], "user": None}')
+  expect(copyAs('curl', job)).not.toContain('corral:hidden')
+})

@@ -1,10 +1,15 @@
 // The same job once more, as a text to paste: into a shell, into Python.
 import type { JobView } from './api'
+import { isHidden } from './tree'
 
 export type Copied = 'curl' | 'command line' | 'Python'
 
+/** What stands in a text for what is hidden from the one who copies it. */
+const REDACTED = '[redacted]'
+
 /** The text that adds a job like this one. */
-export function copyAs(kind: Copied, job: Pick<JobView, 'queue' | 'name' | 'data' | 'priority'>): string {
+export function copyAs(kind: Copied, of: Pick<JobView, 'queue' | 'name' | 'data' | 'priority'>): string {
+  const job = { ...of, data: withoutMasks(of.data) }
   const data = JSON.stringify(job.data)
   switch (kind) {
     case 'curl': {
@@ -24,6 +29,13 @@ export function copyAs(kind: Copied, job: Pick<JobView, 'queue' | 'name' | 'data
       return `await Queue(${python(job.queue)}).add(${python(job.name)}, ${python(job.data)}${priority})`
     }
   }
+}
+
+function withoutMasks(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (isHidden(value)) return REDACTED
+  if (Array.isArray(value)) return value.map(withoutMasks)
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutMasks(item)]))
 }
 
 function shell(text: string): string {

@@ -35,3 +35,10 @@ export function pieces(text: string, wanted: string): string[] {
   }
   return [...found, text.slice(at)]
 }
+
+/** Places of the lines that hold a text, whatever its case. */
+export function matches(lines: readonly LogLine[], wanted: string): number[] {
+  if (!wanted) return []
+  const low = wanted.toLowerCase()
+  return lines.flatMap((line, n) => (line.text.toLowerCase().includes(low) ? [n] : []))
+}

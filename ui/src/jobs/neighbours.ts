@@ -1,14 +1,34 @@
-// Which jobs came before and after one in the list from which it was opened. Only as long as the page lives.
+// The job before and after one in the list that one came from: the list is still in the cache.
+import type { QueryClient } from '@tanstack/react-query'
 
-let listed: { queue: string; ids: readonly string[] } | null = null
-
-export function remember(queue: string, ids: readonly string[]): void {
-  listed = { queue, ids }
+interface Listed {
+  pages: { jobs: { id: string }[] }[]
 }
 
-/** The id that is `by` further in the list; null: at its end, or opened from elsewhere. */
-export function neighbour(queue: string, id: string, by: 1 | -1): string | null {
-  if (listed?.queue !== queue) return null
-  const at = listed.ids.indexOf(id)
-  return at < 0 ? null : (listed.ids[at + by] ?? null)
+export interface Neighbours {
+  previous: string | null
+  next: string | null
+}
+
+/** By the list of this queue that was read last and holds the job. */
+export function neighbours(client: QueryClient, queue: string, id: string): Neighbours {
+  const lists = client
+    .getQueryCache()
+    .findAll({ queryKey: ['jobs', queue] })
+    .sort((a, b) => b.state.dataUpdatedAt - a.state.dataUpdatedAt)
+  for (const list of lists) {
+    const found = around(idsOf(list.state.data), id)
+    if (found) return found
+  }
+  return { previous: null, next: null }
+}
+
+function idsOf(data: unknown): string[] {
+  const pages = (data as Partial<Listed> | undefined)?.pages
+  return Array.isArray(pages) ? pages.flatMap((page) => page.jobs.map((job) => job.id)) : []
+}
+
+export function around(ids: string[], id: string): Neighbours | null {
+  const at = ids.indexOf(id)
+  return at < 0 ? null : { previous: ids[at - 1] ?? null, next: ids[at + 1] ?? null }
 }

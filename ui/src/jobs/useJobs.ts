@@ -3,6 +3,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import { useEffect, useMemo } from 'react'
 import { readJobs, type JobRow, type Listed } from './api'
 import { compare } from './arrivals'
+import { useEvery } from '../parts/useEvery'
 
 /** Rows of a page. */
 const PAGE = 100
@@ -26,10 +27,10 @@ export function useJobs(listed: Listed, key: string, held: boolean) {
     refetchOnReconnect: false,
   })
   const head = useQuery({
-    queryKey: ['head', ...queryKey],
+    queryKey: ['head', queue, state, oldest, key],
     queryFn: () => readJobs(listed, null, PAGE),
     enabled: found.isSuccess,
-    refetchInterval: 3_000,
+    refetchInterval: useEvery(3_000),
   })
   const pages = found.data?.pages ?? []
   const latest = head.dataUpdatedAt > found.dataUpdatedAt ? head.data : undefined

@@ -7,13 +7,16 @@ import { count } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { failed, toast } from '../parts/toasting'
+import { texts } from '../texts'
 import type { Incident } from './incident'
+
+const say = texts.overview.incident
 
 /** What is wrong, why, and the button that repairs it. Nothing when all is well. */
 export function IncidentBand({ incidents, off }: { incidents: Incident[]; off: boolean }) {
   const worst = incidents[0]
   return (
-    <div role="region" aria-label="What is wrong" aria-live="polite">
+    <div role="region" aria-label={say.region} aria-live="polite">
       {worst && <Band key={`${worst.kind} ${worst.queue}`} incident={worst} others={incidents.slice(1)} off={off} />}
     </div>
   )
@@ -27,13 +30,13 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
         <h1 id="incident">{incident.title}</h1>
         {incident.since !== undefined && (
           <span className="meta">
-            since <Time at={incident.since} />
+            {say.since} <Time at={incident.since} />
           </span>
         )}
       </div>
       <div className="incident-grid">
         <div>
-          <span className="label">What is wrong</span>
+          <span className="label">{say.wrong}</span>
           <div className="figures">
             {incident.figures.map((figure) => (
               <div key={figure.label} className={figure.bad ? 'figure is-failed' : 'figure'}>
@@ -45,7 +48,7 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
           <p className="impact">{incident.impact}</p>
         </div>
         <div>
-          <span className="label">Why</span>
+          <span className="label">{say.why}</span>
           <ol className="chain">
             {incident.why.map((link) => (
               <li key={link.says} className={link.cause ? 'cause' : ''}>
@@ -57,7 +60,7 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
           </ol>
         </div>
         <div>
-          <span className="label">Repair</span>
+          <span className="label">{say.repair}</span>
           <ol className="steps">
             {incident.first && (
               <li>
@@ -69,7 +72,7 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
               <li>
                 <Link className="btn" to="/dead" search={{ queue: incident.afterwards.queue }}>
                   <Icon name="retry" />
-                  Retry {count(incident.afterwards.jobs)} dead {incident.afterwards.jobs === 1 ? 'letter' : 'letters'}
+                  {say.retry(count(incident.afterwards.jobs), incident.afterwards.jobs === 1)}
                 </Link>
               </li>
             )}
@@ -78,8 +81,7 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
       </div>
       {others.length > 0 && (
         <p className="also">
-          Also: {others.slice(0, 3).map((other) => other.title).join(' · ')}
-          {others.length > 3 && ` · ${count(others.length - 3)} more`}
+          {say.also(others.slice(0, 3).map((other) => other.title).join(' · '), others.length > 3 ? count(others.length - 3) : '')}
         </p>
       )}
     </section>
@@ -101,7 +103,7 @@ function Repair({ incident, off }: { incident: Incident; off: boolean }) {
           <li>
             <button className="btn primary" onClick={() => void copy(repair.command)}>
               <Icon name="copy" />
-              Copy the command
+              {say.copy}
             </button>
             <span className="note">{brings}</span>
           </li>
@@ -112,7 +114,7 @@ function Repair({ incident, off }: { incident: Incident; off: boolean }) {
         <li>
           <Link className="btn primary" to="/dead" search={{ queue: repair.queue, group: repair.group }}>
             <Icon name="dead" />
-            Look at {count(repair.jobs)} dead {repair.jobs === 1 ? 'letter' : 'letters'}
+            {say.look(count(repair.jobs), repair.jobs === 1)}
           </Link>
           <span className="note">{brings}</span>
         </li>
@@ -129,7 +131,7 @@ function Repair({ incident, off }: { incident: Incident; off: boolean }) {
             }}
           >
             <Icon name="workers" />
-            Look at its workers
+            {say.workers}
           </a>
           <span className="note">{brings}</span>
         </li>
@@ -149,10 +151,10 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
     setBusy(true)
     try {
       const row = await answered(api.POST('/api/v1/breakers/{name}/resume', { ...name, body: {} }))
-      toast({ says: `${breaker}’s breaker is closed.`, detail: `Held jobs run again, ${row.rate}/s.` })
+      toast({ says: say.closed(breaker), detail: say.running(row.rate) })
       await client.invalidateQueries({ queryKey: ['overview'] })
     } catch (error) {
-      failed(`${breaker}’s breaker was not closed.`, error)
+      failed(say.notClosed(breaker), error)
     }
     setBusy(false)
   }
@@ -163,21 +165,21 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
     try {
       const tried = await answered(api.POST('/api/v1/breakers/{name}/test', name))
       if (tried.ok) return await resume()
-      setRefusal(tried.kind === 'misconfigured' ? `Not yet: ${tried.reason}.` : `Nobody can say now: ${tried.reason}.`)
+      setRefusal(tried.kind === 'misconfigured' ? say.notYet(tried.reason ?? tried.kind) : say.nobodyKnows(tried.reason ?? tried.kind))
     } catch (error) {
       const untestable = error instanceof ProblemError && error.status === 422
-      setRefusal(untestable ? `No key of ${breaker} can be tested from here.` : (error as Error).message)
+      setRefusal(untestable ? say.untestable(breaker) : (error as Error).message)
     }
     setBusy(false)
   }
 
-  if (!may) return <li><span>Ask an operator to test the key and resume</span></li>
+  if (!may) return <li><span>{say.askOperator}</span></li>
   return (
     <>
       <li>
         <button className="btn primary" disabled={off || busy} onClick={() => void test()}>
           <Icon name="play" />
-          {busy ? 'Testing the key' : 'Test key and resume'}
+          {busy ? say.testing : say.test}
         </button>
         <span className="note">{brings}</span>
       </li>
@@ -186,7 +188,7 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
           <span>
             {refusal}{' '}
             <button className="link plain" disabled={off || busy} onClick={() => void resume()}>
-              Resume all the same
+              {say.resume}
             </button>
           </span>
         </li>
@@ -198,8 +200,8 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
 async function copy(text: string) {
   try {
     await navigator.clipboard.writeText(text)
-    toast({ says: 'Copied.', detail: text })
+    toast({ says: say.copied, detail: text })
   } catch (error) {
-    failed('It was not copied.', error)
+    failed(say.notCopied, error)
   }
 }

@@ -1,25 +1,17 @@
 import { expect, test } from 'vitest'
 import type { components } from '../api/schema'
 import type { Group } from '../dead/groups'
+import { overviewQueue, RECENT } from '../queues/sample'
 import type { OverviewQueue } from '../queues/trouble'
 import { incidents } from './incident'
 
 type Overview = components['schemas']['Overview']
 
 const NOW = 1_000_000
-const recent = {
-  windowSeconds: 300, arrived: 300, completed: 300, failed: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 1,
-  waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null,
-}
+const recent = { ...RECENT, arrived: 300, completed: 300, perSecond: 1 }
 
 function queue(name: string, changes: Partial<OverviewQueue['row']> = {}): OverviewQueue {
-  return {
-    row: {
-      queue: name, paused: false, states: { waiting: 0, active: 1, failed: 0 }, held: {}, oldestWaitingSeconds: null,
-      drainSeconds: 0, workers: 1, recent, names: {}, unknownNames: [], lateSchedules: {}, ...changes,
-    },
-    arrived: [], ended: [],
-  }
+  return overviewQueue(name, { states: { waiting: 0, active: 1, failed: 0 }, recent, ...changes })
 }
 
 function overview(queues: OverviewQueue[], breakers: Overview['breakers'] = [], workers = 1): Overview {
@@ -31,7 +23,7 @@ const onfido = { name: 'onfido', state: 'open', held: 1840, reason: '401 authori
 const group: Group = {
   queue: 'kyc', id: 'g1', title: '', error: 'app.FetchError', frame: 'app.py in get', name: 'verify', text: '', count: 40, total: 40,
   firstSeen: NOW - 300, lastSeen: NOW - 5, sample: '7', reason: 'origin answered 503', state: 'open', stateSince: null, stateBy: '',
-  ignoredUntil: null, ignoredFailures: null, reopened: '', notes: 0,
+  ignoredUntil: null, ignoredFailures: null, reopened: '', notes: 0, redacted: false,
 }
 
 function dead(hours: number[], changes: Partial<Group> = {}) {
@@ -109,4 +101,13 @@ test('the worst is first', () => {
     dead(quiet(40)),
   )
   expect(found.map((one) => `${one.kind} ${one.queue}`)).toEqual(['held kyc', 'unserved stuck', 'rising kyc', 'behind slower', 'behind slow'])
+})
+
+test('a deploy shortly before stands first in the chain', () => {
+  const deploy = (at: number, what: string) => ({ at, kind: 'deploy' as const, what, subject: '', detail: '', severity: '', before: null, after: null })
+  const changes = [deploy(NOW - 100, 'shop@after'), deploy(NOW - 700, 'shop@2.14.0'), deploy(NOW - 900, 'shop@2.13.0'), deploy(NOW - 9_000, 'old')]
+  const kyc = queue('kyc', { held: { onfido: 1800 }, states: { waiting: 0 } })
+  const [found] = incidents(overview([kyc], [onfido]), undefined, changes)
+  expect(found!.why[0]).toEqual({ at: NOW - 700, glyph: 'deploy', says: 'Deploy 2.14.0' })
+  expect(incidents(overview([kyc], [onfido]), undefined, changes.slice(3))[0]!.why[0]!.glyph).toBe('key')
 })

@@ -4,7 +4,9 @@ import type { Group } from '../dead/groups'
 import { errorName, keyOf, sentence } from '../dead/groups'
 import { count, duration, rate } from '../format'
 import type { GlyphName } from '../parts/Icon'
-import { OBJECTIVE_SECONDS, type OverviewQueue, waitingOf } from '../queues/trouble'
+import type { Change } from '../queues/marks'
+import { type OverviewQueue, waitingOf } from '../queues/trouble'
+import { texts } from '../texts'
 
 type Overview = components['schemas']['Overview']
 type Breaker = components['schemas']['workers_BreakerRow']
@@ -54,6 +56,9 @@ const RISING_TIMES = 3
 /** A group that was quiet for so long is history, not an incident. */
 const RISING_SECONDS = 900
 
+/** A deploy so long before the start may have to do with it. */
+const DEPLOY_SECONDS = 1_800
+
 /** A share of failures that explains a backlog by itself. */
 const FAILING = 0.2
 
@@ -65,14 +70,24 @@ export interface Dead {
 }
 
 /** All that is wrong, the worst first; empty when all is well. */
-export function incidents(overview: Overview, dead?: Dead, objective = OBJECTIVE_SECONDS): Incident[] {
+export function incidents(overview: Overview, dead?: Dead, changes: Change[] = []): Incident[] {
   const found = [
     ...overview.breakers.filter(isHolding).map((breaker) => held(breaker, overview)),
     ...overview.queues.filter(isUnserved).map((queue) => unserved(queue, overview)),
     ...(dead?.groups ?? []).filter((group) => isRising(group, dead!, overview.at)).map((group) => rising(group, dead!, overview)),
-    ...overview.queues.filter((queue) => isBehind(queue, objective)).map((queue) => behind(queue, objective)),
+    ...overview.queues.filter(isBehind).map((queue) => behind(queue, overview.at)),
   ]
-  return found.sort((a, b) => ORDER[a.kind] - ORDER[b.kind] || weight(b, overview) - weight(a, overview))
+  return found.map((incident) => withDeploy(incident, changes)).sort((a, b) => ORDER[a.kind] - ORDER[b.kind] || weight(b, overview) - weight(a, overview))
+}
+
+/** The last deploy shortly before it began: not the cause for sure, but what everybody asks first. */
+function withDeploy(incident: Incident, changes: Change[]): Incident {
+  const { since } = incident
+  if (since === undefined) return incident
+  const deploys = changes.filter((change) => change.kind === 'deploy' && change.at <= since && change.at > since - DEPLOY_SECONDS)
+  const last = deploys.sort((a, b) => b.at - a.at)[0]
+  if (!last) return incident
+  return { ...incident, why: [{ at: last.at, glyph: 'deploy', says: texts.charts.deploy(last.what.split('@').at(-1)!) }, ...incident.why] }
 }
 
 function isHolding(breaker: Breaker): boolean {
@@ -83,8 +98,8 @@ function isUnserved({ row }: OverviewQueue): boolean {
   return row.workers === 0 && !row.paused && waitingOf(row.states) > 0
 }
 
-function isBehind({ row }: OverviewQueue, objective: number): boolean {
-  return row.workers > 0 && !row.paused && (row.oldestWaitingSeconds ?? 0) > objective
+function isBehind({ row }: OverviewQueue): boolean {
+  return row.workers > 0 && !row.paused && (row.oldestWaitingSeconds ?? 0) > row.objective.age
 }
 
 function isRising(group: Group, dead: Dead, now: number): boolean {
@@ -193,7 +208,8 @@ function rising(group: Group, dead: Dead, overview: Overview): Incident {
   }
 }
 
-function behind({ row }: OverviewQueue, objective: number): Incident {
+function behind({ row }: OverviewQueue, now: number): Incident {
+  const objective = row.objective.age
   const oldest = row.oldestWaitingSeconds ?? 0
   const comes = row.recent.arrived / row.recent.windowSeconds
   const goes = row.recent.perSecond
@@ -204,6 +220,7 @@ function behind({ row }: OverviewQueue, objective: number): Incident {
     glyph: 'limited',
     queue: row.queue,
     title: `${row.queue} is behind by ${duration(oldest - objective)}`,
+    since: now - (oldest - objective),
     figures: [
       { value: count(waitingOf(row.states)), label: 'waiting' },
       { value: duration(oldest), label: `oldest, limit ${duration(objective)}`, bad: true },

@@ -10,13 +10,14 @@ import { count, duration } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { Tabs } from '../parts/Tabs'
+import { useEvery } from '../parts/useEvery'
 import { texts } from '../texts'
 
 const TABS = ['now', 'history', 'rules', 'channels'] as const
 const said = texts.alerts
 
 export function Alerts() {
-  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: 5_000 })
+  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
   const actions = useAlertActions()
   const off = !useMay('operate') || alerts.isError
   const [tab, setTab] = useState<(typeof TABS)[number]>('now')

@@ -3,6 +3,7 @@ import { answered, api } from '../api/client'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
+import { useEvery } from '../parts/useEvery'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 
@@ -15,7 +16,7 @@ export function Audit() {
       answered(api.GET('/api/v1/audit', { params: { query: pageParam ? { before: pageParam } : {} } })),
     initialPageParam: '',
     getNextPageParam: (page) => page.next ?? undefined,
-    refetchInterval: 10_000,
+    refetchInterval: useEvery(10_000),
   })
   const entries = pages.data?.pages.flatMap((page) => page.entries) ?? []
   const cursor = useCursor(entries.map((entry) => entry.id))

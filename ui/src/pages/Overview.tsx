@@ -1,22 +1,36 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
+import { useDeferredValue, useMemo, useState } from 'react'
 import { answered, api } from '../api/client'
-import { bytes, count, duration, percent, rate } from '../format'
-import { AgeBar } from '../parts/AgeBar'
-import { Glyph } from '../parts/Icon'
-import { PageTop } from '../parts/PageTop'
-import { Spark } from '../parts/Spark'
+import type { components } from '../api/schema'
 import { useDesk } from '../dead/desk'
+import { count } from '../format'
+import { DepthChart } from '../overview/DepthChart'
+import { Facts } from '../overview/Facts'
+import { delimiterOf, DELIMITERS, rowsOf } from '../overview/groups'
 import { incidents } from '../overview/incident'
 import { IncidentBand } from '../overview/IncidentBand'
-import { type RowMarks, useCursor } from '../shell/useCursor'
-import { besides, condition, OBJECTIVE_SECONDS, type OverviewQueue, waitingOf, worstFirst } from '../queues/trouble'
+import { Lately } from '../overview/Lately'
+import { QueueTable } from '../overview/QueueTable'
+import { useGroups } from '../overview/useGroups'
+import { PageTop } from '../parts/PageTop'
+import { useEvery } from '../parts/useEvery'
+import { useStillOrder } from '../parts/useStillOrder'
+import { type Change, useChanges } from '../queues/marks'
+import { worstFirst } from '../queues/trouble'
+import { texts } from '../texts'
+
+type Overview = components['schemas']['Overview']
+
+const say = texts.overview
+
+/** Queues from which on a list is searched rather than read. */
+const SEARCHED = 6
 
 export function useOverview(every = 2_000) {
   return useQuery({
     queryKey: ['overview'],
     queryFn: () => answered(api.GET('/api/v1/overview')),
-    refetchInterval: every,
+    refetchInterval: useEvery(every),
   })
 }
 
@@ -24,121 +38,75 @@ export function Overview() {
   const overview = useOverview()
   const dead = useDesk()
   const data = overview.data
+  const changes = useChanges(1).data?.changes
   return (
     <>
-      <PageTop query={overview}>Overview</PageTop>
-      {data && <IncidentBand incidents={incidents(data, dead.data)} off={overview.isError} />}
+      <PageTop query={overview}>{say.title}</PageTop>
+      {data && <IncidentBand incidents={incidents(data, dead.data, changes)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
-      <div className="pad head" id="queues">
-        <h2>Queues</h2>
-        <span className="small quiet">worst first</span>
-      </div>
-      {data && <Queues queues={worstFirst(data.queues)} />}
+      {data && <Queues data={data} off={overview.isError} />}
     </>
   )
 }
 
-function Facts({ queues, workers, memory }: { queues: OverviewQueue[]; workers: number; memory?: number }) {
-  const sum = (of: (queue: OverviewQueue) => number) => queues.reduce((all, queue) => all + of(queue), 0)
-  const facts: [string, string, string][] = [
-    ['In', rate(sum((q) => q.row.recent.arrived / q.row.recent.windowSeconds)), ' /s'],
-    ['Out', rate(sum((q) => q.row.recent.perSecond)), ' /s'],
-    ['Waiting', count(sum((q) => waitingOf(q.row.states))), ''],
-    ['Active', count(sum((q) => q.row.states['active'] ?? 0)), ''],
-    ['Delayed', count(sum((q) => q.row.states['delayed'] ?? 0)), ''],
-    ['Dead letters', count(sum((q) => q.row.states['failed'] ?? 0)), ''],
-    ['Workers', count(workers), ''],
-    ['Redis', memory === undefined ? '–' : bytes(memory), ''],
-  ]
-  return (
-    <dl className="facts">
-      {facts.map(([name, value, unit]) => (
-        <div key={name} className={name === 'Active' || name === 'Delayed' ? 'col-wide' : ''}>
-          <dt>{name}</dt>
-          <dd>
-            {value}
-            <small>{unit}</small>
-          </dd>
-        </div>
-      ))}
-    </dl>
-  )
-}
-
-function Queues({ queues }: { queues: OverviewQueue[] }) {
-  const cursor = useCursor(queues.map(({ row }) => row.queue))
+function Queues({ data, off }: { data: Overview; off: boolean }) {
+  const [text, setText] = useState('')
+  const wanted = useDeferredValue(text.trim().toLowerCase())
+  const groups = useGroups()
+  const alerts = useAlertsByQueue(data.at)
+  const worst = useMemo(() => worstFirst(data.queues), [data.queues])
+  const { shown: queues, hold } = useStillOrder(worst, (queue) => queue.row.queue)
+  const found = wanted ? queues.filter((queue) => queue.row.queue.toLowerCase().includes(wanted)) : queues
+  const delimiter = delimiterOf(data.queues.map((queue) => queue.row.queue), groups.delimiter)
   if (queues.length === 0) {
     return (
       <div className="empty">
-        <h3>No queue yet</h3>
-        <p>A queue is here as soon as a job was added to it, by Corral or by BullMQ.</p>
+        <h3>{say.none.title}</h3>
+        <p>{say.none.says}</p>
       </div>
     )
   }
   return (
-    <table className="table rows">
-      <thead>
-        <tr>
-          <th>Queue</th>
-          <th className="num">Waiting</th>
-          <th style={{ width: 148 }}>Oldest / objective</th>
-          <th className="num">In /s</th>
-          <th className="num">Out /s</th>
-          <th className="num">Drained in</th>
-          <th className="num">Failed</th>
-          <th className="num">p95</th>
-          <th className="col-wide">Ended, 1 h</th>
-        </tr>
-      </thead>
-      <tbody>
-        {queues.map((queue) => (
-          <Row key={queue.row.queue} queue={queue} marks={cursor.row(queue.row.queue)} />
-        ))}
-      </tbody>
-    </table>
+    <>
+      <div className="pad head" id="queues">
+        <h2>{say.queues}</h2>
+        <span className="small quiet">{wanted ? say.shown(count(found.length), count(queues.length)) : say.worstFirst}</span>
+        {queues.length >= SEARCHED && (
+          <div className="right list-tools">
+            <input className="input small-input" type="search" placeholder={say.find} aria-label={say.find} value={text} onChange={(event) => setText(event.target.value)} />
+            <select className="input small-select" aria-label={say.group.label} value={delimiter} onChange={(event) => groups.choose(event.target.value)}>
+              <option value="">{say.group.none}</option>
+              {DELIMITERS.map((one) => (
+                <option key={one} value={one}>
+                  {say.group.by(one)}
+                </option>
+              ))}
+            </select>
+          </div>
+        )}
+      </div>
+      {found.length === 0 && <p className="pad quiet no-match">{say.noMatch(text.trim())}</p>}
+      {found.length > 0 && (
+        <QueueTable
+          rows={rowsOf(found, wanted ? '' : delimiter, groups.closed)}
+          minutes={Math.max(1, Math.round(queues[0]!.row.recent.windowSeconds / 60))}
+          alertAt={(queue) => alerts.get(queue) ?? null}
+          onTurn={groups.turn}
+          off={off}
+          hold={hold}
+        />
+      )}
+      <div className="split">
+        <DepthChart queues={queues} at={data.at} />
+        <Lately />
+      </div>
+    </>
   )
 }
 
-function Row({ queue, marks }: { queue: OverviewQueue; marks: RowMarks }) {
-  const { row } = queue
-  const now = condition(queue)
-  const oldest = row.oldestWaitingSeconds ?? 0
-  const tone = now.level === 'trouble' ? 'is-failed' : now.level === 'watch' ? 'is-limited' : ''
-  const dead = row.states['failed'] ?? 0
-  return (
-    <tr className={now.level === 'calm' ? '' : now.level} {...marks}>
-      <td className="full">
-        <span className="qname">
-          <Glyph name={now.glyph} className={tone || 'quiet'} />
-          <Link className="qlink" to="/queues/$queue" params={{ queue: row.queue }} search={{}}>
-            <b>{row.queue}</b>
-          </Link>
-          <span className="second">{now.says}</span>
-        </span>
-      </td>
-      <td className="num" data-l="Waiting">
-        <span className="strong">{count(waitingOf(row.states))}</span>
-        <span className="second hide-narrow">{besides(row.states)}</span>
-      </td>
-      <td className="two" data-l="Oldest">
-        <span className={oldest > OBJECTIVE_SECONDS ? 'is-failed strong' : ''}>{duration(oldest)}</span>
-        <span className="quiet"> / {duration(OBJECTIVE_SECONDS)}</span>
-        <AgeBar seconds={oldest} objective={OBJECTIVE_SECONDS} />
-      </td>
-      <td className="num wide-only">{rate(row.recent.arrived / row.recent.windowSeconds)}</td>
-      <td className="num" data-l="Out /s">{rate(row.recent.perSecond)}</td>
-      <td className="num wide-only">{row.drainSeconds === 0 ? 'now' : row.drainSeconds == null ? <span className="is-failed">not draining</span> : duration(row.drainSeconds)}</td>
-      <td className="num wide-only">
-        {percent(row.recent.failureRate)}
-        <span className="second">{dead ? `${count(dead)} dead` : 'none dead'}</span>
-      </td>
-      <td className="num wide-only">
-        {duration(row.recent.runP95)}
-        <span className="second">p50 {duration(row.recent.runP50)}</span>
-      </td>
-      <td className="col-wide wide-only">
-        <Spark values={queue.ended} level={now.level} label={`${row.queue}: jobs that ended, by minute, last hour`} />
-      </td>
-    </tr>
-  )
+/** Where in the last hour (0 to 1) an alert about a queue fired last. */
+function useAlertsByQueue(now: number): Map<string, number> {
+  const changes = useChanges(1).data?.changes
+  const fired = (changes ?? []).filter((change: Change) => change.kind === 'fired' && change.at > now - 3_600)
+  return new Map(fired.reverse().map((change) => [change.subject, Math.min(1, 1 - (now - change.at) / 3_600)]))
 }

@@ -10,10 +10,11 @@ import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
+import { useEvery } from '../parts/useEvery'
 import { QueueActions } from '../queues/QueueActions'
 import { QueueCharts } from '../queues/QueueCharts'
 import { QueueSide } from '../queues/QueueSide'
-import { condition, OBJECTIVE_SECONDS, waitingOf } from '../queues/trouble'
+import { condition, drained, drainedSays, waitingOf } from '../queues/trouble'
 import { type Slow, slowBecause } from '../queues/why'
 import { texts } from '../texts'
 
@@ -44,11 +45,12 @@ export function Queue() {
   const { queue } = useParams({ from: '/queues/$queue' })
   const search = useSearch({ from: '/queues/$queue' })
   const navigate = useNavigate({ from: '/queues/$queue' })
-  const row = useQuery({ queryKey: ['queue', queue], queryFn: () => readQueue(queue), refetchInterval: 2_000 })
-  const settings = useQuery({ queryKey: ['settings', queue], queryFn: () => readSettings(queue), refetchInterval: 5_000 })
+  const row = useQuery({ queryKey: ['queue', queue], queryFn: () => readQueue(queue), refetchInterval: useEvery(2_000) })
+  const settings = useQuery({ queryKey: ['settings', queue], queryFn: () => readSettings(queue), refetchInterval: useEvery(5_000) })
   const state = search.state ?? 'waiting'
   const slow = row.data ? slowBecause(row.data, settings.data) : null
-  const behind = (row.data?.oldestWaitingSeconds ?? 0) > OBJECTIVE_SECONDS
+  const objective = row.data?.objective.age ?? Infinity
+  const behind = (row.data?.oldestWaitingSeconds ?? 0) > objective
   return (
     <>
       <PageTop query={row}>
@@ -70,7 +72,7 @@ export function Queue() {
       {slow && <Why queue={queue} slow={slow} />}
       {row.data && <Facts row={row.data} />}
       <div className="split">
-        <QueueCharts queue={queue} behind={behind} />
+        <QueueCharts queue={queue} objective={objective} behind={behind} />
         {settings.data ? <QueueSide settings={settings.data} at={settings.dataUpdatedAt / 1000} held={row.data?.held ?? {}} /> : <aside />}
       </div>
       <nav className="tabs" aria-label={t.byState}>
@@ -114,7 +116,7 @@ function lead(row: QueueRow): string {
 }
 
 function Sign({ row }: { row: QueueRow }) {
-  const now = condition({ row, arrived: [], ended: [] })
+  const now = condition({ row })
   if (now.level === 'calm') return null
   const word = row.paused ? t.paused : Object.keys(row.held).length ? t.held : row.workers === 0 ? t.noWorker : now.level === 'watch' ? t.watch : t.behind
   return (
@@ -155,6 +157,7 @@ function Facts({ row }: { row: QueueRow }) {
   const { recent, states } = row
   const oldest = row.oldestWaitingSeconds ?? 0
   const minutes = Math.round(recent.windowSeconds / 60)
+  const drain = drained(row)
   return (
     <dl className="facts">
       <div>
@@ -162,8 +165,8 @@ function Facts({ row }: { row: QueueRow }) {
         <dd>{count(waitingOf(states))}</dd>
       </div>
       <div>
-        <dt>{t.facts.oldest(span(OBJECTIVE_SECONDS))}</dt>
-        <dd className={oldest > OBJECTIVE_SECONDS ? 'is-failed' : ''}>{oldest ? duration(oldest) : t.facts.none}</dd>
+        <dt>{t.facts.oldest(span(row.objective.age))}</dt>
+        <dd className={oldest > row.objective.age ? 'is-failed' : ''}>{oldest ? duration(oldest) : t.facts.none}</dd>
       </div>
       <div>
         <dt>{t.facts.in}</dt>
@@ -191,7 +194,7 @@ function Facts({ row }: { row: QueueRow }) {
       </div>
       <div className="col-wide">
         <dt>{t.facts.drainedIn}</dt>
-        <dd>{row.drainSeconds === 0 ? t.facts.now : row.drainSeconds == null ? <span className="is-failed">{t.facts.notDraining}</span> : duration(row.drainSeconds)}</dd>
+        <dd className={drain.kind === 'never' && drain.bad ? 'is-failed' : ''}>{drainedSays(drain)}</dd>
       </div>
     </dl>
   )

@@ -7,6 +7,7 @@ import { count, duration, exact, until } from '../format'
 import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
+import { useEvery } from '../parts/useEvery'
 import { SkeletonRows } from '../parts/Skeleton'
 import { type Choice, Menu } from '../parts/Menu'
 import { Time } from '../parts/Time'
@@ -26,7 +27,7 @@ export function Schedules() {
   const page = useQuery({
     queryKey: LIST,
     queryFn: () => answered(api.GET('/api/v1/schedules')),
-    refetchInterval: 3_000,
+    refetchInterval: useEvery(3_000),
   })
   const mayOperate = useMay('operate') && !page.isError
   const changes = useScheduleChanges()

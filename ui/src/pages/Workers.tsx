@@ -9,6 +9,7 @@ import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
 import { Menu } from '../parts/Menu'
+import { useEvery } from '../parts/useEvery'
 import { type RowMarks, useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 import { Decisions } from '../workers/Decisions'
@@ -30,7 +31,7 @@ export function Workers() {
   const page = useQuery({
     queryKey: ['workers'],
     queryFn: () => answered(api.GET('/api/v1/workers')),
-    refetchInterval: 2_000,
+    refetchInterval: useEvery(2_000),
   })
   const mayOperate = useMay('operate')
   const order = useOrder()

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react'
 import { clock } from '../format'
 import { SearchButton } from '../shell/SearchButton'
 import { texts } from '../texts'
+import { useHearing } from './useLive'
 import { type Freshness, isDown, Staleness } from './Staleness'
 
 interface Props {
@@ -36,14 +37,15 @@ export function Above() {
 
 function LiveSign({ query }: { query: Freshness }) {
   const shownOf = query.dataUpdatedAt / 1000
+  const hearing = useHearing()
   return (
     <span className="live" role="status">
       {query.isError ? (
         <span className="is-failed">{isDown(query.error) ? texts.parts.redisSilent : texts.parts.notLive}</span>
       ) : (
         <>
-          <i />
-          {texts.parts.live}
+          <i className={hearing === 'live' ? '' : 'off'} />
+          {hearing === 'paused' ? texts.parts.paused : hearing === 'reconnecting' ? texts.parts.reconnecting : texts.parts.live}
           {shownOf > 0 && (
             <span className="quiet hide-narrow" aria-hidden="true">
               {clock(shownOf)}

@@ -8,6 +8,7 @@ import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
+import { useEvery } from '../parts/useEvery'
 import { texts } from '../texts'
 import { Section } from './Section'
 
@@ -20,7 +21,7 @@ type Group = components['schemas']['GroupRow']
 
 /** Who shares the queue, and a pause for each; nothing where jobs have no groups. */
 export function Groups({ queue }: { queue: string }) {
-  const page = useQuery({ queryKey: ['groups', queue], queryFn: () => readGroups(queue), refetchInterval: 5_000 })
+  const page = useQuery({ queryKey: ['groups', queue], queryFn: () => readGroups(queue), refetchInterval: useEvery(5_000) })
   const [all, setAll] = useState(false)
   if (!page.data || (page.data.groups.length === 0 && page.data.locks === 0)) return null
   const { groups, locks, more } = page.data

@@ -1,77 +1,80 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
-import { duration, rate, span } from '../format'
+import { count, duration, rate, span } from '../format'
 import { readStats } from '../jobs/api'
-import { RANGES, series } from './series'
-import { OBJECTIVE_SECONDS } from './trouble'
+import { useEvery } from '../parts/useEvery'
+import { texts } from '../texts'
+import type { Drawn, Line } from './drawing'
+import { inWords } from './inWords'
+import { marksOf, useChanges } from './marks'
+import { Ranges } from './Ranges'
+import { RANGES, series, some } from './series'
+import type { QueueRow } from './trouble'
 
 // The pages before it need no charts.
 const Chart = lazy(() => import('./Chart').then((module) => ({ default: module.Chart })))
 
-/** What the queue did, for as long back as is chosen, with the deploys. */
-export function QueueCharts({ queue, behind }: { queue: string; behind: boolean }) {
+const say = texts.charts
+
+/** What the queue did and how deep it was, for as long back as is chosen, with deploys, scaling and alerts. */
+export function QueueCharts({ queue, objective, behind }: { queue: string; objective: number; behind: boolean }) {
   const [range, setRange] = useState(RANGES[0]!)
   const stats = useQuery({
     queryKey: ['stats', queue, range.key],
     queryFn: () => readStats(queue, range.query),
-    refetchInterval: range.query.minutes === 60 ? 5_000 : 60_000,
+    refetchInterval: useEvery(range.query.minutes === 60 ? 5_000 : 60_000),
     placeholderData: (before) => (before?.queue === queue ? before : undefined),
   })
-  const lines = useMemo(() => (stats.data ? series(stats.data.spans, range.fold) : null), [stats.data, range])
-  const throughput = useMemo(
-    () =>
-      lines
-        ? [
-            { name: 'in', values: lines.arrived, tone: 'context' as const },
-            { name: 'out', values: lines.ended, tone: 'ink' as const },
-            ...(lines.failed.some((value) => value > 0) ? [{ name: 'failed', values: lines.failed, tone: 'hot' as const }] : []),
-          ]
-        : [],
-    [lines],
+  const changes = useChanges(range.hours).data?.changes
+  const held = useQueryClient().getQueryData<QueueRow>(['queue', queue])?.held
+  const lines = useMemo(() => (stats.data ? series(stats.data.spans, stats.data.depths, range.fold) : null), [stats.data, range])
+  const marks = useMemo(() => marksOf(changes ?? [], { name: queue, held: held ?? {} }), [changes, queue, held])
+  const late = behind ? 'hot' : 'ink'
+  const charts = useMemo(() => {
+    if (!lines) return null
+    const level = Number.isFinite(objective) ? { value: objective, name: say.objective(span(objective)) } : undefined
+    const line = (name: string, values: Line['values'], tone: Line['tone'], fill = false): Line => ({ name, values, tone, fill })
+    return {
+      throughput: [
+        line(say.in, lines.arrived, 'context'),
+        line(say.out, lines.ended, 'ink'),
+        ...(some(lines.failed) ? [line(say.failed, lines.failed, 'hot')] : []),
+      ],
+      depth: [
+        ...(some(lines.delayed) ? [line(say.delayed, lines.delayed, 'context')] : []),
+        line(say.waiting, lines.waiting, late, true),
+        ...(some(lines.held) ? [line(say.held, lines.held, 'hot', true)] : []),
+      ],
+      times: [line(say.run, lines.run, 'context'), line(say.wait, lines.wait, 'ink'), ...(some(lines.oldest) ? [line(say.oldest, lines.oldest, late)] : [])],
+      level,
+    }
+  }, [lines, objective, late])
+
+  const chart = (name: string, drawn: Pick<Drawn, 'lines' | 'level' | 'write'>) => (
+    <div className="plotbox">
+      <Suspense>
+        <Chart at={lines!.at} marks={marks} {...drawn} label={inWords(name, say.ranges[range.key]!, { ...drawn, marks })} />
+      </Suspense>
+    </div>
   )
-  const latency = useMemo(
-    () =>
-      lines
-        ? [
-            { name: 'run', values: lines.run, tone: 'context' as const },
-            { name: 'wait', values: lines.wait, tone: behind ? ('hot' as const) : ('ink' as const) },
-          ]
-        : [],
-    [lines, behind],
+  const head = (name: string) => (
+    <div className="head short">
+      <h2>{name}</h2>
+    </div>
   )
-  const marks = (stats.data?.marks ?? []).slice(-6).map((mark) => ({ at: mark.at, name: mark.release.split('@').at(-1)! }))
-  const last = (values: (number | null)[] | undefined) => values?.findLast((value) => value != null)
   return (
     <div className="pad charts">
       <div className="head">
-        <h2>Jobs per second</h2>
+        <h2>{say.throughput}</h2>
         <div className="right">
-          <div className="seg" role="group" aria-label="How far back">
-            {RANGES.map((one) => (
-              <button key={one.key} aria-pressed={one === range} onClick={() => setRange(one)}>
-                {one.key}
-              </button>
-            ))}
-          </div>
+          <Ranges range={range} onChange={setRange} />
         </div>
       </div>
-      <div className="plotbox">
-        {lines && (
-          <Suspense>
-            <Chart at={lines.at} lines={throughput} marks={marks} write={rate} label={`Jobs a second, last ${range.key}: in ${rate(last(lines.arrived) ?? 0)}, out ${rate(last(lines.ended) ?? 0)} at the end`} />
-          </Suspense>
-        )}
-      </div>
-      <div className="head short">
-        <h2>Waiting and run time, p95</h2>
-      </div>
-      <div className="plotbox">
-        {lines && (
-          <Suspense>
-            <Chart at={lines.at} lines={latency} marks={marks} level={{ value: OBJECTIVE_SECONDS, name: `objective ${span(OBJECTIVE_SECONDS)}` }} write={duration} label={`Times, last ${range.key}: wait ${duration(last(lines.wait))}, run ${duration(last(lines.run))} at the end`} />
-          </Suspense>
-        )}
-      </div>
+      {charts ? chart(say.throughput, { lines: charts.throughput, write: rate }) : <div className="plotbox" />}
+      {head(say.depth)}
+      {charts ? chart(say.depth, { lines: charts.depth, write: count }) : <div className="plotbox" />}
+      {head(say.times)}
+      {charts ? chart(say.times, { lines: charts.times, level: charts.level, write: duration }) : <div className="plotbox" />}
     </div>
   )
 }

@@ -5,6 +5,7 @@ import { type QueueSettings, readWorkers, releaseRate } from '../jobs/api'
 import { Icon } from '../parts/Icon'
 import { useMay } from '../parts/session'
 import { useAct } from '../parts/useAct'
+import { useEvery } from '../parts/useEvery'
 import { useNow } from '../parts/useNow'
 import { texts } from '../texts'
 import { EditLimits } from './EditLimits'
@@ -122,7 +123,7 @@ function Held({ name, jobs }: { name: string; jobs: number }) {
 
 /** The worker processes that serve this queue: where they are and since when. */
 function Serving({ queue }: { queue: string }) {
-  const workers = useQuery({ queryKey: ['workers'], queryFn: readWorkers, refetchInterval: 10_000 })
+  const workers = useQuery({ queryKey: ['workers'], queryFn: readWorkers, refetchInterval: useEvery(10_000) })
   const serving = (workers.data?.workers ?? []).filter((worker) => worker.queues.includes(queue))
   if (!workers.data) return null
   return (

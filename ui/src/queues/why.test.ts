@@ -1,15 +1,13 @@
 import { expect, test } from 'vitest'
 import type { QueueSettings } from '../jobs/api'
+import { queueRow } from './sample'
 import { slowBecause } from './why'
 
 const RECENT = {
   windowSeconds: 100, arrived: 100, completed: 0, failed: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 2,
   waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null,
 }
-const ROW = {
-  queue: 'q', paused: false, states: { waiting: 5, active: 2 }, held: {}, oldestWaitingSeconds: 90, drainSeconds: 30, workers: 1,
-  recent: RECENT, names: {}, unknownNames: [], lateSchedules: {},
-}
+const ROW = queueRow('q', { states: { waiting: 5, active: 2 }, oldestWaitingSeconds: 90, drainSeconds: 30, recent: RECENT })
 
 test.each([
   ['Behind, and catching up.', {}, {}],
@@ -26,4 +24,5 @@ test.each([
 
 test('a queue that keeps up is not explained', () => {
   expect(slowBecause({ ...ROW, oldestWaitingSeconds: 10 }, undefined)).toBeNull()
+  expect(slowBecause({ ...ROW, objective: { age: 300, drain: 30 } }, undefined)).toBeNull()
 })

@@ -2,7 +2,7 @@
 import type { components } from '../api/schema'
 import { count, duration } from '../format'
 import type { QueueSettings } from '../jobs/api'
-import { OBJECTIVE_SECONDS, waitingOf } from './trouble'
+import { waitingOf } from './trouble'
 
 type QueueRow = components['schemas']['QueueRow']
 
@@ -14,11 +14,11 @@ export interface Slow {
 }
 
 /** Null: it is not slow. The cause that must be lifted first decides. */
-export function slowBecause(row: QueueRow, settings: QueueSettings | undefined, objective = OBJECTIVE_SECONDS): Slow | null {
+export function slowBecause(row: QueueRow, settings: QueueSettings | undefined): Slow | null {
   const waiting = waitingOf(row.states)
   const active = row.states['active'] ?? 0
   const oldest = row.oldestWaitingSeconds ?? 0
-  const behind = oldest > objective
+  const behind = oldest > row.objective.age
   const line = `${count(waiting)} ${waiting === 1 ? 'job waits' : 'jobs wait'}${oldest ? `, the oldest for ${duration(oldest)}` : ''}.`
   const held = Object.entries(row.held).filter(([, jobs]) => jobs > 0).sort((a, b) => b[1] - a[1])
   if (held.length > 0) {

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { useEvery } from '../parts/useEvery'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
@@ -30,7 +31,7 @@ export function useDetail(schedule: Schedule, zone: string | null) {
           params: { path: { queue: schedule.queue }, query: { id: schedule.id, zone } },
         }),
       ),
-    refetchInterval: 5_000,
+    refetchInterval: useEvery(5_000),
     placeholderData: (before) => before,
   })
 }

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Outlet, useNavigate } from '@tanstack/react-router'
 import { readSession } from '../api/client'
 import { Toasts } from '../parts/Toasts'
+import { useLive } from '../parts/useLive'
 import { AddJob } from '../queues/AddJob'
 import { texts } from '../texts'
 import { Announcer } from './Announcer'
@@ -18,6 +19,7 @@ import { usePlaces } from './usePlaces'
 
 /** What is around every page. */
 export function Shell() {
+  useLive()
   const session = useQuery({ queryKey: ['session'], queryFn: readSession, staleTime: Infinity })
   const overlay = useOverlay()
   useKeyboard()

@@ -4,6 +4,7 @@ import { firing } from '../alerts/alerts'
 import { answered, api } from '../api/client'
 import { count } from '../format'
 import { useOverview } from '../pages/Overview'
+import { useEvery } from '../parts/useEvery'
 import { condition } from '../queues/trouble'
 
 export interface Count {
@@ -15,7 +16,7 @@ export interface Count {
 /** Numbers beside the pages' names, by the key of the page. */
 export function useCounts(): Record<string, Count | undefined> {
   const overview = useOverview(10_000).data
-  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: 15_000 }).data
+  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(15_000) }).data
   const dead = overview?.queues.reduce((all, { row }) => all + (row.states['failed'] ?? 0), 0)
   const fires = alerts ? firing(alerts.alerts) : 0
   return {

@@ -38,4 +38,6 @@ export const dead = {
   dataAsJson: 'Data, as JSON',
   onlySave: 'Only save',
   saveAndRetry: 'Save and retry',
+
+  redacted: 'what it said is for those who may see payloads',
 }

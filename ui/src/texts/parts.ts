@@ -2,6 +2,8 @@
 export const parts = {
   live: 'Live',
   notLive: 'Not live',
+  paused: 'Paused',
+  reconnecting: 'Reconnecting',
   redisSilent: 'Redis does not answer',
   redisSilentSince: (since: string) => `Redis does not answer since ${since}.`,
   workersWait: 'Workers wait and resume by themselves.',

@@ -3,6 +3,7 @@ import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { Time } from '../parts/Time'
+import { useEvery } from '../parts/useEvery'
 import { texts } from '../texts'
 
 const words = texts.workers
@@ -16,7 +17,7 @@ export function Decisions() {
   const page = useQuery({
     queryKey: ['scaling'],
     queryFn: () => answered(api.GET('/api/v1/scaling/decisions', { params: { query: { count: 20 } } })),
-    refetchInterval: 5_000,
+    refetchInterval: useEvery(5_000),
   })
   const decisions = page.data?.decisions
   if (!decisions) return null

@@ -5,8 +5,10 @@
   ARGV  1 late_ms: a schedule whose next run is overdue by less is on time
         and of each queue: its base (with the trailing colon), its hash of unknown names
 
-  Returns for each queue [since_ms, paused, [schedule, overdue_ms, ...], [name, seen_ms, ...], lengths]
+  Returns for each queue [since_ms, paused, [schedule, overdue_ms, ...], [name, seen_ms, ...], lengths,
+    limiter]
     lengths   of its lists and sets, in the order of `counts` in reader.py
+    limiter   started in its rate's window, the window's rest in ms (below 0: none is open), the live rate or ""
     since_ms  as text: when the job could have started that has waited longest; "0": none waits
 ]]
 local call = redis.call
@@ -105,10 +107,16 @@ local function lengths(base)
   return found
 end
 
+local function limiter(base, meta)
+  local key = base .. "limiter"
+  return { tonumber(call("GET", key)) or 0, call("PTTL", key), call("HGET", meta, "max") or "" }
+end
+
 local answer = {}
 for i, meta in ipairs(KEYS) do
   local base = ARGV[2 * i]
   local unknown = call("HGETALL", ARGV[2 * i + 1])
-  answer[i] = { oldest(base), call("HEXISTS", meta, "paused"), late(base), unknown, lengths(base) }
+  local paused = call("HEXISTS", meta, "paused")
+  answer[i] = { oldest(base), paused, late(base), unknown, lengths(base), limiter(base, meta) }
 end
 return answer

@@ -2,18 +2,18 @@
   What was counted in the last minutes, of several queues as they are and by job name.
 
   KEYS  of each queue: its zset of job names
-  ARGV  1 the first minute since the epoch  2 how many
+  ARGV  1 the first minute since the epoch  2 how many  3 whether job names are wanted, too (1)
         and of each queue: what its keys of Corral begin with, with the trailing colon
 
   Returns for each queue a list of name ("": the queue as a whole), entry, ...: entries of stats_write.lua
 ]]
 local call = redis.call
-local first, count = tonumber(ARGV[1]), tonumber(ARGV[2])
+local first, count, by_name = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == "1"
 
 local answer = {}
 for i, names_key in ipairs(KEYS) do
-  local own, found = ARGV[2 + i], {}
-  local names = call("ZRANGEBYSCORE", names_key, first * 60000, "+inf")
+  local own, found = ARGV[3 + i], {}
+  local names = by_name and call("ZRANGEBYSCORE", names_key, first * 60000, "+inf") or {}
   table.insert(names, 1, "")
   for minute = first, first + count - 1 do
     local fields = {}

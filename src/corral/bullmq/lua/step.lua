@@ -25,14 +25,15 @@
           settled    list of [id, token, kind, ...]; token is that of the fetch, "@" with the stamp for a job
                      that has none, or "!" with the stamp if keep_locks.lua wrote its lock
              kind 1 completed  [value, keep_count, keep_age_s, fields, told]
-             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed, fields, told]
+             kind 2 failed     [reason, stacktrace, keep_count, keep_age_s, attempts, killed, fields, told, note]
                                killed: it killed its workers; forget how often (`stc`), so that a retry by
                                hand has the whole stall budget again. told: the hooks of the job, see
                                hooks.lua. The last ones may be absent
-             kind 3 retry now  [reason, stacktrace, lifo]
-             kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms, hold]
+             kind 3 retry now  [reason, stacktrace, lifo, note]
+             kind 4 delay      [delay_ms, spend, fields, signal_key, signal_ms, hold, note]
                                hold: [state, held, member, closed_ms] of the breaker that holds it; mostly absent
-             kind 5 put back   []
+             kind 5 put back   [note]
+             note: how this run went, for the history of the job's runs; see step_noting.lua. May be absent
           group_limits  [concurrency, jobs, per_ms, max_size] of a group without its own; 0: none
           keep_count -1: all; keep_age -1: for ever; fields: flat list for HSET
 
@@ -129,6 +130,7 @@ local function problem(id, code)
 end
 
 --@include hooks
+--@include step_noting
 --@include step_retention
 --@include step_ownership
 --@include step_settling

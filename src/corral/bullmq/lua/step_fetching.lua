@@ -41,6 +41,9 @@ local function start(id)
   if not stamped then
     call("SET", job .. ":lock", token, "PX", lock_ms)
   end
+  if values[7] then
+    note_death(job, values[7])
+  end
   call("XADD", events, "*", "event", "active", "jobId", id, "prev", "waiting")
   call("HSET", job, "processedOn", now_text, "pb", worker, "ats", values[6] and (tonumber(values[6]) or 0) + 1 or "1")
   table.insert(values, 1, id)

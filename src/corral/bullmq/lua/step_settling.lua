@@ -1,5 +1,5 @@
 -- Part of step.lua: what becomes of each job that ended.
--- Needs owned and all that is before it. Emits BullMQ's events.
+-- Needs owned, note_run and all that is before it. Emits BullMQ's events.
 
 -- A queue `webhooks` that is broken must not hold back the jobs of others.
 local function tell(id, told)
@@ -49,6 +49,9 @@ local function settle_rest()
           if entry[10] and #entry[10] > 0 then
             call("HSET", job, unpack(entry[10]))
           end
+          if entry[12] then
+            note_run(job, entry[12])
+          end
         end
         add_finished(2, id, entry[6], entry[7])
         call("XADD", events, "*", "event", "failed", "jobId", id, "failedReason", entry[4], "prev", "active")
@@ -60,6 +63,9 @@ local function settle_rest()
         end
       elseif kind == 3 then
         call("HSET", job, "atm", (tonumber(fields[4]) or 0) + 1, "failedReason", entry[4], "stacktrace", entry[5])
+        if entry[7] then
+          note_run(job, entry[7])
+        end
         local priority = tonumber(fields[5]) or 0
         local stopped = is_stopped()
         if grouping and grouping.parks(id, priority, entry[6]) then -- groups
@@ -73,6 +79,10 @@ local function settle_rest()
       else
         local delay = kind == 4 and entry[4]
         local hold = kind == 4 and entry[9]
+        local note = entry[kind == 4 and 10 or 4]
+        if note then
+          note_run(job, note)
+        end
         if kind == 4 then
           if hold and call("HGET", hold[1], "state") ~= "open" then -- the breaker was faster
             delay, hold = math.min(delay, hold[4]), nil

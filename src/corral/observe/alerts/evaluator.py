@@ -1,5 +1,7 @@
 """The evaluator: looks at how everything stands, decides, remembers, sends. One of many processes does it.
 
+What it read it shows to the depth history, too: nobody reads all queues a second time for that.
+
 Every process that has one tries to lead (`leadership`); the others stand by and take over within 30 s.
 Nothing ends it but its stop: what fails is logged, and tried again at the next turn.
 
@@ -31,6 +33,7 @@ from corral.observe.alerts.outage import Outage
 from corral.observe.alerts.rulebook import RuleBook
 from corral.observe.alerts.sending import Sending
 from corral.observe.alerts.telling import Telling
+from corral.observe.depth import DepthRecorder
 from corral.observe.standing import Standing
 
 log = structlog.get_logger(__name__)
@@ -73,6 +76,7 @@ class Evaluator:
         self._book = book
         self._seconds = seconds
         self._leadership = Leadership(client, prefix)
+        self._depths = DepthRecorder(client, prefix)
         self._wake = asyncio.Event()
         self._sending = Sending(self._leadership, self._channels, self._wake.set)
         self._outage = Outage(book, socket.gethostname(), expected=expects_redis)
@@ -138,7 +142,8 @@ class Evaluator:
             known = without_strangers(before, self._channels)
             return looked(known, result, self._channels, standing.at)
 
-        await self._leadership.change(after, result.events)
+        if await self._leadership.change(after, result.events):
+            await self._depths.look(standing)
 
     def _remind(self) -> None:
         """Tell the channels that forget what still fires."""

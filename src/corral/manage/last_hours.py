@@ -1,0 +1,69 @@
+"""The last hour of every queue by minute, for the small charts: read once, then only what is new.
+
+A minute that is over does not change, since workers write by the server's clock; of 200 queues that leaves
+some hundred numbers of twelve thousand a look. Limit: of a queue that was obliterated and came back within
+the hour, the old minutes are shown on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import redis.asyncio as aioredis
+
+from corral.bullmq import statistics
+from corral.bullmq.keys import QueueKeys
+from corral.bullmq.standings import chunks
+from corral.bullmq.statistics import MINUTE
+
+MINUTES = 60
+
+
+class Minute(NamedTuple):
+    """Jobs that came, and that ended for good."""
+
+    arrived: int
+    ended: int
+
+
+_NOTHING = Minute(0, 0)
+
+
+class LastHours:
+    """The hours of one process's queues, by name."""
+
+    def __init__(self) -> None:
+        self._hours: dict[str, dict[int, Minute]] = {}
+
+    async def read(
+        self, client: aioredis.Redis, queues: Sequence[QueueKeys], now_ms: int
+    ) -> dict[str, list[Minute]]:
+        """Each queue's last 60 minutes, oldest first; the last one is not over. One round trip for each
+        50 queues. Raises what redis-py raises.
+        """
+        last = now_ms // MINUTE.ms
+        first = last - MINUTES + 1
+        hours = {keys.name: self._hours.get(keys.name, {}) for keys in queues}
+        by_start: dict[int, list[QueueKeys]] = {}
+        for keys in queues:
+            # The newest one was not over when it was read.
+            start = max(first, max(hours[keys.name], default=first))
+            by_start.setdefault(start, []).append(keys)
+        self._hours = hours
+        parts = [(start, part) for start, some in by_start.items() for part in chunks(some)]
+        for start, some in parts:
+            # What came is kept, also if time runs out: the next look goes on from there.
+            found = await statistics.read_counts(client, some, start, last)
+            for keys, minutes in zip(some, found, strict=True):
+                kept = {number: one for number, one in hours[keys.name].items() if number >= first}
+                kept |= {start + place: _minute(counts) for place, counts in enumerate(minutes)}
+                hours[keys.name] = kept
+        return {
+            name: [of.get(number, _NOTHING) for number in range(first, last + 1)]
+            for name, of in hours.items()
+        }
+
+
+def _minute(counts: dict[str, int]) -> Minute:
+    return Minute(counts.get("arrived", 0), counts.get("completed", 0) + counts.get("failed", 0))

@@ -1,0 +1,147 @@
+"""The management API against its own description: whatever is sent, answers are as described, and no 500.
+
+Schemathesis makes requests from the description: good ones and bad ones, the same each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+import redis as sync_redis
+import redis.asyncio as aioredis
+import schemathesis
+from attacked import fill
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.config import SchemathesisConfig
+from test_dashboard_sign_in import CHANGE, HASH, PASSWORD
+
+from corral import Queue, Settings
+from corral.api.server import HttpServer
+from corral.bullmq.connection import close_shared_clients
+from corral.dashboard.app import Dashboard
+from corral.dashboard.users import Users
+from corral.manage.routes import description
+
+#: Of each operation and user: requests that fit its description, or do not.
+EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
+USERS = {"ada": "admin", "olu": "operator", "vi": "viewer", "": None}
+
+#: Status codes that any operation may answer with, as problem JSON.
+PROBLEMS = {400, 401, 403, 404, 405, 409, 413, 422, 429}
+
+
+class Served:
+    """A dashboard in a thread with a loop of its own, with jobs in its Redis."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.redis_url = redis_url
+        self.url = ""
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> Served:
+        self._thread.start()
+        assert self._ready.wait(120)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(60)
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        users = ",".join(f"{name}:{HASH}:{role}" for name, role in USERS.items() if name)
+        loaded = Settings(_env_file=None, redis_url=self.redis_url, dashboard_users=users)
+        client = aioredis.Redis.from_url(self.redis_url)
+        queue = Queue("reports", redis_url=self.redis_url, prefix="bull")
+        await fill(queue, client)
+        await client.aclose()
+        async with HttpServer(
+            Dashboard(loaded, Users.parse(users), {"reports": queue}), grace_seconds=1
+        ) as server:
+            self.url = server.url
+            self._ready.set()
+            await self._stop.wait()
+        await close_shared_clients()
+
+
+@pytest.fixture(scope="module")
+def served(redis_server: str) -> Iterator[Served]:
+    with sync_redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    with Served(redis_server) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cookies(served: Served) -> dict[str, dict[str, str]]:
+    """Of who is signed in."""
+    found: dict[str, dict[str, str]] = {"": {}}
+    for name in filter(None, USERS):
+        body = {"user": name, "password": PASSWORD}
+        answer = httpx2.post(f"{served.url}/session", json=body, headers=CHANGE, timeout=60)
+        found[name] = {"corral": answer.cookies["corral"]}
+    return found
+
+
+def check(case: schemathesis.Case, answer: schemathesis.Response, user: str) -> None:
+    """What holds for each answer."""
+    where = f"{user or 'nobody'}: {case.as_curl_command()}\n{answer.status_code} {answer.text[:500]}"
+    kind = (answer.headers.get("content-type") or [""])[0].split(";")[0]
+    if answer.status_code >= 400:
+        assert answer.status_code in PROBLEMS, where
+        assert kind == "application/problem+json", where
+        problem = answer.json()
+        assert problem["status"] == answer.status_code, where
+        assert problem["type"].startswith("urn:corral:problem:"), where
+        assert problem["title"], where
+        assert problem["detail"], where
+        return
+    assert user, where
+    described = case.operation.definition.raw["responses"]
+    assert str(answer.status_code) in described, where
+    case.operation.validate_response(answer)
+
+
+def schema() -> Any:
+    config = SchemathesisConfig(seed=6)
+    return schemathesis.openapi.from_dict(description(), config=config)
+
+
+OPERATIONS = [result.ok() for result in schema().get_all_operations()]
+
+
+@pytest.mark.parametrize("mode", EXAMPLES, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_answers_are_as_described(
+    served: Served, cookies: dict[str, dict[str, str]], operation: Any, mode: GenerationMode
+) -> None:
+    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
+        return  # nothing in it can be wrong
+
+    @seed(6)
+    @settings(
+        max_examples=EXAMPLES[mode],
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        deadline=None,
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def run(case: schemathesis.Case) -> None:
+        names = case.path_parameters or {}
+        if len(str(names.get("queue", ""))) % 2:  # every other time one that has something in it
+            names |= {name: real for name, real in (("queue", "reports"), ("job_id", "1")) if name in names}
+        for user in USERS:
+            answer = case.call(base_url=served.url, headers=CHANGE, cookies=cookies[user], timeout=60)
+            check(case, answer, user)
+
+    run()

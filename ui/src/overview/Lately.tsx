@@ -1,0 +1,88 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { answered, api } from '../api/client'
+import { Glyph } from '../parts/Icon'
+import { Time } from '../parts/Time'
+import { useEvery } from '../parts/useEvery'
+import { useChanges } from '../queues/marks'
+import { texts } from '../texts'
+import { told } from './changes'
+
+const say = texts.overview
+
+/** Newest changes that are listed; the audit log has all. */
+const LISTED = 8
+const FIRING = 5
+
+/** Alerts that fire, and what changed lately: whatever went wrong, the cause is often among these. */
+export function Lately() {
+  return (
+    <div className="side">
+      <Firing />
+      <Changed />
+    </div>
+  )
+}
+
+function Firing() {
+  const alerts = useQuery({ queryKey: ['alerts'], queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
+  const firing = alerts.data?.alerts.filter((alert) => alert.state === 'firing') ?? []
+  if (firing.length === 0) return null
+  return (
+    <>
+      <div className="head">
+        <h2>{say.firing}</h2>
+        <div className="right">
+          <Link className="small link" to="/alerts">
+            {say.allAlerts}
+          </Link>
+        </div>
+      </div>
+      <ol className="ledger">
+        {firing.slice(0, FIRING).map((alert) => (
+          <li key={`${alert.rule} ${alert.subject}`}>
+            <Time at={alert.firedAt ?? alert.since} />
+            <Glyph name="alert" className="is-failed" />
+            <div>
+              {alert.title}
+              <span className="second">{alert.summary}</span>
+            </div>
+          </li>
+        ))}
+      </ol>
+    </>
+  )
+}
+
+function Changed() {
+  const changes = useChanges(24).data?.changes
+  return (
+    <>
+      <div className="head">
+        <h2>{say.changed}</h2>
+        <span className="small quiet">{say.lastHours}</span>
+        <div className="right">
+          <Link className="small link" to="/audit">
+            {say.audit}
+          </Link>
+        </div>
+      </div>
+      {changes?.length === 0 && <p className="small quiet">{say.nothingChanged}</p>}
+      <ol className="ledger">
+        {changes?.slice(0, LISTED).map((change, at) => {
+          const { glyph, tone, says, more } = told(change)
+          return (
+            <li key={`${change.at} ${change.kind} ${change.what} ${at}`}>
+              <Time at={change.at} />
+              <Glyph name={glyph} className={tone} />
+              <div>
+                {says}
+                {more && <span className="second">{more}</span>}
+              </div>
+            </li>
+          )
+        })}
+      </ol>
+    </>
+  )
+}

@@ -1,0 +1,32 @@
+/** Charts: their names, marks, and what they say to who cannot see them. */
+export const charts = {
+  howFar: 'How far back',
+  ranges: { '1 h': 'last hour', '24 h': 'last 24 hours', '7 d': 'last 7 days', '90 d': 'last 90 days' } as Record<string, string>,
+  throughput: 'Jobs per second',
+  times: 'Waiting and run time, p95',
+  depth: 'Jobs that wait',
+  age: 'Age of the oldest',
+  in: 'in',
+  out: 'out',
+  failed: 'failed',
+  run: 'run',
+  wait: 'wait',
+  waiting: 'waiting',
+  delayed: 'delayed',
+  held: 'held',
+  oldest: 'oldest',
+  objective: (seconds: string) => `objective ${seconds}`,
+  /** A chart in words: its range, then each line with its last value. */
+  inWords: (name: string, range: string, lines: string[], marks: string[]) =>
+    `${name}, ${range}: ${lines.join(', ') || 'nothing yet'}.${marks.length ? ` ${marks.join('. ')}.` : ''}`,
+  lineInWords: (line: string, last: string, most: string) => `${line} ${last} now, ${most} at most`,
+  asTable: 'As a table',
+  time: 'Time',
+  none: '–',
+  noData: 'Nothing was recorded yet. Depths are noted once a minute.',
+  deploy: (release: string) => `Deploy ${release}`,
+  workers: (before: number, after: number) => `${before} → ${after} workers`,
+  scaled: (before: number, after: number, queue: string) => `${before} → ${after} workers${queue ? ` for ${queue}` : ''}`,
+  alert: (title: string, subject: string) => `Alert: ${title}${subject ? `, ${subject}` : ''}`,
+  heldMark: (subject: string) => `${subject} held`,
+}

@@ -1,0 +1,20 @@
+/** How a queue does, in its row. */
+export const trouble = {
+  held: (breakers: string) => `Held: ${breakers} breaker open`,
+  paused: 'Paused',
+  pausedIdle: 'Paused, nothing waits',
+  noWorker: 'No worker serves it',
+  unknown: (names: string) => `Nobody knows ${names}`,
+  behind: (by: string) => `Behind by ${by}`,
+  behindLimited: (by: string) => `Behind by ${by}, its rate limit is used up`,
+  limited: (seconds: string) => `Rate limit used up, resumes in ${seconds}`,
+  close: 'Close to its objective',
+  growing: 'More comes than goes',
+  idle: 'Idle',
+  idleUntil: (jobs: string) => `Idle, ${jobs} for later`,
+  keepsUp: 'Keeping up',
+  besides: (active: string, delayed: string) => (delayed ? `${active} active · ${delayed} delayed` : `${active} active`),
+  now: 'now',
+  notDraining: 'not draining',
+  unknownDrain: '–',
+}
