@@ -24,7 +24,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "aiosmtplib",
         "argon2",
     ),
-    "server": ("litestar", "uvicorn", "httptools"),
+    "server": ("litestar", "uvicorn", "httptools", "jwt"),
     "encryption": ("cryptography",),
     "images": ("pyvips",),
     "mail": ("jinja2", "mrml", "css_inline"),
@@ -36,11 +36,13 @@ MODULES: dict[str, tuple[str, ...]] = {
 
 
 def extra_of(module: str) -> str | None:
-    """The extra that brings a module, or None."""
-    for extra, brought in MODULES.items():
-        if any(module == name or module.startswith(name + ".") for name in brought):
-            return extra
-    return None
+    """The first extra that brings a module, or None."""
+    return next((extra for extra in MODULES if brings(extra, module)), None)
+
+
+def brings(extra: str, module: str) -> bool:
+    """Whether an extra brings a module, or the package that it is in."""
+    return any(module == name or module.startswith(name + ".") for name in MODULES[extra])
 
 
 def missing(extra: str, what: str, module: str) -> ConfigurationError:
@@ -61,7 +63,7 @@ def needs(extra: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if extra_of(error.name or "") != extra:
+        if not brings(extra, error.name or ""):
             raise
         raise missing(extra, what, error.name or "") from error
 

@@ -20,7 +20,6 @@ from urllib.parse import unquote, urlsplit
 from corral.errors import InvalidInput
 from corral.extras import needs
 from corral.mail.addresses import comparable, parse_address
-from corral.mail.templates import TemplateUnknown
 from corral.providers.errors import FetchRefused, ProviderMisconfigured
 from corral.providers.fetch import Fetched, Fetcher
 from corral.providers.http import fail
@@ -83,6 +82,7 @@ def _renderer(settings: Settings) -> Renderer:
     # Imported here: who adds a mail, over HTTP say, fills no template.
     with needs("mail", "A mail's template"):
         from corral.mail.render import renderer  # noqa: PLC0415
+        from corral.mail.templates import TemplateUnknown  # noqa: PLC0415
     try:
         return renderer(settings.mail_templates)
     except TemplateUnknown as error:
