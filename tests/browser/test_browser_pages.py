@@ -15,7 +15,7 @@ from corral.data import encode
 PAGES = ["/", "/workers", "/schedules", "/flows", "/events", "/audit", "/redis", "/checklist", "/settings"]
 
 #: What is there when a page has its data.
-FILLED = "table tbody tr, .finding, .empty, .facts"
+FILLED = "table tbody tr, .flow-list li, .finding, .empty, .facts"
 
 
 class Watched:

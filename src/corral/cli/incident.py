@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 
-from corral.bullmq import statistics
+from corral.bullmq import depths, statistics
 from corral.bullmq.connection import shared_client
 from corral.cli.incident_story import (
     BURSTS,
@@ -27,6 +27,7 @@ from corral.cli.incident_story import (
     REVOKED,
     STREAMS,
     Stream,
+    depths_of,
     jobs_of,
     minutes_of,
 )
@@ -66,11 +67,12 @@ async def unfolding(stack: Stack) -> AsyncIterator[None]:
 
 
 async def _write_the_hour_before(queues: Sequence[Queue]) -> None:
-    """Through the statistics' own writer, at the time of each minute. Three round trips a minute."""
+    """Through the statistics' own writer, at the time of each minute. Seven round trips a minute."""
     keys = {queue.name: queue.keys() for queue in queues}
     client, prefix = shared_client(queues[0].address()), queues[0].keys().prefix
     now = int(time.time() * 1000)
     minutes = {past: minutes_of(past) for past in PAST}
+    depth = {keys[past.queue]: depths_of(past) for past in PAST}
     for number in range(MINUTES):
         at = now - (MINUTES - number) * statistics.MINUTE.ms
         counted = []
@@ -78,6 +80,7 @@ async def _write_the_hour_before(queues: Sequence[Queue]) -> None:
             await client.incrby(keys[past.queue].id, entries[number].counts["arrived"])
             counted.append(statistics.counted(keys[past.queue], {past.name: entries[number]}, {}, ()))
         await statistics.write(client, prefix, "incident", number + 1, counted, now_ms=at)
+        await depths.write(client, {queue: history[number] for queue, history in depth.items()}, at)
     released = now - RELEASED_MINUTES_AGO * statistics.MINUTE.ms
     await statistics.note_release(client, prefix, os.environ["CORRAL_RELEASE"], released)
 

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from corral.bullmq.depths import Depth
 from corral.bullmq.statistics import Entry
 from corral.cli.demo_jobs import EVENT, MOMENT, NO_TEMPLATE, PASSPORT, PUSH, WELCOME
 from corral.observe import buckets
@@ -59,6 +60,20 @@ def _minute(past: Past, number: int, chance: random.Random) -> Entry:
             bucket = buckets.index(chance.lognormvariate(math.log(middle), 0.55))
             counted[bucket] = counted.get(bucket, 0) + 1
     return entry
+
+
+def depths_of(past: Past) -> list[Depth]:
+    """How many of its jobs were there at the end of each minute, oldest first: a queue that keeps up."""
+    chance = random.Random(f"{SEED} {past.queue} depth")  # noqa: S311  # a story, no secret
+    usual = past.rate / 60 * past.wait
+    return [
+        Depth(
+            waiting=round(usual * chance.uniform(0.4, 2.2)),
+            active=round(past.rate / 60 * past.run * chance.uniform(0.7, 1.3)),
+            oldest_ms=round(past.wait * chance.uniform(400, 1_900)),
+        )
+        for _ in range(MINUTES)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
 import { clock, exact } from '../format'
-import { useMay } from '../parts/session'
+import { useMay } from '../api/session'
 import { useNow } from '../parts/useNow'
 import { texts } from '../texts'
 import type { JobView, Revealed } from './api'

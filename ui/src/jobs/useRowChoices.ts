@@ -1,6 +1,6 @@
 import { useNavigate } from '@tanstack/react-router'
 import type { Choice } from '../parts/Menu'
-import { useMay } from '../parts/session'
+import { useMay } from '../api/session'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
 import { texts } from '../texts'

@@ -43,7 +43,7 @@ export function GroupRow({ marks, group, open, at, onTurn }: { group: Group; ope
       <td className="num wide-only">{rolled.dead ? say.dead(count(rolled.dead)) : <span className="zero">{say.noneDead}</span>}</td>
       <td className="col-wide wide-only" />
       <td className="col-wide wide-only">{rolled.slots > 0 && <span className="quiet">{say.slots(count(rolled.busy), count(rolled.slots))}</span>}</td>
-      <td className="wide-only" />
+      <td className="wide-only c-spark" />
       <td className="wide-only" />
     </tr>
   )

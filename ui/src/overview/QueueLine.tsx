@@ -87,7 +87,7 @@ export function QueueLine({ marks, queue, inGroup, at, alertAt, setPaused }: Pro
           <span className="zero">{say.noSlots}</span>
         )}
       </td>
-      <td className="wide-only">
+      <td className="wide-only c-spark">
         <Spark values={queue.waiting} level={now.level} label={sparkSays(queue)} mark={alertAt} />
       </td>
       <td className="num wide-only act">{setPaused && <Actions queue={queue} level={now.level} setPaused={setPaused} />}</td>

@@ -1,6 +1,6 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useRef } from 'react'
-import { useMay } from '../parts/session'
+import { useMay } from '../api/session'
 import type { Hold } from '../parts/useStillOrder'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
@@ -61,7 +61,7 @@ export function QueueTable({ rows, minutes, alertAt, onTurn, off, hold }: Props)
           <th className="num">{say.failed(minutes)}</th>
           <th className="num col-wide">{say.p95}</th>
           <th className="col-wide">{say.slots}</th>
-          <th>{say.depth}</th>
+          <th className="c-spark">{say.depth}</th>
           <th>
             <span className="sr">{say.actions}</span>
           </th>

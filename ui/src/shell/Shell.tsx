@@ -1,6 +1,5 @@
-import { useQuery } from '@tanstack/react-query'
 import { Outlet, useNavigate } from '@tanstack/react-router'
-import { readSession } from '../api/client'
+import { useSession } from '../api/session'
 import { Toasts } from '../parts/Toasts'
 import { useLive } from '../parts/useLive'
 import { AddJob } from '../queues/AddJob'
@@ -20,7 +19,7 @@ import { usePlaces } from './usePlaces'
 /** What is around every page. */
 export function Shell() {
   useLive()
-  const session = useQuery({ queryKey: ['session'], queryFn: readSession, staleTime: Infinity })
+  const session = useSession()
   const overlay = useOverlay()
   useKeyboard()
   useKeysOfTheShell()

@@ -18,7 +18,7 @@ export function Sidebar({ session }: { session: Session }) {
   const counts = useCounts()
   const location = useLocation()
   const link = (place: Place) => (
-    <Link key={place.key} to={place.to} hash={place.hash} title={place.name} aria-current={isAt(place, location) ? 'page' : undefined} activeProps={{}}>
+    <Link key={place.key} to={place.to} hash={place.hash} title={place.name} aria-current={isAt(place, location) ? 'page' : undefined} activeOptions={{ exact: true, includeHash: true }} activeProps={{}}>
       <Icon name={place.icon} />
       <span className="t">{place.name}</span>
       {place.key !== 'q' && counts[place.key] && <span className={counts[place.key]!.bad ? 'count is-failed' : 'count'}>{counts[place.key]!.says}</span>}
@@ -27,7 +27,7 @@ export function Sidebar({ session }: { session: Session }) {
   const [above, below] = [places.filter((place) => place.part === 'work'), places.filter((place) => place.part === 'around')]
   return (
     <nav className="sidebar" aria-label={texts.shell.main}>
-      <Link className="brand" to="/" title={texts.shell.places.overview} activeProps={{}}>
+      <Link className="brand" to="/" title={texts.shell.places.overview} activeOptions={{ exact: true, includeHash: true }} activeProps={{}}>
         <Mark />
         <span>{texts.shell.product}</span>
         <span className="env">{session.environment}</span>

@@ -27,7 +27,7 @@ export function TabBar() {
       {places
         .filter((place) => AT_THUMB.has(place.key))
         .map((place) => (
-          <Link key={place.key} to={place.to} hash={place.hash} aria-current={isAt(place, location) ? 'page' : undefined} activeProps={{}}>
+          <Link key={place.key} to={place.to} hash={place.hash} aria-current={isAt(place, location) ? 'page' : undefined} activeOptions={{ exact: true, includeHash: true }} activeProps={{}}>
             <Icon name={place.icon} />
             {place.key === 'd' ? texts.shell.deadShort : place.name}
             {counts[place.key]?.bad && <Dot />}
@@ -57,7 +57,7 @@ export function MoreSheet({ session }: { session: Session }) {
   const location = useLocation()
   const close = () => lay(null)
   const link = (place: Place) => (
-    <Link key={place.key} to={place.to} aria-current={isAt(place, location) ? 'page' : undefined} activeProps={{}} onClick={close}>
+    <Link key={place.key} to={place.to} aria-current={isAt(place, location) ? 'page' : undefined} activeOptions={{ exact: true, includeHash: true }} activeProps={{}} onClick={close}>
       <Icon name={place.icon} />
       {place.name}
       {counts[place.key] && <span className={counts[place.key]!.bad ? 'count is-failed' : 'count'}>{counts[place.key]!.says}</span>}
