@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import redis.asyncio as aioredis
@@ -16,9 +17,11 @@ from corral.observe.stand import read_standing
 from corral.observe.standing import WorkerStanding
 from corral.policy import Objective
 from corral.queue import Queue
-from corral.settings import Settings
 from corral.worker.autoscale import Demand
 from corral.worker.batches import slots_of
+
+if TYPE_CHECKING:
+    from corral.settings import Settings
 
 #: Of `corral worker`, where no worker tells.
 DEFAULT_SLOTS = 20
