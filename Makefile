@@ -8,7 +8,8 @@ BIN := .venv/bin
 STAMP := .venv/.setup
 PAGES := src/corral/dashboard/static/index.html
 INTEROP := tests/interop/node_modules/.package-lock.json
-CODE := $(wildcard src tests bench tools)
+DENO := examples/edge-function/node_modules/.package-lock.json
+CODE := $(wildcard src tests bench tools examples)
 
 # An environment whose folder has moved is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
@@ -44,6 +45,11 @@ $(INTEROP): tests/interop/package-lock.json tests/interop/package.json tests/int
 	@tools/node.sh npm ci --prefix tests/interop --silent
 	@touch $@
 
+$(DENO): examples/edge-function/package-lock.json examples/edge-function/package.json examples/edge-function/.npmrc | $(STAMP)
+	@echo "setup: installing Deno for examples/edge-function"
+	@tools/node.sh npm ci --prefix examples/edge-function --silent
+	@touch $@
+
 demo: setup
 	@$(BIN)/corral demo $(ARGS)
 
@@ -56,7 +62,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python tools/audit.py
 
-test: lint $(INTEROP) $(PAGES)
+test: lint $(INTEROP) $(DENO) $(PAGES)
 	tools/node.sh npm test --prefix ui --silent
 	tools/prometheus.sh tools/chromium.sh tools/node.sh tools/tests.sh $(ARGS)
 
