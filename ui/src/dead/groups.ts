@@ -127,7 +127,7 @@ export function told(operation: Operation): Told {
     return { says: `${DID[operation.kind]} ${count(operation.moved)}${stopped}`, share: 1, facts }
   }
   if (operation.state === 'waiting' && operation.breaker) {
-    return { says: `Waits until ${operation.breaker}'s breaker closes`, share, facts }
+    return { says: `Waits until ${operation.breaker}’s breaker closes`, share, facts }
   }
   if (operation.rate && operation.left) facts.push(`${duration(operation.left / operation.rate)} left`)
   const of = operation.total ? ` ${count(done)} of ${count(operation.total)}` : ''

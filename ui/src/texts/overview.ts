@@ -56,6 +56,22 @@ export const overview = {
   scaled: (before: number, after: number) => `Workers ${before} → ${after}`,
   because: (queue: string, reason: string) => (queue ? `${queue}: ${reason}` : reason),
   did: (who: string, target: string) => `${target}, by ${who}`,
+  leftBehind: (workers: string) => ` · ${workers} old version`,
+  held: {
+    title: (queue: string, more: string, cause: string) =>
+      `${queue || 'Jobs'}${more && ` and ${more} more`} ${more || !queue ? 'are' : 'is'} held: ${cause}`,
+    refuses: (provider: string) => `${provider} refuses our API key`,
+    byHand: (provider: string) => `${provider}’s breaker was opened by hand`,
+    breaker: (breaker: string, probing: boolean) => `${breaker}’s breaker is ${probing ? 'half-open' : 'open'}`,
+    reason: (provider: string, reason: string) => `${provider}: ${reason || 'its calls fail'}`,
+    opened: (jobs: string) => `Breaker opened, ${jobs} held, no attempt is spent`,
+    probing: 'One job tries it now',
+    setKey: (settings: readonly string[]) => `Set a valid ${settings.join(' and ')} on the workers`,
+    repairAt: (provider: string) => `Repair it at ${provider}, or in its settings`,
+    runsAgain: (jobs: string) => `runs the ${jobs} again`,
+    arrive: (perSecond: string) => `${perSecond} new jobs a second come in. None is lost; none gets an answer yet.`,
+    noneLost: 'No job is lost, and no attempt is spent.',
+  },
   incident: {
     region: 'What is wrong',
     since: 'since',
