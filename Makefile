@@ -8,14 +8,15 @@ BIN := .venv/bin
 STAMP := .venv/.setup
 PAGES := src/corral/dashboard/static/index.html
 INTEROP := tests/interop/node_modules/.package-lock.json
-CODE := $(wildcard src tests bench tools)
+DENO := examples/edge-function/node_modules/.package-lock.json
+CODE := $(wildcard src tests bench tools examples)
 
 # An environment whose folder has moved is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
 $(STAMP): moved
 endif
 
-.PHONY: help setup demo up test bench lint docs moved
+.PHONY: help setup demo up test bench soak lint docs moved
 moved:
 
 help:
@@ -23,8 +24,9 @@ help:
 	@echo "make up      the same service, until Ctrl-C"
 	@echo "make test    lint, types and every test"
 	@echo "make bench   measure side by side with other libraries"
-	@echo "make lint    ruff and mypy"
-	@echo "make docs    check the documentation"
+	@echo "make soak    break everything by a seed, count every job"
+	@echo "make lint    ruff, mypy, dependencies"
+	@echo "make docs    build the documentation"
 	@echo "make setup   make .venv (the others do it by themselves)"
 
 setup: $(STAMP) $(PAGES)
@@ -43,6 +45,11 @@ $(INTEROP): tests/interop/package-lock.json tests/interop/package.json tests/int
 	@tools/node.sh npm ci --prefix tests/interop --silent
 	@touch $@
 
+$(DENO): examples/edge-function/package-lock.json examples/edge-function/package.json examples/edge-function/.npmrc | $(STAMP)
+	@echo "setup: installing Deno for examples/edge-function"
+	@tools/node.sh npm ci --prefix examples/edge-function --silent
+	@touch $@
+
 demo: setup
 	@$(BIN)/corral demo $(ARGS)
 
@@ -53,13 +60,20 @@ lint: $(STAMP)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/python tools/audit.py
 
-test: lint $(INTEROP) $(PAGES)
+test: lint $(INTEROP) $(DENO) $(PAGES)
 	tools/node.sh npm test --prefix ui --silent
 	tools/prometheus.sh tools/chromium.sh tools/node.sh tools/tests.sh $(ARGS)
 
 bench: $(STAMP)
 	@tools/node.sh $(BIN)/python -m bench $(ARGS)
 
+soak: $(STAMP) $(INTEROP)
+	@tools/node.sh $(BIN)/python -m bench soak $(ARGS)
+
 docs: $(STAMP)
 	@$(BIN)/python tools/check_links.py
+	@$(BIN)/python -m tools.reference --check
+	@$(BIN)/python tools/imports.py --check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

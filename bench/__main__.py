@@ -1,4 +1,4 @@
-"""`python -m bench [scenario …] [options]`; `--help` lists them."""
+"""`python -m bench [scenario …] [options]`; `--help` lists them. `soak` is a program of its own."""
 
 from __future__ import annotations
 
@@ -51,6 +51,10 @@ SCENARIOS = {scenario.name: scenario for scenario in ALL}
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["soak"]:
+        from bench.soak.__main__ import main as soak  # noqa: PLC0415  # it needs the tests' folder, nobody else does
+
+        return soak(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench", description="Corral beside its peers.")
     parser.add_argument("scenario", nargs="*", help=f"{', '.join(SCENARIOS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="little work, one round: a look in a minute")

@@ -6,9 +6,9 @@ Fixtures, all for async and sync tests alike (docs/engine/testing.md):
     corral_queues      points every queue without a `redis_url` at it, under a prefix of the test's own
     corral_inline      runs every job at once where it is added; no server
 
-It stands beside the package, not in it, because importing anything of `corral` imports all of it: pytest
-loads plugins in every suite of an environment, also in those that never heard of Corral. Nothing but pytest
-is imported until a fixture is used; no hook, no option, no warning filter.
+It stands beside the package, not in it: pytest loads plugins in every suite of an environment, also in those
+that never heard of Corral. Nothing but pytest is imported until a fixture is used; no hook, no option, no
+warning filter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Check the links in README.md, CHANGELOG.md and docs/: each file is there, each heading is there.
+"""Check the links in README, CHANGELOG, CONTRIBUTING and docs/: each file is there, each heading is there.
 
     .venv/bin/python tools/check_links.py      # exit 1 and a line for each broken link
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+_AT_THE_TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 _FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
@@ -21,7 +22,7 @@ _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 
 
 def main() -> int:
-    pages = [p for p in (ROOT / "README.md", ROOT / "CHANGELOG.md") if p.exists()]
+    pages = [p for p in (ROOT / name for name in _AT_THE_TOP) if p.exists()]
     pages += sorted((ROOT / "docs").rglob("*.md"))
     broken = [line for page in pages for line in broken_links(page)]
     for line in broken:

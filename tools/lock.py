@@ -9,7 +9,7 @@ Python from 3.11 on, with no index address in them:
 
 - requirements-build.lock: dependency group `build`, installed before all else
 - requirements.lock: the package's dependencies and its extra `dev`
-- requirements-runtime.lock: the same without `dev`, for the container image; pins as in requirements.lock
+- requirements-runtime.lock: the extra `all` without `dev`, for the image; pins as in requirements.lock
 - requirements-node.lock: dependency group `node`
 - bench/peers/python/NAME.lock: what bench/ measures against, one environment each, from NAME.in beside it
 
@@ -38,7 +38,7 @@ LOCKS: dict[str, list[str]] = {
     "requirements-runtime.lock": [
         "pyproject.toml",
         "--extra",
-        "postgres",
+        "all",
         "--constraints",
         "requirements.lock",
     ],

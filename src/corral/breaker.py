@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from corral.settings import Settings
+if TYPE_CHECKING:
+    from corral.settings import Settings
+
 
 Cause = Literal["configuration", "failures", "operator"]
 

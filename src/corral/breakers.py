@@ -25,8 +25,8 @@ from corral.bullmq.breaking import Seen
 from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.failures import as_corral_error
 from corral.changing_breakers import Decide, change
+from corral.environment import read_settings
 from corral.errors import InvalidInput
-from corral.settings import Settings
 
 #: Held jobs read in one round trip.
 PAGE = 1_000
@@ -125,7 +125,7 @@ class Breakers:
         """
         if rate is not None and not 0 < rate < float("inf"):
             raise InvalidInput(f"rate={rate}: jobs a second, above 0.")
-        pace = Settings.load().breaker_rate if rate is None else rate
+        pace = read_settings().breaker_rate if rate is None else rate
         return await self._change(
             name, lambda seen: rules_of.closed(seen.breaker, seen.now, pace), "breaker.resume", {"rate": pace}
         )
@@ -135,7 +135,7 @@ class Breakers:
         tidy = " ".join(reason.split())
         if not tidy:
             raise InvalidInput("Say why: the reason is what others see of it.")
-        rules = Rules.of(Settings.load())
+        rules = Rules.of(read_settings())
         return await self._change(
             name,
             lambda seen: rules_of.opened(seen.breaker, "operator", tidy, "", seen.now, rules),
@@ -181,7 +181,7 @@ class Breakers:
 
     async def _held_page(self, queue: str, found: list[tuple[str, str]], further: str | None) -> HeldPage:
         fields = await breaking.held_fields(self._client, self.prefix, queue, [job_id for _, job_id in found])
-        longest = Settings.load().breaker_hold_seconds
+        longest = read_settings().breaker_hold_seconds
         jobs = []
         for (breaker, job_id), (job_name, field) in zip(found, fields, strict=True):
             hold = rules_of.read_hold(field)
@@ -210,7 +210,7 @@ class Breakers:
 
     @property
     def prefix(self) -> str:
-        return self._prefix or Settings.load().prefix
+        return self._prefix or read_settings().prefix
 
     @property
     def _client(self) -> aioredis.Redis:

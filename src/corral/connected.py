@@ -21,15 +21,16 @@ from corral.bullmq.failures import as_corral_error
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.official_add import OfficialProducer
 from corral.bullmq.producer import Producer
+from corral.environment import read_settings
 from corral.errors import LayoutUnsupported, RedisUnavailable
 from corral.events import EventHub
 from corral.results import Results
 from corral.sealing import Sealing
 from corral.sealing_keys import sealing_of
-from corral.settings import Settings
 
 if TYPE_CHECKING:
     from corral.queue import Queue
+    from corral.settings import Settings
 
 #: BullMQ's layouts that Corral reads and writes. A newer major is refused, not guessed.
 KNOWN_LAYOUTS = ("3", "4", "5", "6")
@@ -67,7 +68,7 @@ class Connected:
 
     def keys(self) -> QueueKeys:
         if self._keys is None:
-            self._keys = QueueKeys(self._prefix or Settings.load().prefix, self.name)
+            self._keys = QueueKeys(self._prefix or read_settings().prefix, self.name)
         return self._keys
 
     @property

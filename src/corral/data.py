@@ -2,19 +2,24 @@
 
 msgspec reads and writes Structs, dataclasses, TypedDicts and plain JSON; Pydantic models are read and
 written by Pydantic. What a type cannot read raises InvalidData with the path of the wrong field.
+
+Pydantic is not imported here: who has a model of it has imported it, and who has none need not wait for it.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pydantic
 
 from corral.errors import ConfigurationError, InvalidData
+
+if TYPE_CHECKING:
+    import pydantic
 
 Decode = Callable[[bytes], Any]
 
@@ -27,8 +32,10 @@ _ECHO = re.compile(r"(Invalid (?:enum )?value) .*?( - at `[^`]*`)?", re.DOTALL)
 
 
 def _encode_other(value: Any) -> Any:
-    if isinstance(value, pydantic.BaseModel):
+    if _is_model(type(value)):
         return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, str):  # a subclass, as what Django's templates make; msgspec knows str itself alone
+        return str.__str__(value)
     raise TypeError(f"{type(value).__name__} is not JSON: use a Struct, a dataclass, a TypedDict or a model")
 
 
@@ -50,7 +57,7 @@ def decoder(data_type: Any) -> Decode:
     """
     if data_type in _NOT_SAID:
         return decode_json
-    if isinstance(data_type, type) and issubclass(data_type, pydantic.BaseModel):
+    if isinstance(data_type, type) and _is_model(data_type):
         return _pydantic_decoder(data_type)
     try:
         msgspec.json.schema(data_type, schema_hook=_schema_of_model)  # finds what msgspec cannot read
@@ -80,14 +87,21 @@ def decode_json(raw: bytes) -> Any:
         raise InvalidData(f"Invalid JSON: {error}.") from error
 
 
+def _is_model(data_type: type) -> bool:
+    loaded = sys.modules.get("pydantic")
+    return loaded is not None and issubclass(data_type, loaded.BaseModel)
+
+
 def _schema_of_model(data_type: type) -> dict[str, Any]:
-    if issubclass(data_type, pydantic.BaseModel):
+    if _is_model(data_type):
         return {}
     raise NotImplementedError  # msgspec's word for a type that this hook does not know
 
 
 def _read_model(data_type: type, value: Any) -> Any:
     """A model inside a type that msgspec reads; msgspec adds the path to what this raises."""
+    import pydantic  # noqa: PLC0415  # see above
+
     try:
         return data_type.model_validate(value)  # type: ignore[attr-defined]  # no other type gets here
     except pydantic.ValidationError as error:
@@ -95,6 +109,8 @@ def _read_model(data_type: type, value: Any) -> Any:
 
 
 def _pydantic_decoder(data_type: Any) -> Decode:
+    import pydantic  # noqa: PLC0415  # see above
+
     try:
         validate = pydantic.TypeAdapter(data_type).validate_json
     except pydantic.PydanticSchemaGenerationError as error:

@@ -161,7 +161,7 @@ def policy_of(link: bytes | None) -> OnFailure | None:
     """What a child's note of its parent says of failures; None: nothing, or no note that can be read."""
     try:
         said = msgspec.json.decode(link or b"{}", type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return next((policy for policy in OnFailure if said.get(policy.value) is True), None)
 

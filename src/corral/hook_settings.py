@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from corral.bullmq.keys import QueueKeys
+from corral.environment import read_settings
 from corral.errors import ConfigurationError, CorralError, InvalidOptions
 from corral.hooks import EVENTS, QUEUE, Event, HookRules, Webhook, hook_of
-from corral.settings import Settings
 
 if TYPE_CHECKING:
     from corral.queue import Queue
+    from corral.settings import Settings
 
 #: Bytes of a key, as Standard Webhooks has them.
 SHORTEST_KEY, LONGEST_KEY = 24, 64
@@ -52,7 +53,7 @@ class HookSettings:
     @classmethod
     def load(cls) -> HookSettings:
         """From the environment. Raises ConfigurationError."""
-        return cls.of(Settings.load())
+        return cls.of(read_settings())
 
     @classmethod
     def of(cls, settings: Settings) -> HookSettings:

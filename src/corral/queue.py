@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 from weakref import WeakSet
 
 from redis.exceptions import RedisError
@@ -51,11 +51,13 @@ from corral.relations import Relations
 from corral.results import Outcome
 from corral.schedule_options import ScheduleOptions
 from corral.schedules import Schedules
-from corral.settings import Settings
 from corral.special_adds import NewJob, add_batch, add_officially, existing_job
 from corral.stats import Stats
 from corral.surroundings import Surroundings
 from corral.sync import SyncQueue
+
+if TYPE_CHECKING:
+    from corral.settings import Settings
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import redis.asyncio as aioredis
@@ -16,9 +17,11 @@ from corral.observe.stand import read_standing
 from corral.observe.standing import WorkerStanding
 from corral.policy import Objective
 from corral.queue import Queue
-from corral.settings import Settings
 from corral.worker.autoscale import Demand
 from corral.worker.batches import slots_of
+
+if TYPE_CHECKING:
+    from corral.settings import Settings
 
 #: Of `corral worker`, where no worker tells.
 DEFAULT_SLOTS = 20
@@ -75,7 +78,7 @@ async def scaling_decisions(
     for at, text in await deciding.newest(client, prefix, count):
         try:
             found.append(msgspec.structs.replace(_decode(text), at=at))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue  # of another version of Corral
     return found
 

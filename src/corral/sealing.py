@@ -18,13 +18,15 @@ import binascii
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from corral.errors import CannotDecrypt, ConfigurationError
+from corral.extras import needs
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Kind = Literal["data", "result", "checkpoint", "progress", "signal"]
 
@@ -54,7 +56,7 @@ class Keychain:
     """The keys of CORRAL_ENCRYPTION_KEYS: the first seals, all open."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
-        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._ciphers = {key_id: _cipher(key) for key_id, key in keys.items()}
         #: The key that seals; "" if there is none.
         self.current = next(iter(self._ciphers), "")
 
@@ -102,6 +104,8 @@ class Keychain:
                 f"It is encrypted with key {sealed.key_id!r}, which CORRAL_ENCRYPTION_KEYS does not have "
                 "here. Add that key and retry the job."
             )
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # see _cipher
+
         try:
             return cipher.decrypt(sealed.nonce, sealed.ciphertext, bound)
         except InvalidTag:
@@ -130,7 +134,7 @@ def take_apart(raw: bytes) -> Sealed:
         body = _unbase64(text)
         if version == _VERSION and len(document) == 1 and len(body) >= _NONCE_BYTES + _TAG_BYTES:
             return Sealed(key_id[:32], body[:_NONCE_BYTES], body[_NONCE_BYTES:])
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, AttributeError, ValueError, binascii.Error):
+    except (msgspec.DecodeError, KeyError, AttributeError, ValueError, RecursionError):
         pass
     raise CannotDecrypt("It is marked as encrypted and is not in the form that this version writes.")
 
@@ -220,6 +224,13 @@ class Sealing:
                 self._bounds.clear()
             known = self._bounds[name] = bound_to(self.prefix, self.queue, kind, name)
         return known
+
+
+def _cipher(key: bytes) -> AESGCM:
+    """Imported here: most programs encrypt nothing, and have not installed what does."""
+    with needs("encryption", "CORRAL_ENCRYPTION_KEYS"):
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  # as above
+    return AESGCM(key)
 
 
 def _key(key_id: str, encoded: str) -> bytes:

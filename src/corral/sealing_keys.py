@@ -8,12 +8,16 @@ Emits: encryption_keys_not_read (error; error).
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import structlog
 
+from corral.environment import read_settings
 from corral.errors import ConfigurationError
 from corral.sealing import Keychain, Sealing
-from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from corral.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +43,7 @@ class _Renewal:
         if not self._read_at or now - self._read_at >= RENEW_SECONDS:
             self._read_at = now
             try:
-                return self.of(Settings.load())
+                return self.of(read_settings())
             except ConfigurationError as error:
                 log.error("encryption_keys_not_read", error=str(error))
         return self._keys
@@ -53,7 +57,7 @@ def sealing_of(queue: str, prefix: str, encrypt: bool | None) -> Sealing:
 
     Raises ConfigurationError for a queue that is to encrypt where there is no key.
     """
-    settings = Settings.load()
+    settings = read_settings()
     keys = _renewal.of(settings)
     active = encrypt if encrypt is not None else bool({"all", queue} & set(settings.encrypt))
     if active and not keys:

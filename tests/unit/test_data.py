@@ -341,3 +341,16 @@ def test_any_json_survives_the_round_trip(value: Any) -> None:
     assert decode_json(raw) == value
     assert json.loads(raw) == value
     assert decoder(Any)(raw) == value
+
+
+class Marked(str):
+    """As the strings that Django's templates make."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self
+
+
+def test_a_kind_of_text_is_written_as_text() -> None:
+    assert encode({"page": Marked("<h1>")}) == b'{"page":"<h1>"}'

@@ -15,14 +15,17 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import redis
 from redis.asyncio.connection import parse_url
 
+from corral.environment import read_settings
 from corral.errors import ConfigurationError
-from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from corral.settings import Settings
 
 SCHEMES = (
     "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
@@ -54,7 +57,7 @@ class Address:
 
         Raises ConfigurationError for an address that cannot work. No round trip.
         """
-        settings = settings or Settings.load()
+        settings = settings or read_settings()
         url = url or settings.redis_url
         targets = targets_of(url)
         password = None if "password" in targets.options else settings.redis_password.get_secret_value()

@@ -74,7 +74,7 @@ def read_message(data: bytes) -> Message | None:
     """None: a message of a version that this one does not know."""
     try:
         return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

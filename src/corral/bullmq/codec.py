@@ -29,6 +29,9 @@ QUEUE_WAITS = "queueWaits"
 #: The largest whole number of JavaScript; what is above it is nonsense, and Lua would not hold it exactly.
 LARGEST = 2**53 - 1
 
+#: Epoch seconds: the last that `datetime` has.
+_LAST_MOMENT = 253_402_300_799
+
 _DEFAULT_MAX_DELAY = Retry().max_delay
 
 _encode_json = msgspec.json.Encoder().encode
@@ -321,10 +324,12 @@ def whole(raw: bytes | None) -> int:
 
 
 def _epoch(raw: bytes | None) -> float | None:
+    """A moment that a calendar has; what is none (NaN, a year above 9999) counts as not there."""
     try:
-        return None if raw is None else float(raw) / 1000
+        seconds = -1.0 if raw is None else float(raw) / 1000
     except ValueError:
         return None
+    return seconds if 0 <= seconds <= _LAST_MOMENT else None
 
 
 def _json_or(raw: bytes | None, default: Any) -> Any:

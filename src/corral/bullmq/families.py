@@ -27,7 +27,7 @@ def as_json(raw: bytes) -> Any:
     """A child's result. What a foreign worker left that is no JSON is given as text."""
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return raw.decode(errors="replace")
 
 

@@ -52,7 +52,7 @@ async def find(client: aioredis.Redis, prefix: str, worker: str) -> Order | None
     text: Any = await client.get(worker_order(prefix, worker))
     try:
         return None if text is None else _decode_order(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -60,5 +60,5 @@ def read_call(data: bytes) -> str | None:
     """The worker that a message on the control channel calls; None: it is another message."""
     try:
         return _decode_called(data).worker
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

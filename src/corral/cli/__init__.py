@@ -11,28 +11,10 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
-from corral.cli import (
-    alerts,
-    api,
-    breakers,
-    dashboard,
-    dead_operations,
-    demo,
-    doctor,
-    encryption,
-    jobs_manage,
-    keys,
-    mail,
-    queues,
-    scaling,
-    stats,
-    up,
-    webhooks,
-    worker,
-    worker_control,
-)
+from corral.cli.commands import COMMANDS
 from corral.cli.output import errors
 from corral.errors import ConfigurationError, CorralError
+from corral.extras import told
 from corral.observe.logs import log_to_stderr
 from corral.worker.restarts import EXIT_CONFIGURATION
 
@@ -46,31 +28,16 @@ app = App(
     print_error=False,
     result_action="return_value",
 )
-app.command(up.up)
-app.command(demo.demo)
-app.command(worker.worker)
-app.command(api.api)
-app.command(jobs_manage.app)
-app.command(dashboard.app)
-app.command(queues.app)
-app.command(stats.stats)
-app.command(worker_control.app)
-app.command(breakers.app)
-app.command(doctor.app)
-app.command(scaling.scaling)
-app.command(dead_operations.app)
-app.command(alerts.app)
-app.command(keys.app)
-app.command(encryption.app)
-app.command(webhooks.app)
-app.command(mail.app)
+for _command in COMMANDS:
+    app.command(f"{__name__}.{_command.place}", name=_command.name, help=_command.help)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `corral` script."""
     log_to_stderr()
     try:
-        result = app(arguments)
+        with told("This command"):
+            result = app(arguments)
     except CycloptsError as error:
         errors.print(f"[red]{error}[/red]", highlight=False)
         errors.print("See corral --help.")

@@ -20,9 +20,9 @@ from corral.deadletters.indexing import Indexer
 from corral.deadletters.operations import Kind, Operation, operation_of
 from corral.deadletters.reading import Reading
 from corral.deadletters.target import Target, encode_filter
+from corral.environment import read_settings
 from corral.errors import DeadLetterNotFound, InvalidInput, JobNotFound, WrongState
 from corral.job_admin import check_number
-from corral.settings import Settings
 
 #: Who it was, where nobody says so.
 LIBRARY = "library"
@@ -70,7 +70,7 @@ class Acting(Reading):
             definition = self._queue.jobs.get(name)
             decode = definition.decode_data if definition else decode_json
             text = check_data(self._queue, encode(data), decode, name=name)
-            keep_ms = BIN_MS if self._queue.forgets(Settings.load()) else ORIGINAL_MS
+            keep_ms = BIN_MS if self._queue.forgets(read_settings()) else ORIGINAL_MS
             code = await dead_operations.edit(client, keys, job_id, text, keep_ms=keep_ms, retry=retry)
         if code != 1:
             raise await self._not_failed(job_id)

@@ -19,10 +19,11 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.failures import as_corral_error
 from corral.deadletters.groups import STATES, Group, GroupsPage, State, page_of
 from corral.deadletters.operations import Operation, operation_of
-from corral.settings import Settings
+from corral.environment import read_settings
 
 if TYPE_CHECKING:
     from corral.queue import Queue
+    from corral.settings import Settings
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ async def _each_server(
     read: Callable[[aioredis.Redis, Sequence[Queue]], Awaitable[list[T]]],
 ) -> list[T]:
     """Ask each server for its queues, all at once; the answers in the order of `queues`."""
-    settings = settings or Settings.load()
+    settings = settings or read_settings()
     servers: dict[Address, list[Queue]] = {}
     for queue in queues:
         servers.setdefault(queue.address(settings), []).append(queue)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from corral.bullmq.clock import server_ms
 from corral.bullmq.dead_index import BIN_BYTES, BIN_JOBS, BIN_MS
-from corral.settings import Settings
+from corral.environment import read_settings
 
 if TYPE_CHECKING:
     from corral.queue import Queue
@@ -39,7 +39,7 @@ class Policy:
 async def read_policy(queue: Queue) -> Policy:
     """See `queue.dead.policy`."""
     keep = queue.retention.failed
-    forget = queue.forgets(Settings.load())
+    forget = queue.forgets(read_settings())
     with queue.redis_errors():
         client, key = queue.client(), queue.keys().failed
         until = "-inf" if keep.age is None else await server_ms(client) - round(keep.age * 1000)

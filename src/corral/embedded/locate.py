@@ -32,8 +32,8 @@ def find_server(path: str | None = None) -> Path:
     if bundled := bundled_server():
         return bundled
     raise ServerFailed(
-        "No Redis server found. Set REDIS_URL to one that runs, or install valkey-server or redis-server "
-        "(Debian: apt install redis-server)."
+        "No Redis server found. Set REDIS_URL to one that runs, install valkey-server or redis-server "
+        "(Debian: apt install redis-server), or take the one of pip install 'corral[embedded]'."
     )
 
 

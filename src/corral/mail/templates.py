@@ -28,6 +28,7 @@ from jinja2 import BaseLoader, Environment, TemplateNotFound
 from jinja2.loaders import split_template_path
 
 from corral.errors import Unrecoverable
+from corral.mail.names import NAME_PATTERN
 
 #: The folder that comes with Corral.
 SHIPPED = Path(__file__).parent / "shipped"
@@ -35,7 +36,6 @@ SHIPPED = Path(__file__).parent / "shipped"
 #: What a template may be written in, in the order of looking.
 KINDS = (".mjml", ".html")
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 _HEAD_KEYS = ("subject", "preview")
 

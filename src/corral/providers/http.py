@@ -126,7 +126,7 @@ class ProviderClient:
         )
         try:
             return msgspec.json.decode(response.content, type=answer)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             what = f"{method} {shown or _head(path)}"
             self._unanswered(f"{what}: the answer is not the JSON it should be", repeatable)
 
@@ -249,7 +249,7 @@ def read_answer(response: httpx2.Response) -> Answer:
     """The parts of an answer that a judgement needs."""
     try:
         body = msgspec.json.decode(response.content) if response.content else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
     # The provider's own clock, since the moments that it names are by that one.
     now = parse_date(response.headers.get("Date")) or datetime.now(UTC)

@@ -39,5 +39,5 @@ def body(provider: str, raw: bytes, form: type[T]) -> T:
     """The JSON of a body whose signature was verified. Raises WebhookRejected if it is of another form."""
     try:
         return msgspec.json.decode(raw, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise WebhookRejected(f"{provider}: the signed body is not of the form that is documented") from None

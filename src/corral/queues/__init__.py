@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from corral.errors import UnknownQueue
+from corral.extras import require, told
 from corral.queue import Queue
 
 #: Queue name to the module that declares it as `queue`. Imported when asked for: an image library has no
@@ -18,12 +19,30 @@ _MODULES = {
     "webhooks": "corral.queues.webhooks",
 }
 
+#: What the handlers of a queue need beyond what declares it.
+_EXTRAS = {
+    "kyc-verification": ("images",),
+    "image-processing": ("images",),
+    "email": ("mail",),
+    "notification": ("push",),
+}
+
 
 def built_in(*names: str) -> dict[str, Queue]:
-    """The named built-in queues, or all of them. Raises UnknownQueue."""
+    """The named built-in queues, or all of them.
+
+    Raises UnknownQueue, and ConfigurationError where the extra of one is not installed.
+    """
     found: dict[str, Queue] = {}
     for name in names or _MODULES:
         if name not in _MODULES:
             raise UnknownQueue(f"{name!r} is not a built-in queue. There are: {', '.join(_MODULES)}.")
-        found[name] = importlib.import_module(_MODULES[name]).queue
+        with told(f"The queue {name!r}"):
+            found[name] = importlib.import_module(_MODULES[name]).queue
     return found
+
+
+def check_runnable(name: str) -> None:
+    """Raise ConfigurationError if what the handlers of a built-in queue need is not installed."""
+    for extra in _EXTRAS.get(name, ()):
+        require(extra, f"The queue {name!r}")

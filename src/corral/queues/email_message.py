@@ -14,12 +14,12 @@ import hashlib
 import mimetypes
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from corral.errors import InvalidInput
+from corral.extras import needs
 from corral.mail.addresses import comparable, parse_address
-from corral.mail.render import Renderer, renderer
-from corral.mail.templates import TemplateUnknown
 from corral.providers.errors import FetchRefused, ProviderMisconfigured
 from corral.providers.fetch import Fetched, Fetcher
 from corral.providers.http import fail
@@ -27,6 +27,9 @@ from corral.providers.mail import Address, Attachment, Mail
 from corral.providers.sniff import UNKNOWN
 from corral.queues.email_types import AttachmentLink, EmailJob
 from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from corral.mail.render import Renderer
 
 #: Bytes of all attachments of a mail. Base64 makes 27 MB of them; SendGrid takes 30, Mailgun 25 without it.
 MAX_ATTACHED_BYTES = 20 * 1000 * 1000
@@ -76,6 +79,10 @@ async def compose(
 
 
 def _renderer(settings: Settings) -> Renderer:
+    # Imported here: who adds a mail, over HTTP say, fills no template.
+    with needs("mail", "A mail's template"):
+        from corral.mail.render import renderer  # noqa: PLC0415
+        from corral.mail.templates import TemplateUnknown  # noqa: PLC0415
     try:
         return renderer(settings.mail_templates)
     except TemplateUnknown as error:

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from corral.errors import InvalidInput
 from corral.mail.addresses import parse_address
-from corral.mail.templates import NAME_PATTERN
+from corral.mail.names import NAME_PATTERN
 
 Provider = Literal["sendgrid", "mailgun", "smtp"]
 Delivery = Literal["at_least_once", "at_most_once"]

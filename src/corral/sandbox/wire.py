@@ -50,7 +50,7 @@ class Request:
             raise Malformed(f"Content-Type is {self.media_type or 'missing'}, not application/json")
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Malformed("the body is not JSON") from None
 
     def json_object(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from corral.errors import ConfigurationError
 from corral.loading import load
 from corral.queue import Queue
-from corral.queues import built_in
+from corral.queues import built_in, check_runnable
 from corral.worker.worker import Worker
 
 
@@ -19,6 +19,8 @@ def load_worker(target: str | None, queues: Sequence[str], concurrency: int) -> 
     """
     if target is None:
         found: Sequence[Queue] = tuple(built_in(*queues).values())
+        for queue in found:
+            check_runnable(queue.name)
     else:
         loaded = _load(target)
         if isinstance(loaded, Worker):

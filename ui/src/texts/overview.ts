@@ -54,7 +54,6 @@ export const overview = {
   firedAlert: (title: string) => `Alert: ${title}`,
   deploy: (release: string) => `Deploy ${release}`,
   scaled: (before: number, after: number) => `Workers ${before} → ${after}`,
-  because: (queue: string, reason: string) => (queue ? `${queue}: ${reason}` : reason),
   did: (who: string, target: string) => `${target}, by ${who}`,
   leftBehind: (workers: string) => ` · ${workers} old version`,
   held: {

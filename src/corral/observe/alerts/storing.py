@@ -46,7 +46,7 @@ def _read(raw: bytes, kind: type[T], what: str) -> T | None:
         return None
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         log.warning("alert_state_unreadable", what=what, error=type(error).__name__)
         return None
 
