@@ -35,12 +35,11 @@ class Site:
     """
 
     def __init__(self, *options: str, **settings: str) -> None:
-        self.settings = settings
+        #: Further settings of the dashboard; may be added to before it is started.
+        self.settings: dict[str, str] = settings
         self.redis = RedisProcess(*options)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        #: Further settings of the dashboard; before it is started.
-        self.settings: dict[str, str] = {}
         self._dashboard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Site:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from corral.manage.service import Management, asks_for
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.depth import depth_of
 from corral.observe.stand import read_standing
-from corral.observe.standing import Standing
+from corral.observe.standing import Standing, WorkerStanding
 
 
 class OverviewQueue(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,11 +37,15 @@ class OverviewQueue(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Overview(msgspec.Struct, frozen=True, rename="camel"):
-    """`at`: the server's time, epoch seconds. `server` is null where Redis does not let itself be asked."""
+    """`at`: the server's time, epoch seconds. `server` is null where Redis does not let itself be asked.
+
+    leftBehind: workers that run another version than the one that started last.
+    """
 
     at: float
     queues: list[OverviewQueue]
     workers: int
+    left_behind: int
     breakers: list[BreakerRow]
     server: ServerRow | None
 
@@ -68,11 +73,17 @@ async def read_overview(request: Request[Any, Any, Any], management: NamedDepend
             _queue(name, standing, management, hours[name], past_of[name]) for name in sorted(standing.queues)
         ],
         workers=len(standing.workers),
+        left_behind=_left_behind(standing.workers),
         breakers=[msgspec.convert(b, BreakerRow, from_attributes=True) for b in standing.breakers],
         server=None
         if standing.server is None
         else msgspec.convert(standing.server, ServerRow, from_attributes=True),
     )
+
+
+def _left_behind(workers: Sequence[WorkerStanding]) -> int:
+    newest = max(workers, key=lambda worker: worker.started_at, default=None)
+    return 0 if newest is None else sum(worker.version != newest.version for worker in workers)
 
 
 def _hours_of(app: Litestar) -> LastHours:

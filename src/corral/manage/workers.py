@@ -68,13 +68,17 @@ class WorkerList(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class BreakerRow(msgspec.Struct, frozen=True, rename="camel"):
-    """A provider's breaker: closed, open or half-open, and how many jobs it holds."""
+    """A provider's breaker: closed, open or half-open, and how many jobs it holds.
+
+    cause: what it opened for, configuration, failures or operator; empty while it is closed.
+    """
 
     name: str
     state: str
     held: int
     reason: str
     since: float | None
+    cause: str
 
 
 class ServerRow(msgspec.Struct, frozen=True, rename="camel"):

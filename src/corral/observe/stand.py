@@ -166,6 +166,7 @@ def breaker_standing(seen: Seen) -> BreakerStanding:
         held=seen.held,
         reason=breaker.reason if breaker.state != "closed" else "",
         since=breaker.since or None,
+        cause=breaker.cause if breaker.state != "closed" else "",
     )
 
 

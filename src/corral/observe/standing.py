@@ -128,6 +128,8 @@ class BreakerStanding:
     held: int = 0
     reason: str = ""
     since: float | None = None
+    #: What it opened for: configuration, failures or operator; empty while it is closed.
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

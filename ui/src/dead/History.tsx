@@ -3,6 +3,9 @@ import { Glyph, type GlyphName } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { useNotes } from './desk'
 import { type Group, type Operation, person, told } from './groups'
+import { texts } from '../texts'
+
+const say = texts.dead
 
 interface Entry {
   at: number
@@ -21,20 +24,20 @@ export function History({ group, operations, onNote }: { group: Group; operation
       (note): Entry => ({ at: note.at, glyph: 'plus', says: note.text, second: person(note.by) }),
     ),
     ...operations.map(
-      (operation): Entry => ({ at: operation.created, glyph: 'active', says: told(operation).says, second: `by ${person(operation.by)}` }),
+      (operation): Entry => ({ at: operation.created, glyph: 'active', says: told(operation).says, second: say.by(person(operation.by)) }),
     ),
-    { at: group.lastSeen, glyph: 'failed', tone: 'is-failed', says: 'Seen last' },
-    { at: group.firstSeen, glyph: 'failed', tone: 'is-failed', says: 'Seen first' },
+    { at: group.lastSeen, glyph: 'failed', tone: 'is-failed', says: say.seenLast },
+    { at: group.firstSeen, glyph: 'failed', tone: 'is-failed', says: say.seenFirst },
   ]
   if (group.stateSince && group.state !== 'open') {
-    const says = group.state === 'resolved' ? 'Resolved' : 'Ignored'
-    entries.push({ at: group.stateSince, glyph: 'completed', says, second: `by ${person(group.stateBy)}` })
+    const says = group.state === 'resolved' ? say.states.resolved : say.states.ignored
+    entries.push({ at: group.stateSince, glyph: 'completed', says, second: say.by(person(group.stateBy)) })
   }
   entries.sort((a, b) => b.at - a.at)
   return (
     <div className="rail-sec">
       <div className="head">
-        <h2>History</h2>
+        <h2>{say.history}</h2>
       </div>
       <ol className="ledger">
         {entries.map((entry, at) => (
@@ -57,8 +60,8 @@ export function History({ group, operations, onNote }: { group: Group; operation
         >
           <input
             className="input note"
-            aria-label="Add a note"
-            placeholder="Add a note"
+            aria-label={say.addNote}
+            placeholder={say.addNote}
             maxLength={2_000}
             value={text}
             onChange={(event) => setText(event.target.value)}

@@ -3,6 +3,9 @@ import { count, duration } from '../format'
 import { Time } from '../parts/Time'
 import { useJobs } from './desk'
 import { type Group, pairs } from './groups'
+import { texts } from '../texts'
+
+const say = texts.dead
 
 const FIRST = 8
 const MORE = 200
@@ -13,27 +16,27 @@ export function Jobs({ group, job, onJob }: { group: Group; job: string; onJob: 
   const jobs = useJobs(group, shown)
   const rows = jobs.data?.jobs ?? []
   return (
-    <section aria-label="Jobs in this group">
+    <section aria-label={say.jobsOfGroup}>
       <div className="pad head">
-        <h2>Jobs in this group</h2>
-        <span className="small quiet">{count(group.count)}, newest first</span>
+        <h2>{say.jobsOfGroup}</h2>
+        <span className="small quiet">{say.newestFirst(count(group.count))}</span>
       </div>
       {jobs.isError && <p className="pad is-failed">{jobs.error.message}</p>}
       <table className="table list rows">
         <thead>
           <tr>
-            <th>Id</th>
-            <th>Data</th>
-            <th>Worker</th>
-            <th className="num">Attempts</th>
-            <th className="num">Ran</th>
-            <th className="num">Died</th>
+            <th>{say.columns.id}</th>
+            <th>{say.columns.data}</th>
+            <th>{say.columns.worker}</th>
+            <th className="num">{say.columns.attempts}</th>
+            <th className="num">{say.columns.ran}</th>
+            <th className="num">{say.columns.died}</th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
             <tr key={row.id} className={row.id === job ? 'sel' : ''} onClick={() => onJob(row.id)}>
-              <td data-l="Id">
+              <td data-l={say.columns.id}>
                 <button className="mono plain" aria-current={row.id === job || undefined}>
                   {row.id}
                 </button>
@@ -46,7 +49,7 @@ export function Jobs({ group, job, onJob }: { group: Group; job: string; onJob: 
               <td className="num wide-only">
                 {row.startedAt && row.finishedAt ? duration(row.finishedAt - row.startedAt) : '–'}
               </td>
-              <td className="num" data-l="Died">
+              <td className="num" data-l={say.columns.died}>
                 {row.finishedAt && <Time at={row.finishedAt} />}
               </td>
             </tr>
@@ -54,12 +57,12 @@ export function Jobs({ group, job, onJob }: { group: Group; job: string; onJob: 
         </tbody>
       </table>
       <p className="pad small quiet below-table">
-        {count(rows.length)} of {count(group.count)}
+        {say.of(count(rows.length), count(group.count))}
         {rows.length < group.count && shown < 1_000 && (
           <>
             {' · '}
             <button className="link plain" onClick={() => setShown(Math.min(1_000, shown === FIRST ? MORE : shown + MORE))}>
-              show more
+              {say.showMore}
             </button>
           </>
         )}
@@ -69,7 +72,7 @@ export function Jobs({ group, job, onJob }: { group: Group; job: string; onJob: 
 }
 
 function Data({ text }: { text: string | null | undefined }) {
-  if (text == null) return <span className="quiet small">not shown to your role</span>
+  if (text == null) return <span className="quiet small">{say.notForYou}</span>
   const known = pairs(text)
   if (known === null) return <span className="mono small">{text}</span>
   return (

@@ -3,6 +3,9 @@ import { Time } from '../parts/Time'
 import { clock, duration } from '../format'
 import { errorName, type Group, isOf, isOver, type Operation, person, placeOf, told, undoLeft } from './groups'
 import { Progress } from './Progress'
+import { texts } from '../texts'
+
+const say = texts.dead
 
 interface Props {
   operations: Operation[]
@@ -17,8 +20,8 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
   if (operations.length === 0) {
     return (
       <div className="empty">
-        <h2>Nothing was retried or discarded yet</h2>
-        <p>Each retry and discard of many is here, with who began it, how far it is, and Undo for ten minutes.</p>
+        <h2>{say.noOperation.title}</h2>
+        <p>{say.noOperation.says}</p>
       </div>
     )
   }
@@ -26,12 +29,12 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
     <table className="table rows">
       <thead>
         <tr>
-          <th>What</th>
-          <th>Queue</th>
-          <th>Who</th>
-          <th>When</th>
+          <th>{say.columns.what}</th>
+          <th>{say.columns.queue}</th>
+          <th>{say.columns.who}</th>
+          <th>{say.columns.when}</th>
           <th>
-            <span className="sr">Actions</span>
+            <span className="sr">{say.columns.actions}</span>
           </th>
         </tr>
       </thead>
@@ -40,7 +43,7 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
           const { says, facts } = told(operation)
           const group = groups.find((one) => isOf(operation, one))
           const before = operations.find((one) => one.id === operation.undoes)
-          const about = before ? `what ${person(before.by)} discarded at ${clock(before.created)}` : group ? `${errorName(group.error)} at ${placeOf(group.frame)}` : operation.about
+          const about = before ? say.whatWasDiscarded(person(before.by), clock(before.created)) : group ? say.errorAt(errorName(group.error), placeOf(group.frame)) : operation.about
           const left = undoLeft(operation, now, operations)
           return (
             <tr key={operation.id}>
@@ -55,19 +58,19 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
                   <Progress operation={operation} onStop={onStop} />
                 )}
               </td>
-              <td data-l="Queue">{operation.queue}</td>
-              <td data-l="Who">{person(operation.by)}</td>
-              <td data-l="When">
+              <td data-l={say.columns.queue}>{operation.queue}</td>
+              <td data-l={say.columns.who}>{person(operation.by)}</td>
+              <td data-l={say.columns.when}>
                 <Time at={operation.created} />
-                {operation.ended !== null && <span className="second">took {duration(operation.ended - operation.created)}</span>}
+                {operation.ended !== null && <span className="second">{say.took(duration(operation.ended - operation.created))}</span>}
               </td>
               <td className="num">
                 {onUndo && left > 0 && (
                   <>
                     <button className="btn sm" onClick={() => onUndo(operation)}>
-                      Undo
+                      {say.undo}
                     </button>
-                    <span className="second">{duration(left)} left</span>
+                    <span className="second">{say.left(duration(left))}</span>
                   </>
                 )}
               </td>

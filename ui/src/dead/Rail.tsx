@@ -8,6 +8,9 @@ import { History } from './History'
 import { IgnoreDialog } from './IgnoreDialog'
 import { Retry } from './Retry'
 import { Sample } from './Sample'
+import { texts } from '../texts'
+
+const say = texts.dead
 
 interface Props {
   group: Group
@@ -40,11 +43,11 @@ export function Rail({ group, job, now, operations, may, down, actions }: Props)
   const undos = operations.filter((operation) => discards.has(operation.undoes))
   const discard = () => void actions.discard([group])
   return (
-    <aside className="aside" aria-label="Chosen group" key={keyOf(group)}>
+    <aside className="aside" aria-label={say.chosenGroup} key={keyOf(group)}>
       {may && (
         <fieldset className="rail-sec" disabled={down}>
           <div className="head">
-            <h2>Retry {count(jobs)}</h2>
+            <h2>{say.retryMany(count(jobs))}</h2>
           </div>
           <Retry
             jobs={jobs}
@@ -57,26 +60,26 @@ export function Rail({ group, job, now, operations, may, down, actions }: Props)
             {group.state === 'open' ? (
               <>
                 <button className="btn sm" onClick={() => void actions.mark([group], 'resolved')}>
-                  Resolve
+                  {say.resolve}
                 </button>
                 <button className="btn sm" onClick={() => setAsking('ignore')}>
-                  Ignore until…
+                  {say.ignoreUntil}
                 </button>
               </>
             ) : (
               <button className="btn sm" onClick={() => void actions.mark([group], 'open')}>
-                Reopen
+                {say.reopen}
               </button>
             )}
             <a className="btn sm" download={`${group.queue}-${group.id}.jsonl`} href={exportOf(group)}>
-              Export
+              {say.export}
             </a>
             <button
               className="btn sm danger last"
               disabled={jobs === 0 || busy}
               onClick={() => (final ? setAsking('discard') : discard())}
             >
-              Discard {count(jobs)}
+              {say.discardMany(count(jobs))}
               {final > 0 && '…'}
             </button>
           </div>
@@ -86,7 +89,7 @@ export function Rail({ group, job, now, operations, may, down, actions }: Props)
       <History group={group} operations={[...own, ...undos]} onNote={!may || down ? undefined : (text) => actions.note(group, text)} />
       {asking === 'ignore' && (
         <IgnoreDialog
-          title={`Ignore ${errorName(group.error)} of ${group.queue}`}
+          title={say.ignoreTitle(errorName(group.error), group.queue)}
           now={now}
           onClose={() => setAsking(null)}
           onIgnore={(ignore) => void actions.mark([group], 'ignored', ignore)}

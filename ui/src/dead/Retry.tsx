@@ -3,6 +3,9 @@ import { count } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
 import type { Pace } from './actions'
 import { type Breaker, PACES, takes } from './groups'
+import { texts } from '../texts'
+
+const say = texts.dead
 
 interface Props {
   jobs: number
@@ -20,19 +23,19 @@ export function Retry({ jobs, queue, breaker, disabled, onRetry }: Props) {
   const [chosen, setChosen] = useState<'now' | 'closed' | null>(null)
   const rate = PACES[step] ?? null
   const waits = breaker !== null && chosen !== 'now'
-  const pace = rate === null ? 'no limit' : `${rate}/s`
+  const pace = rate === null ? say.noLimit : say.perSecond(rate)
   return (
     <>
       {breaker && (
         <p className="held-says">
           <span className="is-failed strong">
-            <Glyph name="held" /> {breaker.name}’s breaker is open.
+            <Glyph name="held" /> {say.breakerOpen(breaker.name)}
           </span>{' '}
-          A retry now would only be held, so it starts by itself once the breaker closes.
+          {say.onlyHeld}
         </p>
       )}
       <div className="field-row">
-        <label htmlFor="pace">Speed</label>
+        <label htmlFor="pace">{say.speed}</label>
         <div className="pace">
           <input
             id="pace"
@@ -47,17 +50,16 @@ export function Retry({ jobs, queue, breaker, disabled, onRetry }: Props) {
         </div>
         {breaker && (
           <>
-            <label htmlFor="start">Start</label>
+            <label htmlFor="start">{say.start}</label>
             <select id="start" className="input" value={waits ? 'closed' : 'now'} onChange={(event) => setChosen(event.target.value as 'now' | 'closed')}>
-              <option value="closed">When {breaker.name}’s breaker closes</option>
-              <option value="now">Now</option>
+              <option value="closed">{say.whenCloses(breaker.name)}</option>
+              <option value="now">{say.now}</option>
             </select>
           </>
         )}
       </div>
       <p className="note-box dry-run">
-        Dry run: {count(jobs)} {jobs === 1 ? 'job' : 'jobs'} to {queue}, {waits ? 'then ' : ''}done {takes(jobs, rate)}. Each is as new: its
-        attempts begin again.
+        {say.dryRun(count(jobs), jobs === 1, queue, waits, takes(jobs, rate))}
       </p>
       <button
         className="btn primary wide"
@@ -65,8 +67,7 @@ export function Retry({ jobs, queue, breaker, disabled, onRetry }: Props) {
         onClick={() => onRetry({ rate, breaker: waits ? breaker.name : '' })}
       >
         <Icon name="retry" />
-        Retry {count(jobs)}
-        {waits && ' when it closes'}
+        {waits ? say.retryWhenCloses(count(jobs)) : say.retryMany(count(jobs))}
       </button>
     </>
   )

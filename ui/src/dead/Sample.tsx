@@ -6,6 +6,9 @@ import { useLetter } from './desk'
 import type { useDeskActions } from './actions'
 import { EditDialog } from './EditDialog'
 import { type Group, stackLines } from './groups'
+import { texts } from '../texts'
+
+const say = texts.dead
 
 interface Props {
   group: Group
@@ -26,18 +29,17 @@ export function Sample({ group, id, actions, may, down }: Props) {
   return (
     <div className="rail-sec">
       <div className="head">
-        <h2>{id === group.sample ? 'Newest job' : 'Job'}</h2>
+        <h2>{id === group.sample ? say.newestJob : say.job}</h2>
         <span className="small mono">{id}</span>
         {shown && (
           <span className="right small quiet">
-            {shown.attemptsMade === 1 ? '1 attempt' : `${shown.attemptsMade} attempts`}
-            {shown.ran != null && `, ran ${duration(shown.ran)}`}
+            {say.attempts(shown.attemptsMade, shown.ran == null ? '' : duration(shown.ran))}
           </span>
         )}
       </div>
       {letter.isError && <p className="quiet">{letter.error.message}</p>}
       {shown && shown.attempts.length > 1 && (
-        <nav className="seg attempts" aria-label="Attempts">
+        <nav className="seg attempts" aria-label={say.columns.attempts}>
           {shown.attempts.map((one) => (
             <a
               key={one.number}
@@ -54,7 +56,7 @@ export function Sample({ group, id, actions, may, down }: Props) {
         </nav>
       )}
       {shown && (
-        <div className="stack" tabIndex={0} role="region" aria-label="Stack">
+        <div className="stack" tabIndex={0} role="region" aria-label={say.stack}>
           {stackLines(attempt?.trace || shown.reason, attempt?.frame ?? '').map((line, at) => (
             <div key={at} className={line.hot ? 'hl' : ''}>
               {line.text || ' '}
@@ -62,28 +64,28 @@ export function Sample({ group, id, actions, may, down }: Props) {
           ))}
         </div>
       )}
-      {shown?.hasData && <pre className="stack data-of-job" tabIndex={0} aria-label="Data">{JSON.stringify(shown.data, null, 2)}</pre>}
+      {shown?.hasData && <pre className="stack data-of-job" tabIndex={0} aria-label={say.columns.data}>{JSON.stringify(shown.data, null, 2)}</pre>}
       {shown && shown.logs.length > 0 && (
         <details className="small">
-          <summary>Log, {shown.logs.length === 1 ? '1 line' : `${shown.logs.length} lines`}</summary>
+          <summary>{say.log(shown.logs.length)}</summary>
           <pre className="stack data-of-job" tabIndex={0}>{shown.logs.join('\n')}</pre>
         </details>
       )}
-      {shown?.edited && <p className="note-box">Its data was edited; what it had is kept for 7 days.</p>}
+      {shown?.edited && <p className="note-box">{say.wasEdited}</p>}
       {shown && may && (
         <fieldset className="btn-row one-job" disabled={down}>
           <button className="btn sm" onClick={() => void actions.retryJob(group.queue, id)}>
             <Icon name="retry" />
-            Retry this one
+            {say.retryOne}
           </button>
           {seesData && (
             <button className="btn sm" onClick={() => setEditing(true)}>
               <Icon name="edit" />
-              Edit and retry
+              {say.editAndRetry}
             </button>
           )}
           <button className="btn sm danger" onClick={() => void actions.discardJob(group.queue, id)}>
-            Discard
+            {say.discard}
           </button>
         </fieldset>
       )}

@@ -33,7 +33,7 @@ function makeActions(client: QueryClient) {
       await each(groups, ({ queue, id }) =>
         api.POST('/api/v1/queues/{queue}/dead/retry', { params: { path: { queue } }, body: { group: id, ...pace } }),
       )
-      const when = pace.breaker ? `They run when ${pace.breaker}'s breaker closes.` : 'Stop is beside the progress.'
+      const when = pace.breaker ? `They run when ${pace.breaker}’s breaker closes.` : 'Stop is beside the progress.'
       toast({ says: `Retrying ${named(groups)}.`, detail: when })
     })
   }

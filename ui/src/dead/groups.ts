@@ -127,7 +127,7 @@ export function told(operation: Operation): Told {
     return { says: `${DID[operation.kind]} ${count(operation.moved)}${stopped}`, share: 1, facts }
   }
   if (operation.state === 'waiting' && operation.breaker) {
-    return { says: `Waits until ${operation.breaker}'s breaker closes`, share, facts }
+    return { says: `Waits until ${operation.breaker}’s breaker closes`, share, facts }
   }
   if (operation.rate && operation.left) facts.push(`${duration(operation.left / operation.rate)} left`)
   const of = operation.total ? ` ${count(done)} of ${count(operation.total)}` : ''
@@ -156,8 +156,13 @@ export function stackLines(trace: string, frame: string): StackLine[] {
       const at = Boolean(file) && text.includes(`${file}"`) && (!name || text.endsWith(`in ${name}`))
       const hot = at || (below && /^\s{4}/.test(text))
       below = at
-      return { text, hot }
+      return { text: shortFile(text), hot }
     })
+}
+
+/** `File "/srv/app/.venv/lib/shop/mail.py"` as its last three parts: what is before them is the same for all. */
+function shortFile(line: string): string {
+  return line.replace(/^( {2}File ")([^"]+)/, (_, start: string, path: string) => start + path.split('/').slice(-3).join('/'))
 }
 
 /** JSON as people type it: the value, or where it is wrong. */

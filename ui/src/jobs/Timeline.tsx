@@ -138,6 +138,7 @@ function FailureBox({ failure, open, queue }: { failure: NonNullable<Entry['fail
             {shown ? says.hideTrace : says.trace}
           </button>
         )}{' '}
+        {open && failure.trace && failure.reason && <span className="quiet">· </span>}
         {open && failure.reason && (
           <Link className="link small" to="/queues/$queue" params={{ queue }} search={{ state: 'failed', q: `error:"${failure.reason.split('"')[0]!.slice(0, 60)}"` }}>
             {says.likeThis}

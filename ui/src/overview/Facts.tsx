@@ -5,7 +5,7 @@ import { texts } from '../texts'
 const say = texts.overview
 
 /** All queues together. */
-export function Facts({ queues, workers, memory }: { queues: OverviewQueue[]; workers: number; memory?: number }) {
+export function Facts({ queues, workers, leftBehind, memory }: { queues: OverviewQueue[]; workers: number; leftBehind: number; memory?: number }) {
   const sum = (of: (queue: OverviewQueue) => number) => queues.reduce((all, queue) => all + of(queue), 0)
   const of = (state: string) => count(sum((q) => q.row.states[state] ?? 0))
   const facts: [keyof typeof say.facts, string, string][] = [
@@ -15,7 +15,7 @@ export function Facts({ queues, workers, memory }: { queues: OverviewQueue[]; wo
     ['active', of('active'), ''],
     ['delayed', of('delayed'), ''],
     ['dead', of('failed'), ''],
-    ['workers', count(workers), ''],
+    ['workers', count(workers), leftBehind > 0 ? say.leftBehind(count(leftBehind)) : ''],
     ['redis', memory === undefined ? say.unknown : bytes(memory), ''],
   ]
   return (
@@ -25,7 +25,7 @@ export function Facts({ queues, workers, memory }: { queues: OverviewQueue[]; wo
           <dt>{say.facts[name]}</dt>
           <dd>
             {value}
-            <small>{unit}</small>
+            <small className={name === 'workers' ? 'is-limited' : undefined}>{unit}</small>
           </dd>
         </div>
       ))}

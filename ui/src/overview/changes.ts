@@ -18,7 +18,7 @@ export function told(change: Change): Told {
     case 'deploy':
       return { glyph: 'deploy', tone: '', says: say.deploy(change.what.split('@').at(-1)!), more: '' }
     case 'scaling':
-      return { glyph: 'scaled', tone: '', says: say.scaled(change.before ?? 0, change.after ?? 0), more: say.because(change.subject, change.detail) }
+      return { glyph: 'scaled', tone: '', says: say.scaled(change.before ?? 0, change.after ?? 0), more: texts.workers.because(change.subject, change.detail) }
     case 'fired':
       return { glyph: 'alert', tone: 'is-failed', says: say.firedAlert(change.what), more: change.detail || change.subject }
     case 'resolved':

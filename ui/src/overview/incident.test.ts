@@ -15,10 +15,10 @@ function queue(name: string, changes: Partial<OverviewQueue['row']> = {}): Overv
 }
 
 function overview(queues: OverviewQueue[], breakers: Overview['breakers'] = [], workers = 1): Overview {
-  return { at: NOW, queues, breakers, workers, server: null }
+  return { at: NOW, queues, breakers, workers, leftBehind: 0, server: null }
 }
 
-const onfido = { name: 'onfido', state: 'open', held: 1840, reason: '401 authorization_error', since: NOW - 372 }
+const onfido = { name: 'onfido', state: 'open', held: 1840, reason: '401 authorization_error', since: NOW - 372, cause: 'configuration' }
 
 const group: Group = {
   queue: 'kyc', id: 'g1', title: '', error: 'app.FetchError', frame: 'app.py in get', name: 'verify', text: '', count: 40, total: 40,
@@ -42,16 +42,26 @@ test('held by a breaker: what it says is the cause, and a test of the key the re
   const kyc = queue('kyc', { held: { onfido: 1800 }, states: { waiting: 0, failed: 37 } })
   const [found] = incidents(overview([queue('a'), kyc], [onfido]))
   expect(found).toMatchObject({
-    kind: 'held', queue: 'kyc', title: 'kyc is held: onfido’s breaker is open', since: NOW - 372,
+    kind: 'held', queue: 'kyc', title: 'kyc is held: Onfido refuses our API key', first: 'Set a valid ONFIDO_API_KEY on the workers', since: NOW - 372,
     repair: { does: 'resume', breaker: 'onfido' }, afterwards: { queue: 'kyc', jobs: 37 },
   })
   expect(plain(found!.figures.map((figure) => figure.value))).toEqual(['1,840', '6 m 12 s', '37'])
-  expect(found!.why.find((link) => link.cause)?.says).toBe('onfido: 401 authorization_error')
+  expect(found!.why.find((link) => link.cause)?.says).toBe('Onfido: 401 authorization_error')
 })
 
 test('several queues held by one breaker are one incident, named by the fullest', () => {
   const found = incidents(overview([queue('few', { held: { onfido: 4 } }), queue('many', { held: { onfido: 9 } })], [onfido]))
-  expect(found.map((one) => one.title)).toEqual(['many and 1 more are held: onfido’s breaker is open'])
+  expect(found.map((one) => one.title)).toEqual(['many and 1 more are held: Onfido refuses our API key'])
+})
+
+test.each([
+  ['failures', 'onfido', 'kyc is held: onfido’s breaker is open', 'Repair it at Onfido, or in its settings'],
+  ['operator', 'onfido', 'kyc is held: Onfido’s breaker was opened by hand', 'Repair it at Onfido, or in its settings'],
+  ['configuration', 'payments', 'kyc is held: payments’s breaker is open', 'Repair it at payments, or in its settings'],
+  ['configuration', 'supabase-storage', 'kyc is held: Supabase refuses our API key', 'Set a valid SUPABASE_SERVICE_KEY on the workers'],
+])('a breaker open for %s, %s', (cause, name, title, first) => {
+  const [found] = incidents(overview([queue('kyc', { held: { [name]: 4 } })], [{ ...onfido, name, cause }]))
+  expect(found).toMatchObject({ title, first })
 })
 
 test.each([

@@ -7,6 +7,7 @@ import type { GlyphName } from '../parts/Icon'
 import type { Change } from '../queues/marks'
 import { type OverviewQueue, waitingOf } from '../queues/trouble'
 import { texts } from '../texts'
+import { providerOf } from './providers'
 
 type Overview = components['schemas']['Overview']
 type Breaker = components['schemas']['workers_BreakerRow']
@@ -61,6 +62,8 @@ const DEPLOY_SECONDS = 1_800
 
 /** A share of failures that explains a backlog by itself. */
 const FAILING = 0.2
+
+const says = texts.overview.held
 
 const ORDER = { held: 0, unserved: 1, rising: 2, behind: 3 }
 
@@ -121,31 +124,36 @@ function held(breaker: Breaker, overview: Overview): Incident {
     .sort((a, b) => b.row.held[breaker.name]! - a.row.held[breaker.name]!)
   const first = queues[0]
   const name = first?.row.queue ?? ''
-  const more = queues.length > 1 ? ` and ${count(queues.length - 1)} more` : ''
+  const more = queues.length > 1 ? count(queues.length - 1) : ''
   const dead = first?.row.states['failed'] ?? 0
   const arrives = queues.reduce((all, { row }) => all + row.recent.arrived / row.recent.windowSeconds, 0)
   const probing = breaker.state === 'half-open'
   const jobs = breaker.held === 1 ? '1 job' : `${count(breaker.held)} jobs`
+  const provider = providerOf(breaker.name)
+  const called = provider?.name ?? breaker.name
+  const settings = provider?.settings ?? []
+  const refused = breaker.cause === 'configuration' && settings.length > 0
+  const cause = refused ? says.refuses(called) : breaker.cause === 'operator' ? says.byHand(called) : says.breaker(breaker.name, probing)
   return {
     kind: 'held',
     glyph: 'held',
     queue: name,
-    title: `${name || 'Jobs'}${more} ${more || !name ? 'are' : 'is'} held: ${breaker.name}’s breaker is ${probing ? 'half-open' : 'open'}`,
+    title: says.title(name, more, cause),
     since: breaker.since ?? undefined,
     figures: [
       { value: count(breaker.held), label: 'held', bad: true },
       { value: breaker.since === null ? '–' : duration(overview.at - breaker.since), label: 'since it opened' },
       { value: count(dead), label: dead === 1 ? 'dead letter' : 'dead letters' },
     ],
-    impact: arrives > 0 ? `${rate(arrives)} new jobs a second come in. None is lost; none gets an answer yet.` : 'No job is lost, and no attempt is spent.',
+    impact: arrives > 0 ? says.arrive(rate(arrives)) : says.noneLost,
     why: [
-      { glyph: 'key', says: `${breaker.name}: ${breaker.reason || 'its calls fail'}`, cause: true },
-      { at: breaker.since ?? undefined, glyph: 'held', says: `Breaker opened, ${jobs} held, no attempt is spent` },
-      ...(probing ? [{ glyph: 'next' as const, says: 'One job tries it now' }] : []),
+      { glyph: 'key', says: says.reason(called, breaker.reason), cause: true },
+      { at: breaker.since ?? undefined, glyph: 'held', says: says.opened(jobs) },
+      ...(probing ? [{ glyph: 'next' as const, says: says.probing }] : []),
     ],
-    first: `Repair it at ${breaker.name}, or in its settings`,
+    first: refused ? says.setKey(settings) : says.repairAt(called),
     repair: { does: 'resume', breaker: breaker.name },
-    brings: `runs the ${jobs} again`,
+    brings: says.runsAgain(jobs),
     ...(dead > 0 && { afterwards: { queue: name, jobs: dead } }),
   }
 }

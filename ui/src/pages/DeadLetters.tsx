@@ -16,6 +16,8 @@ import { useDelayed } from '../parts/useDelayed'
 import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
 
+const say = texts.dead
+
 /** What the address says: which groups, and which of them is open. */
 export interface DeadSearch {
   state?: State | 'operations'
@@ -33,8 +35,6 @@ export function readDeadSearch(search: Record<string, unknown>): DeadSearch {
 
 /** So many jobs outside their groups are worth a word; fewer come and go all the time. */
 const MUCH = 50
-
-const NAMES = { open: 'Open', ignored: 'Ignored', resolved: 'Resolved' } as const
 
 export function DeadLetters(): ReactNode {
   const desk = useDesk()
@@ -83,31 +83,31 @@ export function DeadLetters(): ReactNode {
 
   return (
     <>
-      <PageTop query={desk}>Dead letters</PageTop>
+      <PageTop query={desk}>{say.title}</PageTop>
       <div className="pagehead">
         <div>
           <h1>
-            Dead letters {data && <span className="quiet light">{count(sum('failed'))}</span>}
+            {say.title} {data && <span className="quiet light">{count(sum('failed'))}</span>}
           </h1>
-          <p className="lead">Jobs that spent their attempts or met an error no retry can cure.</p>
+          <p className="lead">{say.lead}</p>
         </div>
         {sum('binJobs') > 0 && (
           <div className="btn-row">
             <button className="btn" onClick={() => set({ state: 'operations' })}>
-              Undo bin <span className="quiet">{count(sum('binJobs'))}</span>
+              {say.bin} <span className="quiet">{count(sum('binJobs'))}</span>
             </button>
           </div>
         )}
       </div>
-      <nav className="tabs" aria-label="Groups">
+      <nav className="tabs" aria-label={say.groupsLabel}>
         {STATES.map((one) => (
           <Tab key={one} search={{ ...search, state: one === 'open' ? undefined : one, group: undefined, job: undefined }} current={one === state}>
-            {NAMES[one]} <b>{count(groups[one].length)}</b>
+            {say.states[one]} <b>{count(groups[one].length)}</b>
           </Tab>
         ))}
         <Tab search={{ ...search, state: 'operations', group: undefined, job: undefined }} current={state === 'operations'}>
-          Operations <b>{count(operations.length)}</b>
-          {undoable > 0 && <span className="sr">{undoable} can be undone</span>}
+          {say.operations} <b>{count(operations.length)}</b>
+          {undoable > 0 && <span className="sr">{say.undoable(undoable)}</span>}
         </Tab>
       </nav>
       <div className="filter">
@@ -115,25 +115,25 @@ export function DeadLetters(): ReactNode {
           <Icon name="search" />
           {search.queue && (
             <span className="tok">
-              <em>queue:</em>
+              <em>{say.queueToken}</em>
               {search.queue}
-              <button className="plain" aria-label="All queues" onClick={() => set({ queue: undefined })}>
+              <button className="plain" aria-label={say.allQueues} onClick={() => set({ queue: undefined })}>
                 ×
               </button>
             </span>
           )}
           <input
             type="search"
-            aria-label="Filter groups"
-            placeholder="error, or queue: name: where:"
+            aria-label={say.filter}
+            placeholder={say.filterHint}
             value={search.q ?? ''}
             onChange={(event) => set({ q: event.target.value || undefined })}
           />
         </div>
         <label>
-          <span className="sr">Queue</span>
+          <span className="sr">{say.columns.queue}</span>
           <select className="input" value={search.queue ?? ''} onChange={(event) => set({ queue: event.target.value || undefined, group: undefined })}>
-            <option value="">All queues</option>
+            <option value="">{say.allQueues}</option>
             {Object.entries(data?.queues ?? {})
               .filter(([name, standing]) => standing.failed > 0 || name === search.queue)
               .map(([name]) => (
@@ -144,11 +144,11 @@ export function DeadLetters(): ReactNode {
       </div>
       {data && sum('failed') - sum('indexed') > MUCH && (
         <div className="banner calm small" role="status">
-          {count(sum('indexed'))} of {count(sum('failed'))} are in their groups; the others follow within seconds.
+          {say.indexing(count(sum('indexed')), count(sum('failed')))}
         </div>
       )}
       {late && <Skeleton />}
-      {desk.isError && !data && <div className="empty"><h2>Nothing to show yet</h2><p>The groups appear as soon as Redis answers.</p></div>}
+      {desk.isError && !data && <div className="empty"><h2>{say.down.title}</h2><p>{say.down.says}</p></div>}
       {data && state === 'operations' && (
         <Operations
           operations={operations}
@@ -166,13 +166,13 @@ export function DeadLetters(): ReactNode {
               {!may ? <span /> : <input
                 className={chosen.length && chosen.length < shown.length ? 'check mixed' : 'check'}
                 type="checkbox"
-                aria-label="Select all"
+                aria-label={say.selectAll}
                 checked={chosen.length === shown.length}
                 onChange={(event) => setSelected(new Set(event.target.checked ? shown.map(keyOf) : []))}
               />}
-              <span>Error, where, queue</span>
-              <span className="hide-narrow">Last 24 h</span>
-              <span className="num">Jobs</span>
+              <span>{say.columns.group}</span>
+              <span className="hide-narrow">{say.columns.day}</span>
+              <span className="num">{say.columns.jobs}</span>
             </div>
             <ul>
               {shown.map((group) => (
@@ -222,19 +222,11 @@ function Tab({ search, current, children }: { search: DeadSearch; current: boole
 }
 
 function Empty({ state, filtered, any }: { state: State; filtered: boolean; any: boolean }) {
-  const [title, text] = filtered
-    ? ['No group fits', 'Take a word out of the filter, or look at another state or queue.']
-    : state === 'ignored'
-      ? ['No group is ignored', 'Ignore a group that needs nobody now; it comes back by itself.']
-      : state === 'resolved'
-        ? ['No group is resolved', 'Resolve a group when its cause is repaired; it opens again if it fails again.']
-        : any
-          ? ['No open group', 'What has failed is resolved or ignored.']
-          : ['No dead letters', 'A job that fails for good is here, with others of its kind.']
+  const kind = filtered ? 'filtered' : state === 'open' && !any ? 'all' : state
   return (
     <div className="empty">
-      <h2>{title}</h2>
-      <p>{text}</p>
+      <h2>{say.none[kind].title}</h2>
+      <p>{say.none[kind].says}</p>
     </div>
   )
 }

@@ -13,6 +13,7 @@ import { Lately } from '../overview/Lately'
 import { QueueTable } from '../overview/QueueTable'
 import { useGroups } from '../overview/useGroups'
 import { PageTop } from '../parts/PageTop'
+import { SkeletonRows } from '../parts/Skeleton'
 import { useEvery } from '../parts/useEvery'
 import { useStillOrder } from '../parts/useStillOrder'
 import { type Change, useChanges } from '../queues/marks'
@@ -42,8 +43,9 @@ export function Overview() {
   return (
     <>
       <PageTop query={overview}>{say.title}</PageTop>
+      {overview.isPending && <SkeletonRows />}
       {data && <IncidentBand incidents={incidents(data, dead.data, changes)} off={overview.isError} />}
-      {data && <Facts queues={data.queues} workers={data.workers} memory={data.server?.memoryBytes} />}
+      {data && <Facts queues={data.queues} workers={data.workers} leftBehind={data.leftBehind} memory={data.server?.memoryBytes} />}
       {data && <Queues data={data} off={overview.isError} />}
     </>
   )

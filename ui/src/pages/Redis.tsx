@@ -36,7 +36,7 @@ export function Redis() {
           <div className="pagehead">
             <div>
               <h1>
-                {PRODUCTS[data.product] ?? data.product} <span className="quiet">{data.version}</span>
+                {PRODUCTS[data.product] ?? data.product} <span className="quiet light">{data.version}</span>
               </h1>
               <p className="lead">
                 {data.role === null ? said.roleUnknown : data.role === 'master' ? said.primary : said.replica}
@@ -136,7 +136,7 @@ function Persistence({ data: { persistence, pingSeconds } }: { data: Page }) {
         <dd>{persistence.lastSnapshot === null ? said.noSnapshot : <Time at={persistence.lastSnapshot} relative />}</dd>
         <Pair name={said.changesSince} value={count(persistence.changesSince)} />
       </dl>
-      <div className="head">
+      <div className="head further">
         <h2>{said.latency}</h2>
         <span className="small quiet">{said.ping}</span>
       </div>

@@ -60,7 +60,7 @@ export function Schedules() {
           <div className="pagehead">
             <div>
               <h1>
-                {t.title} <span className="quiet">{count(data.total)}</span>
+                {t.title} <span className="quiet light">{count(data.total)}</span>
               </h1>
               {data.total > 0 && (
                 <p className="lead">

@@ -50,7 +50,7 @@ export function Workers() {
           <div className="pagehead">
             <div>
               <h1>
-                {said.title} <span className="quiet">{count(workers.length)}</span>
+                {said.title} <span className="quiet light">{count(workers.length)}</span>
               </h1>
               {workers.length > 0 && (
                 <p className="lead">

@@ -24,7 +24,7 @@ export function slowBecause(row: QueueRow, settings: QueueSettings | undefined):
   if (held.length > 0) {
     const [name, jobs] = held[0]!
     return {
-      level: 'trouble', says: `${jobs === 1 ? '1 job is' : `${count(jobs)} jobs are`} held because ${name}'s breaker is open.`,
+      level: 'trouble', says: `${jobs === 1 ? '1 job is' : `${count(jobs)} jobs are`} held because ${name}’s breaker is open.`,
       more: 'They spend no attempt, and run again when it closes.', repair: { kind: 'breaker', name },
     }
   }

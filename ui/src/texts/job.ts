@@ -51,7 +51,7 @@ export const job = {
   retryWait: (seconds: number) => `retry wait ${duration(seconds)}`,
   askedWait: (seconds: number) => `for ${duration(seconds)}`,
   signalNamed: (name: string) => name,
-  breakerOpen: (breaker: string) => `${breaker}'s breaker is open; no attempt is spent`,
+  breakerOpen: (breaker: string) => `${breaker}’s breaker is open; no attempt is spent`,
   breakerWas: 'by a breaker',
   workerStopped: 'its worker stopped',
   workerDied: 'its worker died or stopped beating',

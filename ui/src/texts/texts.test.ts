@@ -11,17 +11,6 @@ const SPOKEN = new Set(['title', 'aria-label', 'placeholder', 'label', 'alt', 's
 /** Elements whose `name` is not shown. */
 const TECHNICAL = new Set(['Icon', 'Glyph', 'input', 'button', 'select', 'textarea', 'meta'])
 
-/** Files that still spell their texts; the list only ever shrinks. */
-const NOT_YET = new Set<string>([
-  'dead/History.tsx',
-  'dead/Jobs.tsx',
-  'dead/Operations.tsx',
-  'dead/Rail.tsx',
-  'dead/Retry.tsx',
-  'dead/Sample.tsx',
-  'pages/DeadLetters.tsx',
-])
-
 function files(): string[] {
   return readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.tsx') && !file.includes('.test.'))
 }
@@ -64,10 +53,6 @@ function shown(expression: ts.Expression, look: (node: ts.Node) => void): void {
   } else look(expression)
 }
 
-test.each(files().filter((file) => !NOT_YET.has(file)))('%s spells no text itself', (file) => {
+test.each(files())('%s spells no text itself', (file) => {
   expect(spelled(file)).toEqual([])
-})
-
-test.each([...NOT_YET])('%s is still on the list because it spells some', (file) => {
-  expect(spelled(file)).not.toEqual([])
 })

@@ -1,3 +1,5 @@
+import { count } from '../format'
+
 /** The page of workers. */
 export const workers = {
   title: 'Workers',
@@ -27,12 +29,12 @@ export const workers = {
   beat: 'Last beat',
   actions: 'Actions',
   host: (processes: number, busy: number, slots: number, memory: string) =>
-    `${processes === 1 ? 'one process' : `${processes} processes`} · ${busy} of ${slots} busy · ${memory}`,
+    `${processes === 1 ? 'one process' : `${processes} processes`} · ${count(busy)} of ${count(slots)} busy · ${memory}`,
   up: (time: string) => `up ${time}`,
-  slots: (busy: number, slots: number) => `Slots: ${busy} of ${slots}`,
-  place: (queue: string, busy: number, slots: number) => `${queue}: ${busy} of ${slots}`,
+  slots: (busy: number, slots: number) => `Slots: ${count(busy)} of ${count(slots)}`,
+  place: (queue: string, busy: number, slots: number) => `${queue}: ${count(busy)} of ${count(slots)}`,
   busyOf: (busy: number, slots: number, queues: readonly string[]) =>
-    `${busy} of ${slots} · ${queues.length === 1 ? queues[0] : `${queues.length} queues`}`,
+    `${count(busy)} of ${count(slots)} · ${queues.length === 1 ? queues[0] : `${queues.length} queues`}`,
   percent: (n: number) => `${n}\u00a0%`,
   quietOrStop: (name: string) => `Quiet or stop ${name}`,
   quietChoice: 'Take no new jobs…',
@@ -47,5 +49,9 @@ export const workers = {
   stays: (n: number) => `Stays at ${n}`,
   from: (before: number, after: number) => `${before} → ${after}`,
   onHost: (host: string, obstacle: string) => `on ${host}${obstacle && `, ${obstacle}`}`,
-  because: (queue: string | null, reason: string) => (queue ? `${queue}: ${reason}` : reason),
+  /** Why so many processes, without what stands above it: the number, and the queue if the reason names it. */
+  because: (queue: string | null, reason: string) => {
+    const why = reason.replace(/^(stays \d+|\d+→\d+): /, '')
+    return queue && !why.startsWith(queue) ? `${queue}: ${why}` : why
+  },
 }
