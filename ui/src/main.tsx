@@ -1,42 +1,37 @@
 import './styles'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
-import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent as later, RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { Alerts } from './pages/Alerts'
-import { Audit } from './pages/Audit'
 import { Job } from './pages/Job'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
-import { Flows, readFlowSearch } from './pages/Flows'
-import { Outbox, readOutboxSearch } from './pages/Outbox'
-import { Events, readEventsSearch } from './pages/Events'
 import { Overview } from './pages/Overview'
 import { Queue, readSearch } from './pages/Queue'
-import { Checklist } from './pages/Checklist'
-import { Redis } from './pages/Redis'
-import { Schedules } from './pages/Schedules'
-import { Workers } from './pages/Workers'
-import { readSettingsSearch, Settings } from './pages/Settings'
+import { readEventsSearch } from './events/search'
+import { readFlowSearch } from './flows/search'
+import { readOutboxSearch } from './outbox/search'
 import { apply, readPreferences } from './settings/preferences'
+import { readSettingsSearch } from './settings/search'
 import { only } from './shell/only'
 import { Shell } from './shell/Shell'
 
+// The pages of an incident come with the first load; the others when somebody points at them.
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
   createRoute({ getParentRoute: () => root, path: '/dead', component: DeadLetters, validateSearch: readDeadSearch }),
-  createRoute({ getParentRoute: () => root, path: '/alerts', component: Alerts }),
-  createRoute({ getParentRoute: () => root, path: '/events', component: Events, validateSearch: readEventsSearch }),
-  createRoute({ getParentRoute: () => root, path: '/audit', component: Audit }),
+  createRoute({ getParentRoute: () => root, path: '/alerts', component: later(() => import('./pages/Alerts'), 'Alerts') }),
+  createRoute({ getParentRoute: () => root, path: '/events', component: later(() => import('./pages/Events'), 'Events'), validateSearch: readEventsSearch }),
+  createRoute({ getParentRoute: () => root, path: '/audit', component: later(() => import('./pages/Audit'), 'Audit') }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue', component: Queue, validateSearch: readSearch }),
   createRoute({ getParentRoute: () => root, path: '/queues/$queue/jobs/$id', component: Job }),
-  createRoute({ getParentRoute: () => root, path: '/workers', component: Workers, validateSearch: only('worker') }),
-  createRoute({ getParentRoute: () => root, path: '/schedules', component: Schedules, validateSearch: only('schedule') }),
-  createRoute({ getParentRoute: () => root, path: '/flows', component: Flows, validateSearch: readFlowSearch }),
-  createRoute({ getParentRoute: () => root, path: '/outbox', component: Outbox, validateSearch: readOutboxSearch }),
-  createRoute({ getParentRoute: () => root, path: '/redis', component: Redis }),
-  createRoute({ getParentRoute: () => root, path: '/checklist', component: Checklist }),
-  createRoute({ getParentRoute: () => root, path: '/settings', component: Settings, validateSearch: readSettingsSearch }),
+  createRoute({ getParentRoute: () => root, path: '/workers', component: later(() => import('./pages/Workers'), 'Workers'), validateSearch: only('worker') }),
+  createRoute({ getParentRoute: () => root, path: '/schedules', component: later(() => import('./pages/Schedules'), 'Schedules'), validateSearch: only('schedule') }),
+  createRoute({ getParentRoute: () => root, path: '/flows', component: later(() => import('./pages/Flows'), 'Flows'), validateSearch: readFlowSearch }),
+  createRoute({ getParentRoute: () => root, path: '/outbox', component: later(() => import('./pages/Outbox'), 'Outbox'), validateSearch: readOutboxSearch }),
+  createRoute({ getParentRoute: () => root, path: '/redis', component: later(() => import('./pages/Redis'), 'Redis') }),
+  createRoute({ getParentRoute: () => root, path: '/checklist', component: later(() => import('./pages/Checklist'), 'Checklist') }),
+  createRoute({ getParentRoute: () => root, path: '/settings', component: later(() => import('./pages/Settings'), 'Settings'), validateSearch: readSettingsSearch }),
 ])
 const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
 

@@ -5,6 +5,7 @@ import { EventRows } from '../events/EventRows'
 import { parse, write } from '../events/filter'
 import { useHolding } from '../events/useHolding'
 import { useTape } from '../events/useTape'
+import type { EventsSearch } from '../events/search'
 import { count } from '../format'
 import { Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
@@ -13,15 +14,6 @@ import { failed } from '../parts/toasting'
 import { texts } from '../texts'
 
 const t = texts.events
-
-/** What the address says: the filter, as it is typed. */
-export interface EventsSearch {
-  q?: string
-}
-
-export function readEventsSearch(search: Record<string, unknown>): EventsSearch {
-  return { q: search['q'] === undefined || search['q'] === '' ? undefined : String(search['q']) }
-}
 
 export function Events() {
   const { q: text = '' }: EventsSearch = useSearch({ strict: false })

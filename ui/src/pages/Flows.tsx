@@ -4,23 +4,13 @@ import { FlowRow } from '../flows/FlowRow'
 import { readFlows } from '../flows/api'
 import { troubleFirst } from '../flows/says'
 import { keyOf } from '../flows/tree'
+import type { FlowSearch } from '../flows/search'
 import { count } from '../format'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
 import { texts } from '../texts'
 
 const t = texts.flows
-
-/** What the address says: of which queue, and which flow is open; `none`: none is. */
-export interface FlowSearch {
-  queue?: string
-  flow?: string
-}
-
-export function readFlowSearch(search: Record<string, unknown>): FlowSearch {
-  const text = (name: string) => (search[name] === undefined || search[name] === '' ? undefined : String(search[name]))
-  return { queue: text('queue'), flow: text('flow') }
-}
 
 /** Jobs that wait for their children, the stuck ones first. */
 export function Flows() {

@@ -7,6 +7,7 @@ import { count } from '../format'
 import { readOutbox } from '../outbox/api'
 import { Entry } from '../outbox/Entry'
 import { glyphOf } from '../outbox/kinds'
+import type { OutboxSearch } from '../outbox/search'
 import { Glyph, Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
@@ -14,20 +15,6 @@ import { Time } from '../parts/Time'
 import { texts } from '../texts'
 
 const t = texts.outbox
-
-/** What the address says: which kind, whose, and which entry is open. */
-export interface OutboxSearch {
-  kind?: string
-  to?: string
-  entry?: number
-}
-
-export function readOutboxSearch(search: Record<string, unknown>): OutboxSearch {
-  const text = (name: string) => (search[name] === undefined || search[name] === '' ? undefined : String(search[name]))
-  const entry = Number(search['entry'])
-  const kind = text('kind')
-  return { kind: kind !== undefined && kind in t.kinds ? kind : undefined, to: text('to'), entry: search['entry'] !== undefined && Number.isInteger(entry) && entry >= 0 ? entry : undefined }
-}
 
 /** What the sandbox has received, newest first. */
 export function Outbox() {

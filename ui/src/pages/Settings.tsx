@@ -4,6 +4,7 @@ import { Appearance } from '../settings/Appearance'
 import { InForce } from '../settings/InForce'
 import { Keys } from '../settings/Keys'
 import { Sessions } from '../settings/Sessions'
+import type { SettingsSearch, Tab } from '../settings/search'
 import { Users } from '../settings/Users'
 import { Versions } from '../settings/Versions'
 import { PageTop } from '../parts/PageTop'
@@ -18,24 +19,7 @@ const TABS = {
   versions: { asks: 'operate', shows: Versions },
   sessions: { asks: 'watch', shows: Sessions },
   appearance: { asks: 'watch', shows: Appearance },
-} as const
-
-type Tab = keyof typeof TABS
-
-export interface SettingsSearch {
-  tab?: Tab
-  q?: string
-  changed?: boolean
-}
-
-export function readSettingsSearch(search: Record<string, unknown>): SettingsSearch {
-  const tab = String(search['tab'] ?? '')
-  return {
-    tab: tab in TABS ? (tab as Tab) : undefined,
-    q: search['q'] === undefined || search['q'] === '' ? undefined : String(search['q']),
-    changed: search['changed'] === true || undefined,
-  }
-}
+} as const satisfies Record<Tab, object>
 
 /** A part for each subject; one sees those that one may see. */
 export function Settings() {

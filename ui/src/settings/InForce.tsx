@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { answered, api } from '../api/client'
-import type { SettingsSearch } from '../pages/Settings'
+import type { SettingsSearch } from './search'
 import { Icon } from '../parts/Icon'
 import { SkeletonRows } from '../parts/Skeleton'
 import { Staleness } from '../parts/Staleness'
