@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the overview from a real incident: docs/overview.png, docs/overview-dark.png.
+"""Takes the README's two pictures of the overview, from a real incident.
 
     tools/chromium.sh .venv/bin/python tools/picture.py
 
