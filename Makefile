@@ -76,4 +76,4 @@ docs: $(STAMP)
 	@$(BIN)/python tools/check_links.py
 	@$(BIN)/python -m tools.reference --check
 	@$(BIN)/python tools/imports.py --check
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
