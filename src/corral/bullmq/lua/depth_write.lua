@@ -24,7 +24,9 @@ end
 local noted = 0
 for i = 1, #KEYS, 2 do
   local text = ARGV[4 + (i + 1) / 2]
-  if call("HSETNX", KEYS[i], minute, text) == 1 then
+  -- HSETNX, in two commands that the users of old have.
+  if call("HEXISTS", KEYS[i], minute) == 0 then
+    call("HSET", KEYS[i], minute, text)
     local before = call("HGET", KEYS[i + 1], hour)
     if before then
       text = cmsgpack.pack(deepest(cmsgpack.unpack(text), before))
