@@ -33,9 +33,18 @@ class Route:
     def safe(self) -> bool:
         return self.method in SAFE
 
+    @property
+    def endless(self) -> bool:
+        """Whether it answers with a stream of events, as long as somebody reads it."""
+        return self.path in (f"{PATH}/live", f"{PATH}/events")
+
     def at(self, **names: str) -> str:
         """Its address, with `queue-x` for a queue that is not given."""
-        return re.sub(r"{(\w+)}", lambda found: names.get(found[1], f"{found[1]}-x"), self.path)
+        return re.sub(
+            r"{(\w+)}",
+            lambda found: names.get(found[1], "1" if found[1] == "number" else f"{found[1]}-x"),
+            self.path,
+        )
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

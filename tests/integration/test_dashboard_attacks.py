@@ -55,7 +55,12 @@ async def ask(
     http: httpx2.AsyncClient, route: Route, headers: dict[str, str], **names: str
 ) -> httpx2.Response:
     body = None if route.safe else {}
-    return await http.request(route.method.upper(), route.at(**names), json=body, headers=headers)
+    request = http.build_request(route.method.upper(), route.at(**names), json=body, headers=headers)
+    answer = await http.send(request, stream=True)
+    if not (route.endless and answer.status_code == 200):
+        await answer.aread()
+    await answer.aclose()
+    return answer
 
 
 def slug(answer: httpx2.Response) -> str:
@@ -500,6 +505,7 @@ def test_roles_what_changes_something_is_never_open_to_a_viewer() -> None:
         "post /api/v1/schedules/preview",
         "post /api/v1/queues/{queue}/dead/search",
         "post /api/v1/queues/{queue}/dead/preview",
+        "post /api/v1/queues/{queue}/jobs/operations/preview",
     }
     keys = {route.permission for route in ROUTES if "/keys" in route.path}
     assert keys == {Permission.MANAGE_KEYS}
@@ -525,7 +531,7 @@ async def test_role_escalation_each_route_is_for_whom_it_says(
         if not user:
             assert (answer.status_code, slug(answer)) == (401, "not-signed-in"), str(route)
         elif route.permission in grants:
-            assert answer.status_code not in (401, 500, 503), (str(route), answer.text)
+            assert answer.status_code not in (401, 500, 503), str(route)
         else:
             assert (answer.status_code, slug(answer)) == (403, "wrong-role"), str(route)
     if user in ("", "vi", "pay"):  # an export is written down, for it takes jobs out
@@ -562,7 +568,7 @@ async def test_role_escalation_each_route_is_for_the_keys_it_says(
             elif queues and not about_it and route.permission is not Permission.READ_DESCRIPTION:
                 assert (answer.status_code, slug(answer)) == (403, "out-of-scope"), (str(route), queue)
             elif route.permission in grants:
-                assert answer.status_code not in (401, 500, 503), (str(route), answer.text)
+                assert answer.status_code not in (401, 500, 503), str(route)
             else:
                 assert (answer.status_code, slug(answer)) == (403, "wrong-role"), str(route)
 
@@ -592,7 +598,10 @@ async def test_who_may_not_see_payloads_gets_no_byte_of_one_on_any_route(
         http.cookies.clear()
         await sign_in(http, user)
         for route in [
-            route for route in ROUTES if route.safe or route.path.endswith(("/search", "/preview"))
+            route
+            for route in ROUTES
+            # Streams have tests of their own.
+            if not route.endless and (route.safe or route.path.endswith(("/search", "/preview")))
         ]:
             for job_id in (failed, good) if "{job_id}" in route.path else (failed,):
                 for query in (

@@ -183,15 +183,22 @@ async def test_the_objective_of_a_queue_is_known_without_its_code(redis_url: str
 
     looked = Queue("kyc", redis_url=redis_url, prefix="bull")
     assert (await read_standing([looked])).queues["kyc"].objective is None
-    await declared.add("verify", 1)
-    await Worker(declared).run(until_empty=True)
-    assert (await read_standing([looked])).queues["kyc"].objective == Objective(drain=20, age=120)
-    # The next release declares none.
-    await declared.add("verify", 1)
-    await Worker(plain).run(until_empty=True)
-    assert (await read_standing([looked])).queues["kyc"].objective is None
+    await _serve_until(declared, looked, Objective(drain=20, age=120))
+    await _serve_until(plain, looked, None)  # the next release declares none
     for one in (declared, plain, looked):
         await one.close()
+
+
+async def _serve_until(served: Queue, looked: Queue, objective: Objective | None) -> None:
+    worker = Worker(served)
+    running = asyncio.create_task(worker.run())
+
+    async def known() -> bool:
+        return (await read_standing([looked])).queues["kyc"].objective == objective
+
+    await eventually(known)
+    worker.stop()
+    await running
 
 
 async def test_a_rate_that_is_used_up_is_seen(redis_url: str) -> None:

@@ -209,6 +209,6 @@ async def test_a_reader_that_takes_nothing_is_cut_off(site: Site, monkeypatch: p
     with socket.socket() as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         reader.connect((address.hostname, address.port))
-        reader.sendall(f"GET {LIVE} HTTP/1.1\r\nHost: x\r\nCookie: corral={token}\r\n\r\n".encode())
+        reader.sendall(f"GET {LIVE} HTTP/1.1\r\nHost: localhost\r\nCookie: corral={token}\r\n\r\n".encode())
         await eventually(lambda: len(site.live._listeners) == 1)
         await eventually(lambda: not site.live._listeners)
