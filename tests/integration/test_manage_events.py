@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -261,7 +262,11 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     monkeypatch.setattr(events_rows, "SHOWN_CHARS", 50_000)  # the kernel's buffers hold megabytes
     streams = api.server._app.litestar.state.management.streams  # type: ignore[attr-defined]
     host, port = api.url.removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port), limit=1_000)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, (host, int(port)))
+    _, writer = await asyncio.open_connection(sock=narrow, limit=1_000)
     request = (
         f"GET {EVENTS} HTTP/1.1\r\nHost: x\r\nAuthorization: {api.http.headers['authorization']}\r\n\r\n"
     )

@@ -22,7 +22,7 @@ from litestar.response import Stream
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.api.sse import HEADERS, MEDIA_TYPE
+from corral.api.sse import MEDIA_TYPE
 from corral.bullmq import stream
 from corral.bullmq.stream import Entry, Position
 from corral.events import make_event
@@ -34,7 +34,7 @@ from corral.manage.events_rows import QueueEventRow, Wanted, event_row
 from corral.manage.queue_names import names_of
 from corral.manage.queues import known_queues
 from corral.manage.service import Actor, Management, asks_for
-from corral.manage.streaming import still_allowed
+from corral.manage.streaming import EventStream, still_allowed
 from corral.queue import Queue
 
 #: Queues of one stream: each busy one costs a connection to Redis, shared by all who listen.
@@ -118,7 +118,7 @@ async def live_events(
             async for part in frames:
                 yield part
 
-    return Stream(body(), media_type=MEDIA_TYPE, headers=HEADERS)
+    return EventStream(body())
 
 
 @get("/events/recent", guards=[asks_for(Permission.WATCH)], tags=["events"])

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Request
+from litestar.response import Stream
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 
 from corral.api import sse
 from corral.api.auth import Permission
@@ -85,6 +88,29 @@ class Streams:
                     cut.cancel()
         finally:
             self._open.discard(token)
+
+
+class EventStream(Stream):
+    """A stream that is closed when its answer ends, however it ends: its place is free at once."""
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(events, media_type=sse.MEDIA_TYPE, headers=sse.HEADERS)
+        self._events = events
+
+    def to_asgi_response(self, *args: Any, **kwargs: Any) -> ASGIResponse:
+        return cast("ASGIResponse", _Closing(super().to_asgi_response(*args, **kwargs), self._events))
+
+
+class _Closing:
+    def __init__(self, answer: ASGIResponse, events: AsyncGenerator[bytes, None]) -> None:
+        self._answer = answer
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            await self._events.aclose()
 
 
 def _cut_off(task: asyncio.Task[Any] | None) -> None:
