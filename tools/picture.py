@@ -50,6 +50,8 @@ def photograph(browser: Browser, url: str, password: str) -> None:
     page.wait_for_timeout(40_000)  # jobs gather
     for scheme, name in (("light", "overview.png"), ("dark", "overview-dark.png")):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # a literal
+        page.reload()
+        expect(page.get_by_role("button", name="Test key and resume")).to_be_visible(timeout=PATIENCE_MS)
         page.wait_for_timeout(1_500)
         page.screenshot(path=DOCS / name)
 
