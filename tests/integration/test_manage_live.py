@@ -19,8 +19,7 @@ from corral.api import sse
 from corral.api.server import HttpServer
 from corral.bullmq.connection import close_shared_clients
 from corral.dashboard.app import Dashboard
-from corral.manage import live as live_module
-from corral.manage import live_ticker
+from corral.manage import live_ticker, streaming
 from corral.manage.live_ticker import Live, live_of
 from eventually import eventually
 from redis_process import RedisProcess
@@ -128,8 +127,8 @@ async def test_who_has_no_session_or_asks_wrongly_hears_nothing(site: Site) -> N
     assert (await site.http.get(LIVE)).status_code == 401
 
 
-async def test_the_stream_ends_when_its_session_does(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "SESSION_SECONDS", 0.1)
+async def test_the_stream_ends_when_its_session_does(site: Site) -> None:
+    site.live.streams.recheck_seconds = 0.1
     async with site.listening() as events:
         await until(events, "hello")
         assert (await site.http.delete("/session", headers=CHANGE)).status_code == 204
@@ -139,12 +138,12 @@ async def test_the_stream_ends_when_its_session_does(site: Site, monkeypatch: py
 
 
 async def test_there_are_only_so_many(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_ticker, "MOST_LISTENERS", 1)
+    monkeypatch.setattr(site.live.streams, "_most", 1)
     async with site.listening() as events:
         await until(events, "hello")
         refused = await site.http.get(LIVE)
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:corral:problem:too-many-streams")
-    await eventually(lambda: not site.live.is_full)
+    await eventually(lambda: len(site.live.streams) == 0)
     async with site.listening() as events:
         await until(events, "hello")
 
@@ -201,7 +200,7 @@ async def test_all_streams_end_when_the_service_stops(site: Site) -> None:
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_module, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(streaming, "SLOW_SECONDS", 0.2)
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.001)
     monkeypatch.setattr(sse, "HEARTBEAT", b": " + b"x" * 1_000_000 + b"\n\n")
     address = urlsplit(site.server.url)

@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from test_dashboard_sign_in import CHANGE, HASH, dashboard, pages, serving, sign_in
 
 from corral.bullmq.connection import close_shared_clients
-from corral.manage import streaming
 from corral.settings import Settings, known_names, secret_names
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
@@ -124,9 +123,10 @@ async def test_one_sees_ones_own_sessions_and_ends_them_all(redis_url: str) -> N
     await close_shared_clients()
 
 
-async def test_signing_out_ends_the_stream_of_events(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "RECHECK_SECONDS", 0.1)
-    async with serving(dashboard(redis_url)) as http:
+async def test_signing_out_ends_the_stream_of_events(redis_url: str) -> None:
+    app = dashboard(redis_url)
+    app.management.streams.recheck_seconds = 0.1
+    async with serving(app) as http:
         await sign_in(http)
         async with http.stream("GET", "/api/v1/events", timeout=60) as answer:
             lines = answer.aiter_lines()

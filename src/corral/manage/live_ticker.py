@@ -20,12 +20,13 @@ from corral.errors import RedisUnavailable
 from corral.manage.live_digest import Digest, changed, digest
 from corral.manage.queue_names import QueueNames, names_of
 from corral.manage.service import Management
+from corral.manage.streaming import Streams
 
 #: From one look to the next.
 EVERY_SECONDS = 1.0
 
-#: Listeners of one process.
-MOST_LISTENERS = 200
+#: Listeners of one process, and how often each is asked whether it may still listen.
+MOST_LISTENERS, RECHECK_SECONDS = 200, 60.0
 
 
 class Listener:
@@ -43,7 +44,7 @@ class Listener:
             self._news.set()
 
     def wake(self) -> None:
-        """Look at `Live.away` and `Live.ended`, which have changed."""
+        """Look at what has changed but topics: whether Redis is away, whether all ends."""
         self._news.set()
 
     async def news(self, seconds: float) -> list[str]:
@@ -66,12 +67,7 @@ class Live:
         self._looking: asyncio.Task[None] | None = None
         #: Since when Redis does not answer, epoch seconds; None: it does.
         self.away: float | None = None
-        #: The application stops.
-        self.ended = False
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._listeners) >= MOST_LISTENERS
+        self.streams = Streams(MOST_LISTENERS, RECHECK_SECONDS)
 
     @contextlib.contextmanager
     def listening(self, job: str | None) -> Iterator[Listener]:
@@ -87,7 +83,7 @@ class Live:
 
     def end(self) -> None:
         """Let all streams end now."""
-        self.ended = True
+        self.streams.stopping.set()
         for listener in self._listeners:
             listener.wake()
 
@@ -100,7 +96,7 @@ class Live:
 
     async def _look_on(self) -> None:
         before: Digest | None = None
-        while self._listeners and not self.ended:
+        while self._listeners and not self.streams.stopping.is_set():
             started = time.monotonic()
             try:
                 after = await self._look()

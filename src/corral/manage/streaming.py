@@ -1,10 +1,10 @@
 """Streams of server-sent events of one process: how many there may be, when one is cut off, and when all end.
 
-A stream asks anew every RECHECK_SECONDS whether its reader may still listen, and ends if not: somebody who
-has signed out gets nothing further. A reader that takes no frame for SLOW_SECONDS is cut off, and one more
-than `most` is refused; a frame is made when it is taken, so that a slow one costs no memory.
+A stream asks anew now and then whether its reader may still listen, and ends if not: somebody who has signed
+out gets nothing further. A reader that takes nothing for SLOW_SECONDS is cut off, and one more than there may
+be is refused; a frame is made when it is taken, so that a slow one costs no memory.
 
-Emits: log `stream_cut_off` (info).
+Emits: log `stream_cut_off` (info; seconds).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 from litestar import Request
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Scope, Send
+from litestar.types import Message, Receive, Scope, Send
 
 from corral.api import sse
 from corral.api.auth import Permission
@@ -28,14 +28,17 @@ log = structlog.get_logger(__name__)
 
 MOST_STREAMS = 60
 RECHECK_SECONDS = 5.0
+
+#: A write that waits for its reader longer than this ends the stream.
 SLOW_SECONDS = 20.0
 
 
 class Streams:
-    """The open streams of a process. `stopping` is set when it shuts down."""
+    """The open streams of one kind. `stopping` is set when the process shuts down."""
 
-    def __init__(self, most: int = MOST_STREAMS) -> None:
+    def __init__(self, most: int = MOST_STREAMS, recheck_seconds: float = RECHECK_SECONDS) -> None:
         self.stopping = asyncio.Event()
+        self.recheck_seconds = recheck_seconds
         self._most = most
         self._open: set[object] = set()
 
@@ -62,7 +65,8 @@ class Streams:
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of one stream, until its reader may not listen any more or the process stops.
 
-        next_frame: waits a moment (well below a second) and returns what there is then; None: nothing.
+        next_frame: waits and returns what there is then; None: nothing. It must return soon after `stopping`
+        is set, and at least as often as heartbeats and looks at the reader are due.
         """
         token = object()
         self._open.add(token)
@@ -72,7 +76,9 @@ class Streams:
             yield sse.BEGINNING
             while not self.stopping.is_set():
                 frame = await next_frame()
-                if loop.time() - checked >= RECHECK_SECONDS:
+                if self.stopping.is_set():
+                    return
+                if loop.time() - checked >= self.recheck_seconds:
                     checked = loop.time()
                     if not await may_listen():
                         return
@@ -81,42 +87,45 @@ class Streams:
                         continue
                     frame = sse.HEARTBEAT
                 said = loop.time()
-                cut = loop.call_later(SLOW_SECONDS, _cut_off, asyncio.current_task())
-                try:
-                    yield frame
-                finally:
-                    cut.cancel()
+                yield frame
         finally:
             self._open.discard(token)
 
 
 class EventStream(Stream):
-    """A stream that is closed when its answer ends, however it ends: its place is free at once."""
+    """The answer that sends a stream. A slow reader ends it; its place is free at once, however it ends."""
 
     def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
         super().__init__(events, media_type=sse.MEDIA_TYPE, headers=sse.HEADERS)
         self._events = events
 
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> ASGIResponse:
-        return cast("ASGIResponse", _Closing(super().to_asgi_response(*args, **kwargs), self._events))
+        return cast("ASGIResponse", _Impatient(super().to_asgi_response(*args, **kwargs), self._events))
 
 
-class _Closing:
+class _Impatient:
     def __init__(self, answer: ASGIResponse, events: AsyncGenerator[bytes, None]) -> None:
         self._answer = answer
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                raise _TooSlow from None
+
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive, send_in_time)
+        except* _TooSlow:
+            log.info("stream_cut_off", seconds=SLOW_SECONDS)
         finally:
             await self._events.aclose()
 
 
-def _cut_off(task: asyncio.Task[Any] | None) -> None:
-    if task is not None:
-        log.info("stream_cut_off", seconds=SLOW_SECONDS)
-        task.cancel()
+class _TooSlow(Exception):
+    pass
 
 
 def still_allowed(
