@@ -233,6 +233,7 @@ async def test_a_stuck_parent_is_released(service: Service, press: Press, redis:
 async def test_what_has_not_run_is_removed_and_the_parent_goes_on(service: Service, press: Press) -> None:
     parent = await press.flow(1, 2, 3).add()
     await act(service, f"/queues/books/jobs/{parent.id}/children/remove-unprocessed")
+    assert (await read(service, f"/queues/books/jobs/{parent.id}"))["children"]["pending"] == 0
     await drain(press.books)
     assert await parent.result(timeout=10) == [[], []]
     assert await trail(service) == [("flow.remove_children", {"removed": 3, "left": 0})]

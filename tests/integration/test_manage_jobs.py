@@ -379,12 +379,3 @@ async def test_progress_is_told_but_not_what_it_holds_to_who_may_not_see_it(
     assert values == [10, {"of": SECRET}]
     values = [event["progress"] for event in (await get(service, "/jobs/7/moments", key=READ))["events"]]
     assert values == [10, None]
-
-
-async def test_pending_children_are_removed(service: Service, reports: Queue) -> None:
-    flow = await Flow(reports, "purge", {}, children=[Flow(reports, "purge", {"n": 1})]).add()
-    await post(service, f"/jobs/{flow.id}/remove-children")
-    shown = await get(service, f"/jobs/{flow.id}")
-    assert shown["children"]["pending"] == 0
-    assert (await audited(service))[-1] == ("job.remove_children", f"reports:{flow.id}")
-    await post(service, "/jobs/none/remove-children", status=404)

@@ -18,12 +18,12 @@ from msgspec import Meta
 from corral.api.auth import Permission
 from corral.api.bodies import Seconds
 from corral.api.lookup import answering
-from corral.api.problems import Problem, Refused
 from corral.bulk.desk import BulkDesk
 from corral.bulk.operations import BulkOperation, Kind, OperationState
 from corral.dead import Filter, Target
 from corral.deadletters import operations as dead
 from corral.errors import OperationNotFound
+from corral.manage.dead import check_may_ask
 from corral.manage.dead_carriers import carriers_of
 from corral.manage.job_changes import Priority, Reason
 from corral.manage.job_rows import JobRow
@@ -111,22 +111,6 @@ class JobsOperationView(msgspec.Struct, frozen=True, rename="camel"):
         )  # fmt: skip
 
 
-_PAYLOADS_NEEDED = Problem(
-    403,
-    "no-payloads",
-    "Not allowed",
-    "Choosing by error or data shows what jobs hold: that asks for the right to see payloads.",
-)
-
-
-def _wanted(actor: Actor, asked: Filter | None) -> Filter:
-    """Raises Refused for what this one may not see."""
-    chosen = asked or Filter()
-    if Permission.READ_PAYLOADS not in actor.permissions and (chosen.error is not None or chosen.where):
-        raise Refused(_PAYLOADS_NEEDED)
-    return chosen
-
-
 @post("/queues/{queue:str}/jobs/operations/preview", guards=WATCH, tags=TAGS, status_code=200)
 async def preview_jobs_operation(
     management: NamedDependency[Management],
@@ -135,12 +119,12 @@ async def preview_jobs_operation(
     data: JSONBody[AskedCount],
 ) -> BulkPreviewView:
     """How many jobs an operation would be about, and some of them. Looks at some 5,000 jobs."""
-    wanted = _wanted(actor, data.filter)
+    check_may_ask(actor, data.filter)
+    wanted = data.filter or Filter()
     chosen = management.queue(queue)
     async with answering(LONG_SECONDS):
         found = await BulkDesk(chosen).preview(data.state, wanted, cursor=data.cursor)
-        payloads = Permission.READ_PAYLOADS in actor.permissions
-        sample = await rows_of(chosen, found.sample, payloads=payloads)
+        sample = await rows_of(chosen, found.sample, payloads=actor.sees_payloads)
     return BulkPreviewView(found.count, sample, found.searched, found.total, found.cursor)
 
 
@@ -153,7 +137,8 @@ async def begin_jobs_operation(
     data: JSONBody[AskedOperation],
 ) -> JobsOperationView:
     """Begin to retry, promote, remove, cancel or change all jobs of a state that fit."""
-    wanted = _wanted(actor, data.filter)
+    check_may_ask(actor, data.filter)
+    wanted = data.filter or Filter()
     chosen = management.queue(queue)
     carriers = carriers_of(request.app)
     async with answering():

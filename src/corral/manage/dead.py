@@ -17,7 +17,6 @@ from litestar.response import Stream
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.api.problems import Problem, Refused
 from corral.bullmq.clock import server_seconds
 from corral.bullmq.dead_groups import queues_with_groups
 from corral.dead import Filter, Target, all_groups, all_operations, failed_by_hour
@@ -42,7 +41,7 @@ from corral.manage.dead_views import (
     StandingView,
 )
 from corral.manage.queues import known_queues
-from corral.manage.service import Actor, Management, asks_for
+from corral.manage.service import CHOOSING_SHOWS, Actor, Management, asks_for
 
 WATCH, OPERATE = [asks_for(Permission.WATCH)], [asks_for(Permission.OPERATE)]
 TAGS = ["dead letters"]
@@ -144,7 +143,7 @@ async def dead_group(
 
 
 def _group(group: Group, actor: Actor) -> GroupView:
-    return GroupView.seen(group, payloads=_sees_payloads(actor))
+    return GroupView.seen(group, payloads=actor.sees_payloads)
 
 
 async def _detail(management: Management, actor: Actor, queue: str, group: str) -> GroupDetail:
@@ -221,7 +220,8 @@ async def dead_jobs(
     with_data: Annotated[bool, QueryParameter(name="data")] = False,
 ) -> LettersPage:
     """Failed jobs, or those of a group, the newest first; with `data` its start, for who may see that."""
-    _check_may_see(actor, with_data)
+    if with_data:
+        actor.check_sees_payloads("Data is what jobs hold")
     async with answering(LONG_SECONDS):
         jobs = await management.queue(queue).dead.jobs(group, start=start, count=count)
     return LettersPage([_row(job, actor, with_data=with_data) for job in jobs])
@@ -229,7 +229,7 @@ async def dead_jobs(
 
 def _row(job: Job, actor: Actor, *, with_data: bool = False) -> LetterRow:
     data = _beginning(job) if with_data else None
-    if _sees_payloads(actor):
+    if actor.sees_payloads:
         return LetterRow.of(job, data=data)
     return LetterRow.of(job, data=data, failed_reason=None)
 
@@ -266,10 +266,11 @@ async def dead_job(
     log_rows: Annotated[int, QueryParameter(ge=0, le=1_000)] = 100,
 ) -> LetterView:
     """One dead letter; with `data`, for who may see payloads, what it was given and what it had kept."""
-    _check_may_see(actor, with_data)
+    if with_data:
+        actor.check_sees_payloads("Data is what jobs hold")
     async with answering():
         letter = await management.queue(queue).dead.show(job_id, log_rows=log_rows)
-    shown = _sees_payloads(actor)
+    shown = actor.sees_payloads
     said = {} if shown else {"trace": ""}
     return LetterView.of(
         letter,
@@ -297,7 +298,8 @@ async def export_dead_jobs(
     payloads.
     """
     asked = Filter(name=name, error=error)
-    _check_may_see(actor, not redact)
+    if not redact:
+        actor.check_sees_payloads("Data is what jobs hold")
     check_may_ask(actor, asked)
     desk = management.queue(queue).dead
     async with answering():
@@ -305,7 +307,7 @@ async def export_dead_jobs(
             await desk.group(group)
         await management.record(actor, "dead.export", queue, {"group": group, "redacted": redact})
     target = Target(group=group) if group else Target(filter=asked)
-    lines = _lines(desk.export(target, redact=redact), shapes=_sees_payloads(actor))
+    lines = _lines(desk.export(target, redact=redact), shapes=actor.sees_payloads)
     return Stream(lines, media_type=_JSON_LINES)
 
 
@@ -315,19 +317,10 @@ async def _lines(rows: AsyncIterator[dict[str, Any]], *, shapes: bool) -> AsyncI
         yield msgspec.json.encode(row if shapes else row | {"data": None}) + b"\n"
 
 
-def _sees_payloads(actor: Actor) -> bool:
-    return Permission.READ_PAYLOADS in actor.permissions
-
-
 def check_may_ask(actor: Actor, asked: Filter | None) -> None:
     """Raise Refused for a question about payloads from who may not see them: answers give them away."""
-    if asked is not None and (asked.error or asked.where):
-        _check_may_see(actor, data=True)
-
-
-def _check_may_see(actor: Actor, data: bool) -> None:
-    if data and not _sees_payloads(actor):
-        raise Refused(Problem(403, "wrong-role", "Not with this role", "This role sees no data of jobs."))
+    if asked is not None and (asked.error is not None or asked.where):
+        actor.check_sees_payloads(CHOOSING_SHOWS)
 
 
 DEAD_HANDLERS = [

@@ -107,7 +107,7 @@ async def live_events(
         Wanted(frozenset(kind or ()), name, job_id),
         _names(request),
         start,
-        payloads=Permission.READ_PAYLOADS in actor.permissions,
+        payloads=actor.sees_payloads,
         stopping=management.streams.stopping,
         new_queues=None if queue else new_queues,
     )
@@ -154,7 +154,7 @@ async def recent_events(
         for one, event in reversed(taken):
             names.learn(one.name, event)
         await names.look_up((one, event.job_id) for one, event in fitting)
-    payloads = Permission.READ_PAYLOADS in actor.permissions
+    payloads = actor.sees_payloads
     rows: list[QueueEventRow] = []
     for one, event in fitting:
         known = names.of(one.name, event.job_id)

@@ -101,7 +101,7 @@ async def list_flows(
     trips for each queue that has any, the queues at the same time.
     """
     start = _position(cursor)
-    payloads = Permission.READ_PAYLOADS in actor.permissions
+    payloads = actor.sees_payloads
     chosen = [management.queue(queue)] if queue else await known_queues(request, management)
     async with answering(SECONDS):
         totals = await asyncio.gather(*(one.count_waiting_parents() for one in chosen))
@@ -159,7 +159,7 @@ async def read_flow(
             )
         stuck = await _stuck(management, [node for node, _ in found])
         now = await server_seconds(management.client)
-    payloads = Permission.READ_PAYLOADS in actor.permissions
+    payloads = actor.sees_payloads
     return FlowView(
         at=now,
         root=JobName(*found[0][0].key),
@@ -198,7 +198,7 @@ async def read_children(
     chosen = management.queue(queue)
     async with answering(SECONDS):
         found, following = await chosen.children_nodes(job_id, cursor, limit)
-    payloads = Permission.READ_PAYLOADS in actor.permissions
+    payloads = actor.sees_payloads
     above = ChildKey(queue, job_id)
     rows = [node_row(node, above, None, chosen.sealing, payloads=payloads) for node in found]
     return ChildrenView(rows, following)

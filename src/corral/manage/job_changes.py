@@ -260,27 +260,6 @@ async def remove_job(
 
 
 @post(
-    "/queues/{queue:str}/jobs/{job_id:str}/remove-children",
-    guards=[asks_for(Permission.OPERATE)],
-    tags=["jobs"],
-    status_code=204,
-)
-async def remove_children(
-    management: NamedDependency[Management],
-    actor: NamedDependency[Actor],
-    queue: FromPath[str],
-    job_id: FromPath[str],
-) -> None:
-    """Remove the pending children of a job, and theirs; those that run stay. With none pending it runs."""
-    chosen = management.queue(queue)
-    async with answering():
-        if await chosen.get(job_id) is None:
-            raise JobNotFound(f"Job {job_id[:100]} is not in queue {queue!r}.")
-        await chosen.remove_unprocessed_children(job_id)
-    await management.record(actor, "job.remove_children", f"{queue}:{job_id}")
-
-
-@post(
     "/queues/{queue:str}/jobs/{job_id:str}/reveal",
     guards=[asks_for(Permission.READ_PAYLOADS)],
     tags=["jobs"],
@@ -358,7 +337,6 @@ JOB_CHANGE_HANDLERS = [
     promote_job,
     cancel_one,
     remove_job,
-    remove_children,
     reveal_job,
     change_job,
 ]

@@ -65,7 +65,7 @@ async def read_moments(
 ) -> Moments:
     """Events and changes of a job since `after` (epoch seconds), there or gone. Up to six round trips."""
     chosen = management.queue(queue)
-    payloads = Permission.READ_PAYLOADS in actor.permissions
+    payloads = actor.sees_payloads
     async with answering():
         with chosen.redis_errors():
             client, keys = chosen.client(), chosen.keys()

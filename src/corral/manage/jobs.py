@@ -16,7 +16,6 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
-from corral.api.problems import Problem, Refused
 from corral.browse import STATES, SearchPage
 from corral.bullmq import placing
 from corral.bullmq.clock import server_seconds
@@ -26,7 +25,7 @@ from corral.job import Job
 from corral.manage.job_moments import read_moments
 from corral.manage.job_rows import JobRow, Policy, job_row
 from corral.manage.job_view import JobView, WhyRow, look, view
-from corral.manage.service import Actor, Management, asks_for
+from corral.manage.service import CHOOSING_SHOWS, Actor, Management, asks_for
 from corral.queue import Queue
 
 #: Jobs that one request looks at: it answers in time, and the page asks for more with the cursor.
@@ -40,13 +39,6 @@ CHILDREN = 20
 
 #: Seconds for a search or a page of large jobs.
 SEARCH_SECONDS = 3.0
-
-_PAYLOADS_NEEDED = Problem(
-    403,
-    "no-payloads",
-    "Not allowed",
-    "Searching by error or data shows what jobs hold: that asks for the right to see payloads.",
-)
 
 
 class JobPage(msgspec.Struct, frozen=True, rename="camel"):
@@ -102,9 +94,9 @@ async def search_jobs(
     A request looks at some 1,000 jobs and returns what fits, which may be nothing: go on with the cursor. An
     id that is complete is found at once. A few round trips for each 250 jobs.
     """
-    payloads = Permission.READ_PAYLOADS in actor.permissions
-    if not payloads and (error is not None or where is not None):
-        raise Refused(_PAYLOADS_NEEDED)
+    payloads = actor.sees_payloads
+    if error is not None or where is not None:
+        actor.check_sees_payloads(CHOOSING_SHOWS)
     chosen = management.queue(queue)
     states = [one for one in of_states.split(",") if one] or list(STATES)
     async with answering(SEARCH_SECONDS):
@@ -209,7 +201,7 @@ async def read_job(
         found,
         family.children if family else (),
         policy,
-        payloads=Permission.READ_PAYLOADS in actor.permissions,
+        payloads=actor.sees_payloads,
     )
 
 
@@ -235,7 +227,7 @@ async def read_logs(
     chosen = management.queue(queue)
     async with answering():
         page = await chosen.browse.logs(job_id, start=start, count=count)
-    if Permission.READ_PAYLOADS not in actor.permissions:
+    if not actor.sees_payloads:
         return LogRows([], page.start, page.total, redacted=True)
     return LogRows(page.rows, page.start, page.total, redacted=False)
 

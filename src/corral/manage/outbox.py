@@ -42,12 +42,6 @@ _AWAY = Problem(
 _GONE = Problem(
     404, "unknown-entry", "Unknown entry", "No entry has this number, or it is kept no longer: 1,000 are."
 )
-_PAYLOADS_NEEDED = Problem(
-    403,
-    "no-payloads",
-    "Not allowed",
-    "Looking for a recipient shows who was written to: that asks for the right to see payloads.",
-)
 
 
 class OutboxRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,9 +78,7 @@ class OutboxFact(msgspec.Struct, frozen=True, rename="camel"):
     value: str
 
 
-class OutboxEntry(msgspec.Struct, frozen=True, rename="camel"):
-    """One of them whole. html: the source; `…/html` is what to show. picture: whether `…/picture` has one."""
-
+class _Whole(msgspec.Struct, frozen=True):
     number: int
     at: float
     provider: str
@@ -97,7 +89,18 @@ class OutboxEntry(msgspec.Struct, frozen=True, rename="camel"):
     text: str
     html: str
     facts: list[OutboxFact]
+
+
+class OutboxEntry(_Whole, frozen=True):
+    """One of them whole. html: the source; `…/html` is what to show. picture: whether `…/picture` has one."""
+
     picture: bool
+
+
+class _Entry(_Whole, frozen=True):
+    """As the sandbox tells it. preview: the address of its picture; "": it has none."""
+
+    preview: str
 
 
 class _List(msgspec.Struct):
@@ -105,20 +108,6 @@ class _List(msgspec.Struct):
     kept: int
     kinds: dict[str, int]
     before: int | None
-
-
-class _Entry(msgspec.Struct):
-    number: int
-    at: float
-    provider: str
-    kind: str
-    action: str
-    to: str
-    title: str
-    text: str
-    html: str
-    facts: list[OutboxFact]
-    preview: str
 
 
 @get("/outbox", guards=[asks_for(Permission.WATCH)], tags=["outbox"])
@@ -131,9 +120,9 @@ async def list_outbox(
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 100,
 ) -> OutboxList:
     """What the sandbox received, newest first: of a kind, to whom holds `to`. 404 without a sandbox."""
-    payloads = Permission.READ_PAYLOADS in actor.permissions
-    if to and not payloads:
-        raise Refused(_PAYLOADS_NEEDED)
+    payloads = actor.sees_payloads
+    if to:
+        actor.check_sees_payloads("Looking for a recipient shows who was written to")
     asked = {"kind": kind or "", "to": to or "", "limit": limit}
     found = _read(
         await _ask(management, "/outbox/entries", asked | ({} if before is None else {"before": before})),
@@ -149,10 +138,8 @@ async def list_outbox(
 async def read_outbox(management: NamedDependency[Management], number: FromPath[int]) -> OutboxEntry:
     """One entry whole."""
     found = await _entry(management, number)
-    plain: dict[str, Any] = {
-        name: getattr(found, name) for name in OutboxEntry.__struct_fields__ if name != "picture"
-    }
-    return OutboxEntry(**plain, picture=bool(found.preview))
+    whole = {name: getattr(found, name) for name in _Whole.__struct_fields__}
+    return OutboxEntry(**whole, picture=bool(found.preview))
 
 
 @get(

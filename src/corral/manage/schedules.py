@@ -82,7 +82,7 @@ async def read_schedule(
         ends = await schedule_runs.ends(chosen.client(), [(chosen.keys(), id, slot) for slot in slots])
         late = (await standings.read_sides(chosen.client(), [chosen.keys()]))[0].late
     results = [run_row(end) for end in ends if end is not None]
-    shown = Permission.READ_PAYLOADS in actor.permissions
+    shown = actor.sees_payloads
     return ScheduleDetail(
         schedule=row_of(chosen.name, found, late.get(id), results[0] if results else None),
         zone=zone or found.tz,

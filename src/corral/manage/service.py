@@ -16,10 +16,14 @@ from corral import audit
 from corral.api.auth import Permission
 from corral.api.known import KnownQueues
 from corral.api.lookup import answering
+from corral.api.problems import Problem, Refused
 from corral.bullmq.connection import Address, shared_client
 from corral.manage.streaming import Streams
 from corral.queue import Queue
 from corral.settings import Settings
+
+#: What a filter by error or data does.
+CHOOSING_SHOWS = "Choosing by error or data shows what jobs hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,16 @@ class Actor:
     name: str
     permissions: tuple[Permission, ...]
     queues: frozenset[str] | None = None
+
+    @property
+    def sees_payloads(self) -> bool:
+        return Permission.READ_PAYLOADS in self.permissions
+
+    def check_sees_payloads(self, doing: str) -> None:
+        """Raise Refused, unless the caller may see payloads. doing: what would show them, as a sentence."""
+        if not self.sees_payloads:
+            detail = f"{doing}: that asks for the right to see payloads."
+            raise Refused(Problem(403, "no-payloads", "Not allowed", detail))
 
 
 #: Tells who calls, or raises Refused. `permission`: what the route asks for.

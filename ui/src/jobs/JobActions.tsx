@@ -1,3 +1,4 @@
+import { removeUnprocessed } from '../flows/api'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { Confirm, Dialog } from '../parts/Dialog'
@@ -9,7 +10,7 @@ import { useAct } from '../parts/useAct'
 import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
 import {
-  cancelJob, changeJob, discardDead, duplicateJob, editDead, type JobView, promoteJob, removeChildren, removeJob, retryJob, revealJob, undoDead,
+  cancelJob, changeJob, discardDead, duplicateJob, editDead, type JobView, promoteJob, removeJob, retryJob, revealJob, undoDead,
 } from './api'
 import { AskNumber } from './AskNumber'
 import { type Copied, copyAs } from './copyAs'
@@ -137,7 +138,7 @@ export function JobActions({ job }: { job: JobView }) {
       )}
       {asking === 'children' && (
         <Confirm title={says.removeChildrenTitle(job.children.pending)} says={says.removeChildrenSays} verb={says.removeChildrenVerb} busy={busy} onClose={close}
-          onConfirm={() => act({ run: () => removeChildren(queue, id), done: says.childrenRemoved(id), then: close })}
+          onConfirm={() => act({ run: () => removeUnprocessed(queue, id), done: says.childrenRemoved(id), then: close })}
         />
       )}
       {asking === 'priority' && (

@@ -83,8 +83,6 @@ export const duplicateJob = (queue: string, id: string, data?: unknown) =>
   answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/duplicate', { ...job(queue, id), body: data === undefined ? null : { data } }))
 export const revealJob = (queue: string, id: string) =>
   answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/reveal', job(queue, id)))
-export const removeChildren = (queue: string, id: string) =>
-  answered(api.POST('/api/v1/queues/{queue}/jobs/{job_id}/remove-children', job(queue, id)))
 export const readMoments = (queue: string, id: string, after: number) =>
   answered(api.GET('/api/v1/queues/{queue}/jobs/{job_id}/moments', { params: { path: { queue, job_id: id }, query: { after } } }))
 /** Into the bin, for ten minutes. */

@@ -85,7 +85,7 @@ export const job = {
   actions: {
     'job.add': 'Added by hand', 'job.retry': 'Retried', 'dead.retry': 'Retried', 'job.promote': 'Promoted', 'job.cancel': 'Cancel asked for',
     'job.change': 'Changed', 'dead.edit': 'Edited', 'job.remove': 'Removed', 'job.duplicate': 'Duplicated', 'job.reveal': 'Revealed',
-    'job.remove_children': 'Pending children removed', 'dead.discard': 'Discarded',
+    'flow.remove_children': 'Pending children removed', 'dead.discard': 'Discarded',
   } as Record<string, string>,
   changed: (parts: string[], who: string) => [parts.join(', '), `by ${who}`].filter(Boolean).join(' '),
   newPriority: (n: unknown) => `priority ${String(n)}`,
