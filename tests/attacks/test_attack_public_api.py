@@ -6,8 +6,6 @@ API's description is attacked in the same way by tests/integration/test_manage_d
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,8 +21,8 @@ from corral import Settings
 from corral.api.app import create_app
 from corral.api.openapi import document
 from corral.api.server import ApiServer
-from corral.bullmq.connection import close_shared_clients
 from corral.queues import built_in
+from threaded import Threaded
 
 #: Of each operation and caller: requests that fit its description, or do not.
 EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 4}
@@ -37,43 +35,15 @@ PROBLEMS = {400, 401, 403, 404, 405, 409, 413, 415, 422, 429}
 OPEN = ("/healthz", "/readyz", "/webhooks/")
 
 
-class Served:
-    """The service with all its built-in queues, in a thread with a loop of its own."""
-
-    def __init__(self, redis_url: str) -> None:
-        self.settings = Settings(_env_file=None, redis_url=redis_url, api_keys=KEYS)
-        self.url = ""
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
-
-    def __enter__(self) -> Served:
-        self._thread.start()
-        assert self._ready.wait(120)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(60)
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        async with ApiServer(create_app(self.settings, built_in()), grace_seconds=1) as server:
-            self.url = server.url
-            self._ready.set()
-            await self._stop.wait()
-        await close_shared_clients()
-
-
 @pytest.fixture(scope="module")
-def served(redis_server: str) -> Iterator[Served]:
+def served(redis_server: str) -> Iterator[Threaded]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REDIS_URL", redis_server)
         patch.delenv("CORRAL_SANDBOX", raising=False)
         with sync_redis.Redis.from_url(redis_server) as client:
             client.flushall()
-        with Served(redis_server) as running:
+        loaded = Settings(_env_file=None, redis_url=redis_server, api_keys=KEYS)
+        with Threaded(lambda: ApiServer(create_app(loaded, built_in()), grace_seconds=1)) as running:
             yield running
 
 
@@ -116,7 +86,7 @@ def streams(operation: Any) -> bool:
 @pytest.mark.parametrize("mode", EXAMPLES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_fuzzed_requests_with_each_role_are_answered_as_described(
-    served: Served, operation: Any, mode: GenerationMode
+    served: Threaded, operation: Any, mode: GenerationMode
 ) -> None:
     if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.headers):
         return  # nothing in it can be wrong

@@ -5,9 +5,8 @@ Schemathesis makes requests from the description: good ones and bad ones, the sa
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -23,10 +22,10 @@ from test_dashboard_sign_in import CHANGE, HASH, PASSWORD
 
 from corral import Queue, Settings
 from corral.api.server import HttpServer
-from corral.bullmq.connection import close_shared_clients
 from corral.dashboard.app import Dashboard
 from corral.dashboard.users import Users
 from corral.manage.routes import description
+from threaded import Threaded
 
 #: Of each operation and user: requests that fit its description, or do not.
 EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 2}
@@ -36,53 +35,30 @@ USERS = {"ada": "admin", "olu": "operator", "vi": "viewer", "": None}
 PROBLEMS = {400, 401, 403, 404, 405, 409, 413, 422, 429}
 
 
-class Served:
-    """A dashboard in a thread with a loop of its own, with jobs in its Redis."""
-
-    def __init__(self, redis_url: str) -> None:
-        self.redis_url = redis_url
-        self.url = ""
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
-
-    def __enter__(self) -> Served:
-        self._thread.start()
-        assert self._ready.wait(120)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(60)
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        users = ",".join(f"{name}:{HASH}:{role}" for name, role in USERS.items() if name)
-        loaded = Settings(_env_file=None, redis_url=self.redis_url, dashboard_users=users)
-        client = aioredis.Redis.from_url(self.redis_url)
-        queue = Queue("reports", redis_url=self.redis_url, prefix="bull")
+@asynccontextmanager
+async def filled(redis_url: str) -> AsyncIterator[HttpServer]:
+    """A dashboard with jobs in its Redis."""
+    users = ",".join(f"{name}:{HASH}:{role}" for name, role in USERS.items() if name)
+    loaded = Settings(_env_file=None, redis_url=redis_url, dashboard_users=users)
+    queue = Queue("reports", redis_url=redis_url, prefix="bull")
+    async with aioredis.Redis.from_url(redis_url) as client:
         await fill(queue, client)
-        await client.aclose()
-        async with HttpServer(
-            Dashboard(loaded, Users.parse(users), {"reports": queue}), grace_seconds=1
-        ) as server:
-            self.url = server.url
-            self._ready.set()
-            await self._stop.wait()
-        await close_shared_clients()
+    async with HttpServer(
+        Dashboard(loaded, Users.parse(users), {"reports": queue}), grace_seconds=1
+    ) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def served(redis_server: str) -> Iterator[Served]:
+def served(redis_server: str) -> Iterator[Threaded]:
     with sync_redis.Redis.from_url(redis_server) as client:
         client.flushall()
-    with Served(redis_server) as running:
+    with Threaded(lambda: filled(redis_server)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def cookies(served: Served) -> dict[str, dict[str, str]]:
+def cookies(served: Threaded) -> dict[str, dict[str, str]]:
     """Of who is signed in."""
     found: dict[str, dict[str, str]] = {"": {}}
     for name in filter(None, USERS):
@@ -127,7 +103,7 @@ OPERATIONS = [
 @pytest.mark.parametrize("mode", EXAMPLES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_answers_are_as_described(
-    served: Served, cookies: dict[str, dict[str, str]], operation: Any, mode: GenerationMode
+    served: Threaded, cookies: dict[str, dict[str, str]], operation: Any, mode: GenerationMode
 ) -> None:
     if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
         return  # nothing in it can be wrong

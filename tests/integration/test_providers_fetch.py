@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import httpcore2
@@ -13,73 +12,9 @@ import pytest
 from corral.providers.errors import FetchBlocked, FetchRefused, ProviderRetryable
 from corral.providers.fetch import Fetcher
 from corral.sandbox import photographs
+from hostile_server import PUBLIC, HostileServer, ToLoopback
 
 PHOTO = photographs.photograph("back", ".jpg")
-
-#: A public address that stands for the server; the connection itself is led to loopback.
-PUBLIC = "93.184.215.14"
-
-Stream = httpcore2.AsyncNetworkStream
-Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
-
-
-class Server:
-    """Answers each path as told and keeps the request heads."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Answer] = {}
-        self.heads: list[str] = []
-        self.port = 0
-        self.stopping = asyncio.Event()
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            self.heads.append(head)
-            await self.answers[head.split()[1]](writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client has what it wanted
-        finally:
-            writer.close()
-
-    def plain(self, path: str, status: str, body: bytes = b"", **headers: str) -> None:
-        lines = {"Content-Length": str(len(body)), "Connection": "close"}
-        lines |= {name.replace("_", "-"): value for name, value in headers.items()}
-        head = f"HTTP/1.1 {status}\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
-
-        async def answer(writer: asyncio.StreamWriter) -> None:
-            writer.write(head.encode() + body)
-            await writer.drain()
-
-        self.answers[path] = answer
-
-    def stream(self, path: str, chunks: Iterable[bytes], *, hang: bool = False) -> None:
-        """A body without a length, in chunks; then the end, or silence."""
-
-        async def answer(writer: asyncio.StreamWriter) -> None:
-            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
-            for chunk in chunks:
-                writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-                await writer.drain()
-            if hang:
-                await self.stopping.wait()
-            writer.write(b"0\r\n\r\n")
-
-        self.answers[path] = answer
-
-
-class ToLoopback(httpcore2.AnyIOBackend):
-    """Notes the address that was judged and connects to the test's server."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.addresses: list[str] = []
-
-    async def connect_tcp(
-        self, host: str, port: int, *args: Any, **more: Any
-    ) -> httpcore2.AsyncNetworkStream:
-        self.addresses.append(host)
-        return await super().connect_tcp("127.0.0.1", self.port, *args, **more)
 
 
 class Names:
@@ -96,15 +31,10 @@ class Names:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    made = Server()
-    listener = await asyncio.start_server(made.handle, "127.0.0.1", 0)
-    made.port = listener.sockets[0].getsockname()[1]
-    made.plain("/photo.jpg", "200 OK", PHOTO, Content_Type="image/jpeg")
-    yield made
-    made.stopping.set()
-    listener.close()
-    await listener.wait_closed()
+async def server() -> AsyncIterator[HostileServer]:
+    async with HostileServer() as made:
+        made.plain("/photo.jpg", "200 OK", PHOTO, Content_Type="image/jpeg")
+        yield made
 
 
 @pytest.fixture
@@ -118,14 +48,14 @@ async def names() -> Names:
 
 
 @pytest.fixture
-async def fetcher(server: Server, names: Names) -> AsyncIterator[Fetcher]:
+async def fetcher(server: HostileServer, names: Names) -> AsyncIterator[Fetcher]:
     made = Fetcher(resolve=names, backend=ToLoopback(server.port))
     yield made
     await made.close()
 
 
 async def test_a_photograph_arrives_with_its_type_and_the_request_gives_nothing_away(
-    server: Server, fetcher: Fetcher
+    server: HostileServer, fetcher: Fetcher
 ) -> None:
     fetched = await fetcher.fetch("http://photos.test/photo.jpg")
     assert (fetched.content, fetched.content_type) == (PHOTO, "image/jpeg")
@@ -139,7 +69,7 @@ async def test_a_photograph_arrives_with_its_type_and_the_request_gives_nothing_
 
 @pytest.mark.parametrize("host", ["inside.test", "mixed.test", "metadata.test", "mapped.test"])
 async def test_a_name_that_leads_inside_is_blocked_before_a_connection(
-    host: str, fetcher: Fetcher, server: Server
+    host: str, fetcher: Fetcher, server: HostileServer
 ) -> None:
     with pytest.raises(FetchBlocked, match="not public"):
         await fetcher.fetch(f"http://{host}/photo.jpg")
@@ -174,7 +104,7 @@ async def test_every_spelling_of_an_inside_address_is_blocked(host: str) -> None
     await fetcher.close()
 
 
-async def test_a_second_answer_of_the_resolver_does_not_matter(server: Server) -> None:
+async def test_a_second_answer_of_the_resolver_does_not_matter(server: HostileServer) -> None:
     names = Names(rebind_test=[[PUBLIC], ["127.0.0.1"]])
     backend = ToLoopback(server.port)
     fetcher = Fetcher(resolve=names, backend=backend)
@@ -188,7 +118,7 @@ async def test_a_second_answer_of_the_resolver_does_not_matter(server: Server) -
     await fetcher.close()
 
 
-async def test_redirects_are_followed_three_times(server: Server, fetcher: Fetcher) -> None:
+async def test_redirects_are_followed_three_times(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/1", "302 Found", Location="/2")
     server.plain("/2", "307 Temporary Redirect", Location="http://other.test/3")
     server.plain("/3", "301 Moved Permanently", Location="//photos.test/photo.jpg")
@@ -211,7 +141,7 @@ async def test_redirects_are_followed_three_times(server: Server, fetcher: Fetch
         ("gopher://photos.test/", "scheme"),
     ],
 )
-async def test_a_redirect_inside_is_blocked(server: Server, location: str, word: str) -> None:
+async def test_a_redirect_inside_is_blocked(server: HostileServer, location: str, word: str) -> None:
     names = Names(
         **{
             "inside_test": [["10.0.0.7"]],
@@ -227,19 +157,19 @@ async def test_a_redirect_inside_is_blocked(server: Server, location: str, word:
     await fetcher.close()
 
 
-async def test_cookies_of_a_redirect_are_not_sent_on(server: Server, fetcher: Fetcher) -> None:
+async def test_cookies_of_a_redirect_are_not_sent_on(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/r", "302 Found", Location="/photo.jpg", Set_Cookie="session=1")
     await fetcher.fetch("http://photos.test/r")
     assert "session" not in server.heads[1]
 
 
-async def test_too_large_by_its_header_is_refused_unread(server: Server, fetcher: Fetcher) -> None:
+async def test_too_large_by_its_header_is_refused_unread(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/big", "200 OK", PHOTO, Content_Length="99999999999")
     with pytest.raises(FetchRefused, match="more than 1000 bytes"):
         await fetcher.fetch("http://photos.test/big", max_bytes=1000)
 
 
-async def test_too_large_while_streaming_is_cut_off(server: Server, fetcher: Fetcher) -> None:
+async def test_too_large_while_streaming_is_cut_off(server: HostileServer, fetcher: Fetcher) -> None:
     def endless() -> Iterable[bytes]:
         while not server.stopping.is_set():
             yield PHOTO[:1000]
@@ -249,14 +179,14 @@ async def test_too_large_while_streaming_is_cut_off(server: Server, fetcher: Fet
         await fetcher.fetch("http://photos.test/endless", max_bytes=50_000)
 
 
-async def test_a_file_of_exactly_the_limit_passes(server: Server, fetcher: Fetcher) -> None:
+async def test_a_file_of_exactly_the_limit_passes(server: HostileServer, fetcher: Fetcher) -> None:
     assert (await fetcher.fetch("http://photos.test/photo.jpg", max_bytes=len(PHOTO))).content == PHOTO
     with pytest.raises(FetchRefused):
         await fetcher.fetch("http://photos.test/photo.jpg", max_bytes=len(PHOTO) - 1)
 
 
 async def test_a_slow_body_ends_at_the_time_limit_and_is_worth_another_try(
-    server: Server, fetcher: Fetcher
+    server: HostileServer, fetcher: Fetcher
 ) -> None:
     server.stream("/slow", [PHOTO[:100]], hang=True)
     with pytest.raises(ProviderRetryable, match="the file took longer"):
@@ -264,7 +194,7 @@ async def test_a_slow_body_ends_at_the_time_limit_and_is_worth_another_try(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "x-unknown"])
-async def test_a_compressed_body_is_refused(server: Server, fetcher: Fetcher, encoding: str) -> None:
+async def test_a_compressed_body_is_refused(server: HostileServer, fetcher: Fetcher, encoding: str) -> None:
     server.plain("/packed", "200 OK", gzip.compress(PHOTO), Content_Encoding=encoding)
     with pytest.raises(FetchRefused, match="compressed"):
         await fetcher.fetch("http://photos.test/packed")
@@ -283,20 +213,20 @@ async def test_a_compressed_body_is_refused(server: Server, fetcher: Fetcher, en
         ("503 Service Unavailable", ProviderRetryable),
     ],
 )
-async def test_statuses(server: Server, fetcher: Fetcher, status: str, error: type[Exception]) -> None:
+async def test_statuses(server: HostileServer, fetcher: Fetcher, status: str, error: type[Exception]) -> None:
     server.plain("/s", status)
     with pytest.raises(error):
         await fetcher.fetch("http://photos.test/s")
 
 
-async def test_retry_after_is_handed_on(server: Server, fetcher: Fetcher) -> None:
+async def test_retry_after_is_handed_on(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/busy", "503 Service Unavailable", Retry_After="120")
     with pytest.raises(ProviderRetryable) as caught:
         await fetcher.fetch("http://photos.test/busy")
     assert caught.value.seconds == 120
 
 
-async def test_the_bytes_decide_about_the_type(server: Server, fetcher: Fetcher) -> None:
+async def test_the_bytes_decide_about_the_type(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/text", "200 OK", b"This is a text file.", Content_Type="image/jpeg")
     with pytest.raises(FetchRefused, match="application/octet-stream"):
         await fetcher.fetch("http://photos.test/text")
@@ -307,13 +237,13 @@ async def test_the_bytes_decide_about_the_type(server: Server, fetcher: Fetcher)
     assert await fetcher.fetch("http://photos.test/modest", accept=["image/png", "image/jpeg"])
 
 
-async def test_an_empty_file_is_refused(server: Server, fetcher: Fetcher) -> None:
+async def test_an_empty_file_is_refused(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/empty", "200 OK")
     with pytest.raises(FetchRefused):
         await fetcher.fetch("http://photos.test/empty")
 
 
-async def test_a_body_that_breaks_off_is_worth_another_try(server: Server, fetcher: Fetcher) -> None:
+async def test_a_body_that_breaks_off_is_worth_another_try(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/short", "200 OK", PHOTO[:100], Content_Length=str(len(PHOTO)))
     with pytest.raises(ProviderRetryable):
         await fetcher.fetch("http://photos.test/short")
@@ -329,7 +259,7 @@ async def test_a_name_that_does_not_resolve_is_worth_another_try() -> None:
     await fetcher.close()
 
 
-async def test_the_next_address_is_tried_when_one_does_not_answer(server: Server) -> None:
+async def test_the_next_address_is_tried_when_one_does_not_answer(server: HostileServer) -> None:
     class FirstRefuses(ToLoopback):
         async def connect_tcp(
             self, host: str, port: int, *args: Any, **more: Any
@@ -346,7 +276,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(server: Server
     await fetcher.close()
 
 
-async def test_an_allowed_host_is_reached_inside_at_its_port_only(server: Server) -> None:
+async def test_an_allowed_host_is_reached_inside_at_its_port_only(server: HostileServer) -> None:
     fetcher = Fetcher(allow=[f"127.0.0.1:{server.port}"])
     fetched = await fetcher.fetch(f"http://127.0.0.1:{server.port}/photo.jpg")
     assert fetched.content == PHOTO
@@ -356,7 +286,7 @@ async def test_an_allowed_host_is_reached_inside_at_its_port_only(server: Server
     await fetcher.close()
 
 
-async def test_only_the_host_is_named_in_errors(server: Server, fetcher: Fetcher) -> None:
+async def test_only_the_host_is_named_in_errors(server: HostileServer, fetcher: Fetcher) -> None:
     server.plain("/gone?token=secret", "404 Not Found")
     with pytest.raises(FetchRefused) as caught:
         await fetcher.fetch("http://photos.test/gone?token=secret")
@@ -366,7 +296,7 @@ async def test_only_the_host_is_named_in_errors(server: Server, fetcher: Fetcher
 
 
 async def test_proxy_variables_of_the_environment_have_no_effect(
-    server: Server, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+    server: HostileServer, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import httpcore2
@@ -61,10 +61,27 @@ class HostileServer:
         self.answers[path] = answer
 
     def body(self, path: str, body: bytes, **headers: str) -> None:
+        self.plain(path, "200 OK", body, **headers)
+
+    def plain(self, path: str, status: str, body: bytes = b"", **headers: str) -> None:
         lines = {"Content-Length": str(len(body)), "Connection": "close"}
         lines |= {name.replace("_", "-"): value for name, value in headers.items()}
-        head = "HTTP/1.1 200 OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
+        head = f"HTTP/1.1 {status}\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
         self.raw(path, head.encode("latin-1") + body)
+
+    def stream(self, path: str, chunks: Iterable[bytes], *, hang: bool = False) -> None:
+        """A body without a length, in chunks; then the end, or silence."""
+
+        async def answer(writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+            for chunk in chunks:
+                writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                await writer.drain()
+            if hang:
+                await self.stopping.wait()
+            writer.write(b"0\r\n\r\n")
+
+        self.answers[path] = answer
 
     def redirect(self, path: str, location: bytes, status: int = 302, more: bytes = b"") -> None:
         head = b"HTTP/1.1 %d Found\r\nLocation: %b\r\n%bContent-Length: 0\r\nConnection: close\r\n\r\n"
