@@ -20,7 +20,7 @@ class HasUrl(Protocol):
 
 
 class Threaded:
-    """`with Threaded(make) as served: … served.url`. make: called in the thread, gives what is entered there."""
+    """`with Threaded(make) as served: … served.url`. make: called in the thread, gives what is entered."""
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[HasUrl]]) -> None:
         self.url = ""

@@ -121,7 +121,8 @@ class EventHub:
                         await self._news.wait()
                     continue
                 # What the reader takes in from here on comes from there; what it has, is in this answer.
-                standing, number = self._era, self._count
+                # A look brings a part; what is kept serves again when a look found nothing more.
+                era, standing, number = 0, self._era, self._count
                 try:
                     held, entries = await stream.look(self._client, self._keys, position)
                 except (RedisError, OSError) as error:
@@ -146,7 +147,7 @@ class EventHub:
                     yield make_event(entry)
                 if not entries:
                     era = standing
-                    if era == 0 == self._era:
+                    if standing == 0 == self._era:
                         await self._news.wait()  # the reader has not begun yet
 
     @contextlib.contextmanager

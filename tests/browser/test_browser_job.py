@@ -94,7 +94,7 @@ def test_a_failed_job_is_understood_and_repaired(open_as: OpenAs, failed_job: st
 
     # Removed, it is gone; the page says who did it. A dead letter comes back from the bin.
     page.get_by_label("More: priority, delay, remove").click()
-    page.get_by_role("button", name="Remove…").click()
+    page.get_by_role("menuitem", name="Remove…").click()
     gone = page.url
     page.get_by_role("dialog").get_by_role("button", name="Remove the job").click()
     page.wait_for_url(re.compile("/queues/checks$"))
@@ -102,7 +102,7 @@ def test_a_failed_job_is_understood_and_repaired(open_as: OpenAs, failed_job: st
     expect(page.locator(".empty")).to_contain_text(re.compile(r"is gone.*removed by ada", re.DOTALL))
     go(page, f"/queues/checks/jobs/{failed_job}")
     page.get_by_label("More: priority, delay, remove").click()
-    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("menuitem", name="Remove", exact=True).click()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Taken back.")).to_be_visible()
 
