@@ -16,7 +16,14 @@ from redis.exceptions import RedisError
 
 from corral.adding import Templates
 from corral.bullmq import reader
-from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client, stream_client
+from corral.bullmq.connection import (
+    Address,
+    binding,
+    forget_closed_loops,
+    shared_client,
+    shared_line,
+    stream_client,
+)
 from corral.bullmq.failures import as_corral_error
 from corral.bullmq.keys import QueueKeys, check_queue_name
 from corral.bullmq.official_add import OfficialProducer
@@ -152,7 +159,7 @@ class Bound:
         keys = queue.keys()
         self.loop = loop
         self.client = client
-        self.producer = Producer(client, keys)
+        self.producer = Producer(client, keys, shared_line(queue.address()))
         self.official = OfficialProducer(client, keys)
         streams = stream_client(queue.address())
         self.results = Results(client, streams, keys)
