@@ -3,8 +3,9 @@
 Budget of a worker process: 1 blocking connection for each queue (it waits for work and carries the
 name that BullMQ's getWorkers() looks for), and for each server 1 for the thread that keeps locks, 1 that
 listens for cancellations (pub/sub), and a shared pool that grows to what runs at once (2 calls in flight for
-each busy queue, plus progress and logs), at most POOL_LIMIT. Who waits for results or events of a queue has 1
-more for each such queue. Behind Sentinel the process has 1 to each Sentinel.
+each busy queue, plus progress and logs), at most POOL_LIMIT with the line that adds go over (line.py). Who
+waits for results or events of a queue has 1 more for each such queue. Behind Sentinel the process has 1 to each
+Sentinel.
 
 No command is repeated by the client: a repeated `add` would add twice. Whoever calls knows what may be
 repeated. Blocking connections have no socket time-out (redis-py 8 sets 5 s, which breaks a longer
@@ -42,8 +43,8 @@ __all__ = [
     "shared_client", "shared_line", "stream_client", "thread_client",
 ]  # fmt: skip
 
-#: Connections of the shared pool and its line (see line.py). Redis runs one command at a time, so more in flight gain nothing; who finds
-#: none free waits its turn.
+#: Connections of the shared pool and its line. Redis runs one command at a time, so more in flight gain
+#: nothing; who finds none free waits its turn.
 POOL_LIMIT = 16
 
 #: A command that takes longer counts as a lost connection. Scripts run for single milliseconds.
