@@ -4,8 +4,8 @@ Budget of a worker process: 1 blocking connection for each queue (it waits for w
 name that BullMQ's getWorkers() looks for), and for each server 1 for the thread that keeps locks, 1 that
 listens for cancellations (pub/sub), and a shared pool that grows to what runs at once (2 calls in flight for
 each busy queue, plus progress and logs), at most POOL_LIMIT with the line that adds go over (line.py). Who
-waits for results or events of a queue has 1 more for each such queue. Behind Sentinel the process has 1 to each
-Sentinel.
+waits for results or events of a queue has 1 more for each such queue. Behind Sentinel the process has 1 to
+each Sentinel.
 
 No command is repeated by the client: a repeated `add` would add twice. Whoever calls knows what may be
 repeated. Blocking connections have no socket time-out (redis-py 8 sets 5 s, which breaks a longer
