@@ -9,6 +9,9 @@ cd "$(dirname "$0")/.."
 python=.venv/bin/python
 most=5
 
+# Hundreds of processes are started, and each would compile the whole library anew where this is set.
+unset PYTHONDONTWRITEBYTECODE
+
 "$python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cache-clear "$@"
 ended=$?
 [ $ended -eq 1 ] || exit $ended
