@@ -28,8 +28,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing | No
     return Dealing(config, log) if config.option.dist == "loadfile" else None
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if xdist.is_xdist_worker(config):
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    if xdist.is_xdist_worker(session):
         items[:] = in_order(items)
 
 
