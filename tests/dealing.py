@@ -1,7 +1,7 @@
 """How pytest-xdist deals the tests to its processes: what takes long first, and in small parts.
 
-A file's tests stay together, for their fixtures. Tests that stand alone and are long are dealt one by one, so
-that no process is left with all of them while the others have nothing more to do.
+A file's tests stay together, for their fixtures. Long files are dealt in parts where little is shared, so
+that no process is left with all of it while the others have nothing more to do.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import Counter
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-#: Files whose tests are long and share nothing that is dear.
-ONE_BY_ONE = (
+#: Long files of which only tests with the same parameter (a page, a Python) share what is dear to make.
+BY_PARAMETER = (
     "tests/package/test_package.py",
     "tests/docs/test_examples.py",
     "tests/acceptance/test_bench_smoke.py",
@@ -41,8 +41,10 @@ LONG = (
 
 def part_of(nodeid: str) -> str:
     """The tests that go to one process together, by the name of one of them."""
-    file = nodeid.partition("::")[0]
-    return nodeid if file in ONE_BY_ONE else file
+    file, _, test = nodeid.partition("::")
+    if file not in BY_PARAMETER:
+        return file
+    return f"{file}[{test.partition('[')[2]}"
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from dealing import LONG, ONE_BY_ONE, in_order, part_of
+from dealing import BY_PARAMETER, LONG, in_order, part_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +23,14 @@ def test_a_file_stays_together() -> None:
     assert part_of(f"{SHORT}::test_one[a::b]") == SHORT
 
 
-def test_long_tests_that_share_nothing_are_dealt_one_by_one() -> None:
-    for file in ONE_BY_ONE:
-        assert part_of(f"{file}::test_one[a::b]") == f"{file}::test_one[a::b]"
+def test_of_a_long_file_what_has_the_same_parameter_stays_together() -> None:
+    for file in BY_PARAMETER:
+        first, same, other, plain, plainer = (
+            part_of(f"{file}::test_{name}") for name in ("one[a::b]", "two[a::b]", "one[c]", "three", "four")
+        )
+        assert first == same
+        assert plain == plainer
+        assert len({first, other, plain, file}) == 4
 
 
 def test_the_longest_come_first_and_a_file_keeps_its_order() -> None:
@@ -49,5 +54,5 @@ def test_a_file_that_is_named_there_stands_before_its_folder() -> None:
 
 
 def test_what_is_named_is_there() -> None:
-    for name in (*LONG, *ONE_BY_ONE):
+    for name in (*LONG, *BY_PARAMETER):
         assert (ROOT / name).exists(), name
