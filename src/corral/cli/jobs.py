@@ -45,7 +45,7 @@ def add(
     data: JSON text, or -
     delay: seconds until it may start
     priority: lower runs first
-    attempts: how often it is tried
+    attempts: how often it is tried; without it, as the queue says
     idempotency_key: the same key gives the same job for 24 hours
     webhook: a URL that gets a signed POST when the job has ended
     wait: wait up to so many seconds for the result
@@ -171,11 +171,11 @@ _SAID = {
 
 
 def queue_named(name: str) -> Queue:
-    """The built-in queue of this name, else any of this name."""
+    """The built-in queue of this name, else any of this name: then its workers' policy counts, not ours."""
     try:
         return built_in(name)[name]
     except UnknownQueue:
-        return Queue(name)
+        return Queue(name, retry=None)
 
 
 async def find_job(job_id: str, queue: str | None) -> Job:
