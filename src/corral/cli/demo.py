@@ -61,7 +61,10 @@ def demo(
     _show(jobs, json=json)
     if not json:
         console.print(f"\nThe pictures are in {folder / 'images'}.")
-        console.print("`make up` keeps the service running; its outbox page shows every mail and message.")
+        console.print(
+            "Next: `corral up` (in a clone: `make up`) starts the same with a dashboard, to stay.",
+            soft_wrap=True,
+        )
     return 0 if all(job.as_expected for job in jobs) else 1
 
 
@@ -181,8 +184,11 @@ def _summarise(jobs: list[DemoJob]) -> None:
     retried = sum(job.seen.get("attemptsMade", 0) > 1 for job in jobs)
     console.print(
         f"\n{len(jobs)} jobs on {len({job.queue for job in jobs})} queues: {counts['completed']} completed, "
-        f"{retried} of them after a failed attempt; {counts['failed']} in the dead letters."
+        f"{retried} of them after a failed attempt; {counts['failed']} in the dead letters.",
+        soft_wrap=True,
     )
+    if all(job.as_expected for job in jobs):
+        console.print("All of it as planned, the failures too.")
     for job in jobs:
         if not job.as_expected:
             errors.print(f"[red]{job.title}: {job.seen['status']} instead of {job.expected}.[/red]")

@@ -74,6 +74,8 @@ def add(
         if json:
             print_json(answer)
         else:
+            if not job.existed:
+                del answer["existed"]
             print_fields(f"Job {job.id}", answer)
 
     run_command(run())

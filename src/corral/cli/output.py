@@ -37,6 +37,13 @@ def moment(epoch_seconds: float | None) -> str | None:
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds")
 
 
+def second(epoch_seconds: float | None) -> str:
+    """`moment` for a row of a table: to the second, in one piece; "" for none."""
+    if epoch_seconds is None:
+        return ""
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "-"

@@ -48,7 +48,7 @@ def list_queues(*queues: str, json: bool = False) -> None:
         table = Table(box=None, pad_edge=False)
         table.add_column("queue", overflow="fold")
         for column in _COLUMNS:
-            table.add_column(column, justify="right")
+            table.add_column(column.replace("-", "-\n"), justify="right")
         table.add_column("")
         for row in rows:
             counts = row["counts"]

@@ -12,16 +12,19 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.discover import queue_names
 from corral.bullmq.failures import as_corral_error
 from corral.cli.jobs import queue_named, run_command
-from corral.cli.output import console, errors, moment, print_json
+from corral.cli.output import console, errors, moment, print_json, second
 from corral.errors import InvalidInput
 from corral.observe.stand import RECENT_MINUTES, read_standing, read_workers
 from corral.observe.standing import QueueStanding, Recent, WorkerStanding
 from corral.settings import Settings
 
 _COLUMNS = (
-    "queue", "in/s", "out/s", "failed", "wait p50", "p95", "p99", "run p50", "p95", "p99", "waiting",
-    "oldest", "drained in", "",
+    "queue", "in/s", "out/s", "failed", "wait p50", "wait p95", "wait p99", "run p50", "run p95", "run p99",
+    "waiting", "oldest", "drained in", "",
 )  # fmt: skip
+#: What a terminal of 80 columns has no room for.
+_ONLY_WIDE = ("wait p50", "wait p99", "run p50", "run p99", "drained in")
+_WIDE = 120
 
 
 def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json: bool = False) -> None:
@@ -45,17 +48,28 @@ def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json
             print_json([_queue_json(one) for one in rows])
             return
         table = Table(box=None, pad_edge=False)
-        for number, column in enumerate(_COLUMNS):
-            table.add_column(column, overflow="fold", justify="right" if 0 < number < 13 else "left")
+        shown = _shown(console.width)
+        for number in shown:
+            table.add_column(
+                _COLUMNS[number].replace(" ", "\n"), overflow="fold", justify="right" if 0 < number < 13 else "left",
+                no_wrap=0 < number < 13,
+            )  # fmt: skip
         for one in rows:
-            table.add_row(one.queue, *_numbers(one.recent), *_now(one))
+            cells = [one.queue, *_numbers(one.recent), *_now(one)]
+            table.add_row(*(cells[number] for number in shown))
             for name, recent in sorted(one.names.items()) if names else ():
-                table.add_row(f"  {name}", *_numbers(recent))
+                cells = [f"  {name}", *_numbers(recent), "", "", "", ""]
+                table.add_row(*(cells[number] for number in shown))
         console.print(table)
         if not rows:
             errors.print("Redis holds no queue under this prefix.")
 
     run_command(run())
+
+
+def _shown(width: int) -> list[int]:
+    """The numbers of the columns that a terminal of so many characters shows."""
+    return [n for n, column in enumerate(_COLUMNS) if width >= _WIDE or column not in _ONLY_WIDE]
 
 
 async def _all_names() -> list[str]:
@@ -150,7 +164,7 @@ def _worker_cells(worker: WorkerStanding) -> list[str]:
         f"{worker.memory_bytes / 2**20:,.0f} MiB",
         f"{worker.cpu_percent:.0f} %",
         duration(worker.loop_lag_seconds),
-        moment(worker.started_at) or "",
+        second(worker.started_at),
         "takes no new jobs" if worker.quiet else "",
     ]
 

@@ -44,7 +44,7 @@ LEFT_SECONDS = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else None)
+    configure_logs(json=options.json_logs or None, level=logging.ERROR if options.quiet else None)
     configure_traces("corral-worker")
     try:
         worker = load_worker(options.target, options.queues, options.concurrency)
