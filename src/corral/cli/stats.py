@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from redis.exceptions import RedisError
 from rich.table import Table
@@ -50,10 +50,9 @@ def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json
         table = Table(box=None, pad_edge=False)
         shown = _shown(console.width)
         for number in shown:
-            table.add_column(
-                _COLUMNS[number].replace(" ", "\n"), overflow="fold", justify="right" if 0 < number < 13 else "left",
-                no_wrap=0 < number < 13,
-            )  # fmt: skip
+            header, number_like = _COLUMNS[number].replace(" ", "\n"), 0 < number < 13
+            justify: Literal["left", "right"] = "right" if number_like else "left"
+            table.add_column(header, overflow="fold", justify=justify, no_wrap=number_like)
         for one in rows:
             cells = [one.queue, *_numbers(one.recent), *_now(one)]
             table.add_row(*(cells[number] for number in shown))
