@@ -11,9 +11,10 @@ import sys
 from cyclopts import App, CycloptsError
 
 from corral import __version__
+from corral.bullmq.addresses import Address
 from corral.cli.commands import COMMANDS
 from corral.cli.output import errors
-from corral.errors import ConfigurationError, CorralError
+from corral.errors import ConfigurationError, CorralError, RedisUnavailable
 from corral.extras import told
 from corral.observe.logs import log_to_stderr
 from corral.worker.restarts import EXIT_CONFIGURATION
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(EXIT_CONFIGURATION)
     except (CorralError, OSError) as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
+        if isinstance(error, RedisUnavailable):
+            errors.print(f"REDIS_URL is {Address.resolve().place} here.", markup=False, highlight=False)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)

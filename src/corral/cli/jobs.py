@@ -8,9 +8,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from cyclopts import App
+from redis.exceptions import RedisError
 
 from corral.adding import AddOptions
-from corral.bullmq.connection import close_shared_clients
+from corral.bullmq.connection import Address, close_shared_clients, shared_client
+from corral.bullmq.discover import queue_names
+from corral.bullmq.failures import as_corral_error
 from corral.cancelling import Cancelled
 from corral.cli.output import console, errors, moment, print_fields, print_json
 from corral.errors import InvalidInput, JobNotFound, UnknownQueue
@@ -18,6 +21,7 @@ from corral.job import Job
 from corral.policy import Retry
 from corral.queue import Queue
 from corral.queues import built_in
+from corral.settings import Settings
 
 app = App(name="jobs", help="Add jobs and look at them.")
 
@@ -178,6 +182,15 @@ def queue_named(name: str) -> Queue:
         return built_in(name)[name]
     except UnknownQueue:
         return Queue(name, retry=None)
+
+
+async def all_queue_names() -> list[str]:
+    """All that Redis holds under CORRAL_PREFIX. Raises RedisUnavailable."""
+    settings = Settings.load()
+    try:
+        return await queue_names(shared_client(Address.resolve(settings=settings)), settings.prefix)
+    except (RedisError, OSError) as error:
+        raise as_corral_error(error, "its queues") from error
 
 
 async def find_job(job_id: str, queue: str | None) -> Job:

@@ -9,9 +9,8 @@ from redis.exceptions import RedisError
 from rich.table import Table
 
 from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.discover import queue_names
 from corral.bullmq.failures import as_corral_error
-from corral.cli.jobs import queue_named, run_command
+from corral.cli.jobs import all_queue_names, queue_named, run_command
 from corral.cli.output import console, errors, moment, print_json, second
 from corral.errors import InvalidInput
 from corral.observe.stand import RECENT_MINUTES, read_standing, read_workers
@@ -41,7 +40,7 @@ def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json
         raise InvalidInput(f"--minutes {minutes}: 1 to 1,440 are kept.")
 
     async def run() -> None:
-        chosen = [queue_named(name) for name in queues or await _all_names()]
+        chosen = [queue_named(name) for name in queues or await all_queue_names()]
         standing = await read_standing(chosen, server=False, minutes=minutes)
         rows = sorted(standing.queues.values(), key=lambda one: one.queue)
         if json:
@@ -69,14 +68,6 @@ def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json
 def _shown(width: int) -> list[int]:
     """The numbers of the columns that a terminal of so many characters shows."""
     return [n for n, column in enumerate(_COLUMNS) if width >= _WIDE or column not in _ONLY_WIDE]
-
-
-async def _all_names() -> list[str]:
-    settings = Settings.load()
-    try:
-        return await queue_names(shared_client(Address.resolve(settings=settings)), settings.prefix)
-    except (RedisError, OSError) as error:
-        raise as_corral_error(error, "its queues") from error
 
 
 def _numbers(recent: Recent) -> list[str]:
