@@ -12,8 +12,9 @@ from rich.table import Table
 
 from corral.data import encode
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# No emoji codes: "name:secret:role" is a form of ours.
+console = Console(highlight=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
