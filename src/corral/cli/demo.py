@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import tempfile
 import time
 from collections import Counter
@@ -116,7 +117,15 @@ async def _arrange_faults(sandbox_url: str | None) -> None:
 
 
 async def _send(client: httpx2.AsyncClient, job: DemoJob) -> None:
-    response = await client.post(job.path, json=job.data)
+    once = {"Idempotency-Key": secrets.token_urlsafe(12)}
+    limit = time.monotonic() + LIMIT_SECONDS
+    while True:
+        response = await client.post(job.path, json=job.data, headers=once)
+        if response.status_code != 503 or time.monotonic() > limit:
+            break
+        await asyncio.sleep(
+            LOOK_SECONDS
+        )  # a machine so busy that Redis was too slow: asked again, added once
     if response.status_code != 202:
         raise CorralError(f"POST {job.path} answered {response.status_code}: {response.text}")
     job.id = response.json()["jobId"]
@@ -147,6 +156,8 @@ async def _follow(
             for job in jobs:
                 if not job.ended:
                     answer = await client.get(f"/job-status/{job.id}", params={"queue": job.queue})
+                    if answer.status_code == 503:
+                        continue
                     job.seen = answer.raise_for_status().json()
                     bars.update(
                         rows[job.id + job.queue], completed=_percent(job.seen), status=job.seen["status"]
