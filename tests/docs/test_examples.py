@@ -1,9 +1,9 @@
 """The examples of the documentation are what they say: run where they can be, compiled everywhere.
 
-Tutorial, how-tos, migration guides and what of `engine/` is a whole program: every block of Python, shell and JavaScript is run in the page's order
-against a real server, written to the file that it names, or marked with the reason why not. All pages:
-each block of Python compiles, and what it imports from Corral is there. What is a part of a program runs in
-test_fragments.py.
+Tutorial, how-tos, migration guides and what of `engine/` is a whole program: every block of Python, shell and
+JavaScript is run in the page's order against a real server, written to the file that it names, or marked with
+the reason why not. All pages: each block of Python compiles, and what it imports from Corral is there. What
+is a part of a program runs in test_fragments.py.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from corral.providers.standard_webhooks import sign
 
 DOCS = ROOT / "docs"
 
-#: A queue with a job that failed ("17"), one that is delayed ("18"), one that waits, and a name for each.
+#: A queue with two jobs that failed ("17", "8813"), one that is delayed ("18") and one that waits.
 BEFORE = """
 import time
 from corral import Queue, RateLimit, Retry, Settings, Worker
@@ -40,15 +40,20 @@ async def send(job, data: dict) -> None:
 
 await Breakers().hold("sendgrid", "its key")
 await Breakers().resume("sendgrid")
+@queue.job("note")
+async def note(job, data: None) -> None:
+    raise KeyError("of another group of dead letters")
+
 failed = await queue.add("send", {"user": {"id": 7}})
-await Worker(queue).run(until_empty=True)
+other = await queue.add("note")
+await Worker(queue, concurrency=1).run(until_empty=True)
 waiting = await queue.add("send", {"user": {"id": 8}})
 delayed = await queue.add("send", {"user": {"id": 9}}, delay=3600)
 job, job_id, reports, emails = waiting, waiting.id, queue, queue
 """
 
 #: Ids that pages write, and whose they are here.
-IDS = {'"17"': "failed.id", '"18"': "delayed.id", '"8812"': "failed.id"}
+IDS = {'"17"': "failed.id", '"18"': "delayed.id", '"8812"': "other.id", '"8813"': "failed.id"}
 
 #: Page: how a reader uses its first block. A page that is not here uses itself.
 AFTER = {
