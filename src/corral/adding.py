@@ -183,10 +183,9 @@ class Templates:
         priority = options.get("priority")
         priority = self._queue.priority if priority is None else priority
         check_bounds(priority=priority)
-        retry = options.get("retry") or self._queue.retry
-        if not isinstance(retry, Retry):
-            raise InvalidOptions(f"retry={retry!r}: write Retry(attempts=…, delays=…).")
-        _check_retry(retry, self._queue.retry)
+        retry = options.get("retry") or (self._queue.retry if self._queue.writes_retry else None)
+        if retry is not None:
+            _check_retry(retry, self._queue.retry)
         lifo = options.get("lifo", False)
         text = encode_options(
             retry=retry,
@@ -309,6 +308,8 @@ def check_defaults(defaults: JobDefaults) -> JobDefaults:
 
 def _check_retry(retry: Retry, queue: Retry) -> None:
     """Functions and classes do not travel: only the queue that a worker declares can have them."""
+    if not isinstance(retry, Retry):
+        raise InvalidOptions(f"retry={retry!r}: write Retry(attempts=…, delays=…).")
     for name in ("wait", "permanent", "retryable"):
         given = getattr(retry, name)
         if given and given != getattr(queue, name):

@@ -71,6 +71,8 @@ class Queue(Connected, Relations, Surroundings):
     name: 1 to 100 characters, no colon.
     redis_url, prefix: default to REDIS_URL and CORRAL_PREFIX.
     retry: attempts and waits; written into each job, so that any worker obeys it. A job may bring its own.
+        None: written into none; what the worker's queue declares counts. For code that adds to a queue whose
+        policy stands elsewhere.
     timeout: seconds an attempt may take; None: no limit.
     priority: for jobs that do not bring one; None: none, which runs before every numbered one.
     rate_limit: starts in a window, over all workers together.
@@ -96,7 +98,7 @@ class Queue(Connected, Relations, Surroundings):
         *,
         redis_url: str | None = None,
         prefix: str | None = None,
-        retry: Retry = Retry(),  # noqa: B008  # frozen
+        retry: Retry | None = Retry(),  # noqa: B008  # frozen
         timeout: float | None = None,
         priority: Priority | int | None = None,
         rate_limit: RateLimit | None = None,
@@ -114,7 +116,8 @@ class Queue(Connected, Relations, Surroundings):
         Connected.__init__(self, name, redis_url, prefix, encrypt)
         Surroundings.__init__(self)
         check_bounds(timeout=timeout, concurrency=concurrency, priority=priority, ttl=ttl)
-        self.retry = retry
+        self.retry = retry or Retry()
+        self.writes_retry = retry is not None
         self.timeout = timeout
         self.priority = int(priority or 0)
         self.rate_limit = rate_limit
