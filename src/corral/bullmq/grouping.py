@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
-
+from corral.bullmq import redis_errors
 from corral.bullmq.keys import GroupKeys, QueueKeys
 from corral.bullmq.scripts import official, ours
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: What the name of a keyed lock begins with among the groups.
 LOCK = "lock:"
@@ -91,7 +92,7 @@ async def drain(client: aioredis.Redis, keys: QueueKeys, group: str) -> int:
             pipe.evalsha(script.sha, 2, keys.job(job_id), keys.repeat, job_id, 0, keys.base)
         try:
             removed += (await pipe.execute()).count(1)
-        except NoScriptError:
+        except redis_errors.NoScriptError:
             await client.script_load(script.source)
             continue
         gone = await ours("group_forget")(
