@@ -74,6 +74,9 @@ export const overview = {
   incident: {
     region: 'What is wrong',
     since: 'since',
+    firing: (alerts: string, one: boolean) => ` · ${alerts} ${one ? 'alert' : 'alerts'} firing`,
+    told: ' · told',
+    separated: (text: string) => ` · ${text}`,
     wrong: 'What is wrong',
     why: 'Why',
     repair: 'Repair',
