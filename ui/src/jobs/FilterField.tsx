@@ -105,8 +105,10 @@ export function FilterField({ text, known, wrong, onChange }: Props) {
         onFocus={() => setOpen(true)}
         onBlur={() => setOpen(false)}
         onChange={(event) => {
-          setChips(typing(chips, event.target.value))
-          setOpen(true)
+          const next = typing(chips, event.target.value)
+          setChips(next)
+          // A word that has just become whole is an answer: the list below is what is wanted then.
+          setOpen(next.typed !== '' || next.whole === whole)
         }}
         onKeyDown={press}
       />
