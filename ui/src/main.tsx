@@ -10,6 +10,7 @@ import { Queue, readSearch } from './pages/Queue'
 import { readEventsSearch } from './events/search'
 import { readFlowSearch } from './flows/search'
 import { readOutboxSearch } from './outbox/search'
+import { readOverviewSearch } from './overview/window'
 import { apply, readPreferences } from './settings/preferences'
 import { readSettingsSearch } from './settings/search'
 import { only } from './shell/only'
@@ -18,7 +19,7 @@ import { Shell } from './shell/Shell'
 // The pages of an incident come with the first load; the others when somebody points at them.
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
-  createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
+  createRoute({ getParentRoute: () => root, path: '/', component: Overview, validateSearch: readOverviewSearch }),
   createRoute({ getParentRoute: () => root, path: '/dead', component: DeadLetters, validateSearch: readDeadSearch }),
   createRoute({ getParentRoute: () => root, path: '/alerts', component: later(() => import('./pages/Alerts'), 'Alerts') }),
   createRoute({ getParentRoute: () => root, path: '/events', component: later(() => import('./pages/Events'), 'Events'), validateSearch: readEventsSearch }),
