@@ -139,7 +139,10 @@ ODD = [
     Shot("odd-redis", "/redis"),
 ]
 
-AWAY = [Shot(f"away-{path.strip('/') or 'overview'}", path) for path in ("/", "/dead", "/workers", "/queues/orders")]
+AWAY = [
+    Shot(f"away-{path.strip('/') or 'overview'}", path)
+    for path in ("/", "/dead", "/workers", "/queues/orders")
+]
 
 EMPTY = [
     Shot(f"empty-{path.strip('/') or 'overview'}", path)
@@ -188,7 +191,9 @@ def incident() -> Iterator[dict[str, Any]]:
 
 async def seed_odd(site: Site) -> None:
     for number in range(200):
-        queue = site.queue(f"tenant-{number % 20:02}-{('mail', 'export', 'sync', 'bill')[number % 4]}-{number:03}")
+        queue = site.queue(
+            f"tenant-{number % 20:02}-{('mail', 'export', 'sync', 'bill')[number % 4]}-{number:03}"
+        )
         await queue.add_many("work", [{"tenant": number}] * (number % 7))
         await queue.close()
     odd, imports = site.queue(LONG), site.queue("imports")
@@ -197,11 +202,15 @@ async def seed_odd(site: Site) -> None:
         "nested": {"a": [1, 2.5, None, True, {"b": "c"}]}, "big": 12345678901234567890,
     }  # fmt: skip
     for number in range(3):
-        await odd.add("recalculate-the-invoices-of-every-customer-whose-contract-has-ended-in-this-quarter", data, job_id=f"{'0123456789' * 7}-{number}")
+        await odd.add(
+            "recalculate-the-invoices-of-every-customer-whose-contract-has-ended-in-this-quarter",
+            data,
+            job_id=f"{'0123456789' * 7}-{number}",
+        )
     await odd.add("שלום-עולם 🐎", data)
     await imports.add_many("row", [{"row": number} for number in range(60)])
     push = "for n = 1, 1234567 do redis.call('lpush', KEYS[1], 'r' .. n) end"
-    site.redis.client.eval(push, 1, imports.keys()["wait"] if hasattr(imports.keys(), "__getitem__") else "bull:imports:wait")
+    site.redis.client.eval(push, 1, "bull:imports:wait")
     for queue in (odd, imports):
         await queue.close()
 
@@ -224,7 +233,14 @@ class Camera:
                 self._save(page, "signin-wrong", look)
             context.close()
 
-    def take(self, url: str, user: str, password: str, shots: list[Shot], before: Callable[[], object] | None = None) -> None:
+    def take(
+        self,
+        url: str,
+        user: str,
+        password: str,
+        shots: list[Shot],
+        before: Callable[[], object] | None = None,
+    ) -> None:
         """before: what happens once each page is open."""
         if not shots:
             return
@@ -232,7 +248,7 @@ class Camera:
         page = context.new_page()
         page.goto("/")
         sign_in(page, user, password)
-        page.locator(".shell").wait_for()
+        page.locator(".shell:not([aria-busy])").wait_for()
         cookies, paths = context.cookies(), {shot.name: self._path(page, shot) for shot in shots}
         context.close()
         opened = []

@@ -40,7 +40,7 @@ export function firing(alerts: Alert[]): number {
 /** Whether anybody judges the rules, in one sentence. */
 export function watch(now: AlertsNow, at: number): { says: string; bad: boolean } {
   if (now.evaluatedAt === null) {
-    return { says: 'No process judges the rules. `corral up`, `corral worker` and `corral alerts run` do.', bad: true }
+    return { says: 'No process judges the rules: start corral up, corral worker or corral alerts run.', bad: true }
   }
   if (at - now.evaluatedAt > LATE_SECONDS) return { says: `Nobody has judged the rules since ${ago(now.evaluatedAt, at)}.`, bad: true }
   return { says: `Judged ${ago(now.evaluatedAt, at)} by ${now.leader.split(':', 2).join(', process ') || 'a process that has ended'}.`, bad: false }
