@@ -24,9 +24,9 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playw
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests" / folder) for folder in ("browser", ".")]
 
-from dashboard_browser import sign_in
-from dashboard_incident import seed_incident
-from dashboard_site import PASSWORD, Site
+from dashboard_browser import sign_in  # noqa: E402  # of the tests
+from dashboard_incident import seed_incident  # noqa: E402  # of the tests
+from dashboard_site import PASSWORD, Site  # noqa: E402  # of the tests
 
 LOOKS = {
     "light": ("light", 1440), "dark": ("dark", 1440),
@@ -47,7 +47,7 @@ class Shot:
 
     name: str
     path: str | tuple[str, str]
-    steps: Steps = lambda page: None
+    steps: Steps = lambda _: None
     settle_ms: int = 700
 
 
@@ -74,7 +74,7 @@ def keys(*pressed: str) -> Steps:
 
 def before_answers(page: Page) -> None:
     """The page as it is while the server has not answered."""
-    page.route("**/api/v1/**", lambda route: None)
+    page.route("**/api/v1/**", lambda _: None)
     page.reload()
 
 
@@ -88,7 +88,7 @@ INCIDENT = [
     Shot("queue-loading", KYC, before_answers),
     Shot("queue-healthy", "/queues/analytics?state=completed"),
     Shot("queue-failed", "/queues/email?state=failed"),
-    Shot("queue-many", "/queues/email?state=failed", lambda page: [box.check() for box in page.locator("tbody .check").all()[:3]]),
+    Shot("queue-many", "/queues/email?state=failed", lambda page: [box.check() for box in page.locator("tbody .check").all()[:3]]),  # noqa: E501
     Shot("dialog-bulk", KYC, menu(MORE, "Retry all dead letters")),
     Shot("dialog-clean", KYC, menu(MORE, "Clean by state and age")),
     Shot("dialog-obliterate", KYC, menu(MORE, "Obliterate the queue")),
@@ -111,13 +111,13 @@ INCIDENT = [
     Shot("flows", "/flows"),
     Shot("events", "/events"),
     Shot("alerts", "/alerts"),
-    Shot("alerts-rules", "/alerts", lambda page: page.get_by_role("link", name="Rules").or_(page.get_by_role("tab", name="Rules")).first.click()),
+    Shot("alerts-rules", "/alerts", lambda page: page.get_by_role("link", name="Rules").or_(page.get_by_role("tab", name="Rules")).first.click()),  # noqa: E501
     Shot("dialog-silence", "/alerts", press("Silence…")),
     Shot("audit", "/audit"),
     Shot("redis", "/redis"),
     Shot("outbox", "/outbox"),
     Shot("checklist", "/checklist"),
-    *(Shot(f"settings-{tab}", f"/settings?tab={tab}") for tab in ("force", "keys", "users", "versions", "sessions", "appearance")),
+    *(Shot(f"settings-{tab}", f"/settings?tab={tab}") for tab in ("force", "keys", "users", "versions", "sessions", "appearance")),  # noqa: E501
     Shot("dialog-key", "/settings?tab=keys", press("New key")),
     Shot("palette", "/", keys("/")),
     Shot("keys", "/", keys("?")),
@@ -198,7 +198,7 @@ async def seed_odd(site: Site) -> None:
         await queue.close()
     odd, imports = site.queue(LONG), site.queue("imports")
     data = {
-        "name": "שלום עולם", "greeting": "مرحبا بالعالم", "mood": "🐎🤠 yee-haw 👩‍👩‍👧‍👦", "long": "no-break-" * 40,
+        "name": "שלום עולם", "greeting": "مرحبا بالعالم", "mood": "🐎🤠 yee-haw 👩‍👩‍👧‍👦", "long": "no-break-" * 40,  # noqa: E501
         "nested": {"a": [1, 2.5, None, True, {"b": "c"}]}, "big": 12345678901234567890,
     }  # fmt: skip
     for number in range(3):
@@ -209,8 +209,8 @@ async def seed_odd(site: Site) -> None:
         )
     await odd.add("שלום-עולם 🐎", data)
     await imports.add_many("row", [{"row": number} for number in range(60)])
-    push = "for n = 1, 1234567 do redis.call('lpush', KEYS[1], 'r' .. n) end"
-    site.redis.client.eval(push, 1, "bull:imports:wait")
+    for thousands in range(1_234):
+        site.redis.client.lpush("bull:imports:wait", *(f"r{thousands}-{n}" for n in range(1_000)))
     for queue in (odd, imports):
         await queue.close()
 
