@@ -13,7 +13,7 @@ import pytest
 from corral import Settings
 from corral.api.server import HttpServer
 from corral.bullmq.connection import close_shared_clients
-from corral.dashboard import app as dashboard_app
+from corral.dashboard import site
 from corral.dashboard.app import Dashboard
 from corral.dashboard.pages import built_pages
 from corral.dashboard.users import Users, hash_password
@@ -37,7 +37,7 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    monkeypatch.setattr(dashboard_app, "built_pages", lambda: built_pages(tmp_path))
+    monkeypatch.setattr(site, "built_pages", lambda: built_pages(tmp_path))
 
 
 def dashboard(redis_url: str, *, users: str = USERS, **settings: Any) -> Dashboard:

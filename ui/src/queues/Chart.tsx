@@ -1,10 +1,10 @@
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
+import { count, shownZone, stamp } from '../format'
 import { texts } from '../texts'
 import { ChartTable } from './ChartTable'
-import { count } from '../format'
-import { annotate, type Drawn, NEAR_MARK, stamp, ticks, useTheme, VARIABLES } from './drawing'
+import { annotate, type Drawn, NEAR_MARK, ticks, useTheme, VARIABLES } from './drawing'
 import type { Line } from './drawing'
 
 interface Props extends Drawn {
@@ -40,6 +40,10 @@ export function Chart({ at, lines, marks, level, write, label, height = 150, roo
         height,
         padding: [20, room, 0, 0],
         legend: { show: false },
+        tzDate: (seconds) => {
+          const [at, zone] = [new Date(seconds * 1000), shownZone()]
+          return zone ? uPlot.tzDate(at, zone) : at
+        },
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
         scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
         axes: [

@@ -30,11 +30,6 @@ const SIGNS = { deploy: '◇', scaling: '↗', alert: '!' }
 /** Pixels between the names of two lines. */
 const LEADING = 14
 
-/** A moment as charts write it: to the minute, where the reader is. */
-export function stamp(at: number): string {
-  return new Date(at * 1000).toLocaleString('en-CA', { hour12: false }).replace(',', '').slice(0, 16)
-}
-
 export function annotate(chart: uPlot, { lines, marks, level, write }: Drawn, colour: (name: string) => string, font: string) {
   const { ctx, bbox } = chart
   const scale = devicePixelRatio

@@ -4,7 +4,7 @@ import { queueRow } from './sample'
 import { slowBecause } from './why'
 
 const RECENT = {
-  windowSeconds: 100, arrived: 100, completed: 0, failed: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 2,
+  windowSeconds: 100, arrived: 100, completed: 0, failed: 0, cancelled: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 2,
   waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null,
 }
 const ROW = queueRow('q', { states: { waiting: 5, active: 2 }, oldestWaitingSeconds: 90, drainSeconds: 30, recent: RECENT })
