@@ -4,6 +4,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent as later
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Job } from './pages/Job'
+import { NoPage } from './pages/NoPage'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Overview } from './pages/Overview'
 import { Queue, readSearch } from './pages/Queue'
@@ -34,7 +35,7 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/checklist', component: later(() => import('./pages/Checklist'), 'Checklist') }),
   createRoute({ getParentRoute: () => root, path: '/settings', component: later(() => import('./pages/Settings'), 'Settings'), validateSearch: readSettingsSearch }),
 ])
-const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
+const router = createRouter({ routeTree: routes, defaultPreload: 'intent', defaultNotFoundComponent: NoPage })
 
 declare module '@tanstack/react-router' {
   interface Register {

@@ -22,7 +22,7 @@ test('what needs somebody is first', () => {
 })
 
 test.each([
-  [null, '', true, 'No process judges the rules. `corral up`, `corral worker` and `corral alerts run` do.'],
+  [null, '', true, 'No process judges the rules: start corral up, corral worker or corral alerts run.'],
   [NOW - 5, 'vm:12:ab', false, 'Judged 5 s ago by vm, process 12.'],
   [NOW - 600, 'vm:12:ab', true, 'Nobody has judged the rules since 10 m ago.'],
 ])('who looks, last at %s', (evaluatedAt, leader, bad, says) => {

@@ -83,7 +83,7 @@ export const alerts = {
   silentAgain: 'Silent as before.',
   silenceNotEnded: 'The silence was not ended.',
 
-  nobodyJudges: 'No process judges the rules. `corral up`, `corral worker` and `corral alerts run` do.',
+  nobodyJudges: 'No process judges the rules: start corral up, corral worker or corral alerts run.',
   judgedLate: (ago: string) => `Nobody has judged the rules since ${ago}.`,
   judged: (ago: string, who: string) => `Judged ${ago} by ${who || 'a process that has ended'}.`,
   process: ', process ',
