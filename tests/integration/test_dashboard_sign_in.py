@@ -108,7 +108,7 @@ async def test_with_a_session(http: httpx2.AsyncClient) -> None:
     await sign_in(http)
     page = await http.get("/queues/reports")
     assert (page.status_code, page.text) == (200, FILES["index.html"])
-    assert page.headers["cache-control"] == "no-cache"
+    assert page.headers["cache-control"] == "private, no-cache"
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
     asset = await http.get("/assets/app-1.js")

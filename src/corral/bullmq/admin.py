@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
 
+from corral.bullmq import redis_errors
 from corral.bullmq.codec import LARGEST
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import Argument, Script, official, ours
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: Jobs in one step: some milliseconds of Redis.
 BATCH = 250
@@ -284,7 +286,7 @@ async def _each(
         for script_keys, arguments in calls:
             pipe.evalsha(script.sha, len(script_keys), *script_keys, *arguments)
         replies = await pipe.execute(raise_on_error=False)
-        if not any(isinstance(reply, NoScriptError) for reply in replies):
+        if not any(isinstance(reply, redis_errors.NoScriptError) for reply in replies):
             break
         await client.script_load(script.source)  # none has run: a server knows a script or does not
     for reply in replies:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import redis.asyncio as aioredis
-
-from corral.bullmq.admin import remove, touched_before
 from corral.bullmq.codec import LARGEST
 from corral.bullmq.keys import GroupKeys, QueueKeys
 from corral.bullmq.scripts import ours
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: What the name of a keyed lock begins with among the groups.
 LOCK = "lock:"
@@ -90,6 +90,8 @@ async def clean(
     As BullMQ's `remove` does; a job that starts meanwhile is locked, and left alone. Returns how many.
     Four or five round trips for each BATCH jobs of the group.
     """
+    from corral.bullmq.admin import remove, touched_before  # noqa: PLC0415  # see decision 7
+
     own = GroupKeys(keys)
     removed = kept = 0
     while removed < limit:

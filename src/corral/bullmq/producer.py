@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import redis.asyncio as aioredis
 
 from corral.bullmq.keys import QueueKeys
-from corral.bullmq.line import Line
 from corral.bullmq.scripts import ours
 from corral.errors import GroupFull
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
+
+    from corral.bullmq.line import Line
 
 #: Jobs in one call. A call of this size holds the server for about 8 ms.
 MAX_BATCH_JOBS = 1_000

@@ -64,7 +64,7 @@ async def sign_in(request: Request[Any, Any, Any], site: NamedDependency[Site]) 
         site.session_cookie(signed_in.token),
         site.kept(site.browser_cookie, signed_in.browser, BROWSER_SECONDS),
     ]
-    return Response(_view(signed_in.user, site), cookies=cookies)
+    return Response(view_of(signed_in.user, site), cookies=cookies)
 
 
 @delete("/session", status_code=204)
@@ -88,7 +88,7 @@ async def sign_out(
 @get("/session")
 async def session(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> SessionView:
     """Who is signed in."""
-    return _view(await site.user_of(request), site)
+    return view_of(await site.user_of(request), site)
 
 
 @get("/sessions")
@@ -106,7 +106,7 @@ async def own_sessions(request: Request[Any, Any, Any], site: NamedDependency[Si
 SESSIONS = (sign_in, sign_out, session, own_sessions)
 
 
-def _view(user: User, site: Site) -> SessionView:
+def view_of(user: User, site: Site) -> SessionView:
     return SessionView(
         user.name,
         str(user.role),

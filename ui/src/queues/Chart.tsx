@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { shownZone, stamp } from '../format'
+import { count, shownZone, stamp } from '../format'
 import { texts } from '../texts'
 import { ChartTable } from './ChartTable'
 import { annotate, type Drawn, NEAR_MARK, ticks, useTheme, VARIABLES } from './drawing'
@@ -48,7 +48,7 @@ export function Chart({ at, lines, marks, level, write, label, height = 150, roo
         scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, values: [[86_400, '{MM}-{DD}', '', '', '', '', '', '', 1], [60, '{HH}:{mm}', '', '', '', '', '', '', 1]] },
-          { ...axis, size: 46, splits: (_, __, ___, most) => ticks(most), values: (_, splits) => splits.map((value) => latest.current.write(value)) },
+          { ...axis, size: 46, splits: (_, __, ___, most) => ticks(most, latest.current.write === count ? 1 : 0), values: (_, splits) => splits.map((value) => latest.current.write(value)) },
         ],
         series: [
           {},

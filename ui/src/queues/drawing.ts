@@ -91,9 +91,9 @@ function fitting(ctx: CanvasRenderingContext2D, name: string, room: number): str
   return text
 }
 
-/** Round values below `most`, two or three of them. */
-export function ticks(most: number): number[] {
-  const rough = most / 3
+/** Round values up to `most`, two or three of them, no closer than `least`: 1 for what comes whole. */
+export function ticks(most: number, least = 0): number[] {
+  const rough = Math.max(most / 3, least)
   const ten = 10 ** Math.floor(Math.log10(rough))
   const step = [1, 2, 5, 10].map((times) => times * ten).find((one) => one >= rough)!
   return [1, 2, 3].map((times) => times * step).filter((value) => value <= most)

@@ -11,7 +11,7 @@ const ROW = queueRow('q', { states: { waiting: 5, active: 2 }, oldestWaitingSeco
 
 test.each([
   ['Behind, and catching up.', {}, {}],
-  ["7 jobs are held because onfido’s breaker is open.", { held: { onfido: 7, other: 1 }, paused: true }, {}],
+  ["7 jobs are held because Onfido’s breaker is open.", { held: { onfido: 7, other: 1 }, paused: true }, {}],
   ['Nothing starts because the queue is paused.', { paused: true }, {}],
   ['Nothing runs because no worker serves this queue.', { workers: 0 }, {}],
   ['No worker knows build.', { unknownNames: ['build'] }, {}],
