@@ -24,6 +24,11 @@ def test_a_supervisor_that_died_before_its_process_had_started_is_missed() -> No
     env = environment(REDIS_URL=nobody, LEDGER_URL=f"{nobody}/1")
     # The worker inherits the pipe: reading ends when the worker has ended, not when its supervisor has.
     done = subprocess.run(
-        [sys.executable, "-c", SUPERVISOR], cwd=CHILDREN, env=env, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", SUPERVISOR],
+        cwd=CHILDREN,
+        env=env,
+        capture_output=True,
+        timeout=120,
+        check=False,
     )
     assert b"supervisor_gone" in done.stdout + done.stderr

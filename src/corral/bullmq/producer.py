@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import redis.asyncio as aioredis
 
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import ours
 from corral.errors import GroupFull
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: Jobs in one call. A call of this size holds the server for about 8 ms.
 MAX_BATCH_JOBS = 1_000

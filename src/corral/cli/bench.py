@@ -33,7 +33,9 @@ def bench(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
         )
     path = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "bench", *words]
-    return subprocess.run(command, cwd=checkout, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
+    return subprocess.run(
+        command, cwd=checkout, env=os.environ | {"PYTHONPATH": path}, check=False
+    ).returncode
 
 
 def find_checkout(folder: Path) -> Path | None:

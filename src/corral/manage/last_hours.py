@@ -19,6 +19,9 @@ from corral.bullmq.statistics import MINUTE
 
 MINUTES = 60
 
+#: How a job ends for good, by the names that are counted.
+ENDS = ("completed", "failed", "cancelled")
+
 
 class Minute(NamedTuple):
     """Jobs that came, and that ended for good."""
@@ -66,4 +69,4 @@ class LastHours:
 
 
 def _minute(counts: dict[str, int]) -> Minute:
-    return Minute(counts.get("arrived", 0), counts.get("completed", 0) + counts.get("failed", 0))
+    return Minute(counts.get("arrived", 0), sum(counts.get(end, 0) for end in ENDS))

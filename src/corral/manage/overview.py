@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, Request, get
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering
@@ -20,7 +21,7 @@ from corral.manage.queues import QueueRow, known_queues, queue_row
 from corral.manage.service import Management, asks_for
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.depth import depth_of
-from corral.observe.stand import read_standing
+from corral.observe.stand import RECENT_MINUTES, read_standing
 from corral.observe.standing import Standing, WorkerStanding
 
 
@@ -51,14 +52,19 @@ class Overview(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @get("/overview", guards=[asks_for(Permission.WATCH)], tags=["queues"])
-async def read_overview(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> Overview:
+async def read_overview(
+    request: Request[Any, Any, Any],
+    management: NamedDependency[Management],
+    minutes: Annotated[int, QueryParameter(ge=1, le=MINUTES)] = RECENT_MINUTES,
+) -> Overview:
     """All queues with their last hour, workers, breakers and the server. Seven round trips, some at once.
 
+    minutes: how much is recent: rates, failure rate, run times and what follows from them.
     What each job name did is not in the rows: ask for the queue.
     """
     queues = await known_queues(request, management)
     async with answering():
-        standing = await read_standing(queues, names=False)
+        standing = await read_standing(queues, minutes=minutes, names=False)
     async with answering():
         now_ms = round(standing.at * 1000)
         keys = [queue.keys() for queue in queues]
