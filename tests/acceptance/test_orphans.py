@@ -1,4 +1,4 @@
-"""A worker process whose supervisor is gone ends, however early that went, and without a Redis to say so to."""
+"""A worker process whose supervisor is gone ends, however early that went, and with no Redis there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from workers import CHILDREN
 #: Starts a worker process and is gone before that has loaded anything. Says its number.
 SUPERVISOR = """
 import os, subprocess, sys
-command = [sys.executable, "-m", "corral.worker.process", "ledger_jobs:queue", "--supervisor", str(os.getpid())]
-subprocess.Popen(command)
+command = [sys.executable, "-m", "corral.worker.process", "ledger_jobs:queue"]
+subprocess.Popen([*command, "--supervisor", str(os.getpid())])
 os._exit(0)
 """
 

@@ -27,8 +27,8 @@ def bench(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     checkout = find_checkout(Path.cwd())
     if checkout is None:
         raise ConfigurationError(
-            "This is no checkout of Corral, and the package holds neither benchmarks nor soak: they need the "
-            "tests' servers, and Node. Clone the repository, run `make setup` there, then `corral bench soak` "
+            "This is no checkout of Corral, and the package holds neither benchmarks nor soak: they need "
+            "the tests' servers and Node. Clone the repository, run `make setup` there, then `corral bench soak` "
             "or `make soak`."
         )
     path = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
