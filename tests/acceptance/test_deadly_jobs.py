@@ -139,7 +139,7 @@ async def test_so_is_one_of_every_kind(
     dead = asyncio.create_task(_restart_for_ever(group))
     try:
         for kind, job in jobs.items():
-            with pytest.raises(JobFailed, match=REASON):
+            with pytest.raises(JobFailed, match="died or stalled"):  # it waited for its turn in some deaths
                 await job.result(timeout=90)
             assert len(ledger.runs(list(KINDS).index(kind))) <= 2
         await behind.result(timeout=60)  # the lock is free again

@@ -59,10 +59,10 @@ def test_any_other_is_not(started: int, stalls: int, mark: str | None) -> None:
 
 
 def test_what_stalled_too_often_is_given_up_whoever_was_guilty() -> None:
-    refuse_killers(job(4, MAX_STALLS - 1))
-    with pytest.raises(KilledItsWorker, match="died or stalled 5 times"):
-        refuse_killers(job(5, MAX_STALLS))
-    assert is_refused(job(5, MAX_STALLS))
+    refuse_killers(job(9, MAX_STALLS - 1))
+    with pytest.raises(KilledItsWorker, match="died or stalled 10 times"):
+        refuse_killers(job(10, MAX_STALLS))
+    assert is_refused(job(10, MAX_STALLS))
 
 
 def test_a_sentence_of_another_worker_stands() -> None:

@@ -28,14 +28,13 @@ def bench(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     if checkout is None:
         raise ConfigurationError(
             "This is no checkout of Corral, and the package holds neither benchmarks nor soak: they need "
-            "the tests' servers and Node. Clone the repository, run `make setup` there, then `corral bench soak` "
-            "or `make soak`."
+            "the tests' servers and Node. Clone the repository, run `make setup` there, then "
+            "`corral bench soak` or `make soak`."
         )
     path = os.pathsep.join([str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "bench", *words]
-    return subprocess.run(
-        command, cwd=checkout, env=os.environ | {"PYTHONPATH": path}, check=False
-    ).returncode
+    env = os.environ | {"PYTHONPATH": path}
+    return subprocess.run(command, cwd=checkout, env=env, check=False).returncode  # noqa: S603  # this Python
 
 
 def find_checkout(folder: Path) -> Path | None:

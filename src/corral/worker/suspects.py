@@ -29,8 +29,9 @@ SUSPECT_FIELD = "corral:suspect"
 #: A suspect has its process for so long without another suspect. Most jobs end within it.
 ALONE_SECONDS = 10.0
 
-#: A job that stalled so often goes to the dead letters, whoever was guilty: what kills always ends there.
-MAX_STALLS = 5
+#: A job that stalled so often goes to the dead letters, whoever was guilty: what kills always ends there. One
+#: that waits for its turn behind so many killers does too.
+MAX_STALLS = 10
 
 #: With this BullMQ's stalled check sentences a job that stalled too often for its own count.
 STALLED = "job stalled more than allowable limit"
