@@ -37,6 +37,8 @@ def _numbers(outcome: Outcome) -> list[str]:
     lines += [f"| dead letters: {why} | {len(numbers):,} |" for why, numbers in sorted(verdict.dead.items())]
     if verdict.dead_wrongly:
         lines += [f"| **dead letters that should be none** | {_with_numbers(verdict.dead_wrongly)} |"]
+    if verdict.condemned_wrongly:
+        lines += [f"| **taken for killers, and cannot be** | {_with_numbers(verdict.condemned_wrongly)} |"]
     if verdict.unfinished:
         places = sorted({place for _, place in verdict.unfinished})
         numbers = [number for number, _ in verdict.unfinished]

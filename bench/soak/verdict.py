@@ -60,8 +60,10 @@ class Verdict:
     dead: dict[str, list[int]] = field(default_factory=dict)
     #: Numbers in the dead letters that have an effect too, by the reason's shape.
     dead_and_done: dict[str, list[int]] = field(default_factory=dict)
-    #: Dead letters nobody can explain.
+    #: Dead letters without an effect that nobody can explain.
     dead_wrongly: list[int] = field(default_factory=list)
+    #: Jobs found guilty of killing their workers that cannot have been, with an effect or without.
+    condemned_wrongly: list[int] = field(default_factory=list)
     #: Answered, without an effect, and still in Redis when the run gave up waiting: (number, place).
     unfinished: list[tuple[int, str]] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
@@ -72,7 +74,8 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.unexplained or self.unfinished or self.dead_wrongly or self.invented)
+        wrong = self.lost or self.unexplained or self.unfinished or self.invented
+        return not (wrong or self.dead_wrongly or self.condemned_wrongly)
 
     @property
     def accounted(self) -> int:
@@ -99,7 +102,9 @@ def judge(book: Book, held: Iterable[Held]) -> Verdict:
     for one in held:
         in_redis[one.number].append(one)
 
+    condemned = _condemned(book, in_redis)
     verdict = Verdict(
+        condemned_wrongly=sorted(number for number, why in condemned.items() if why is None),
         answered=len(answered),
         unanswered=len(asked - answered.keys()),
         unanswered_done=len((asked - answered.keys()) & effects.keys()),
@@ -120,15 +125,22 @@ def judge(book: Book, held: Iterable[Held]) -> Verdict:
             if runs and one.place == "failed":
                 verdict.dead_and_done.setdefault(shape(one.reason), []).append(number)
         if not runs and number in answered:
-            _without_effect(verdict, answered[number], places, book)
+            _without_effect(verdict, answered[number], places, condemned, book)
     return verdict
 
 
-def _without_effect(verdict: Verdict, answers: Sequence[Answer], places: list[Held], book: Book) -> None:
+def _without_effect(
+    verdict: Verdict,
+    answers: Sequence[Answer],
+    places: list[Held],
+    condemned: dict[int, tuple[Trouble, int] | None],
+    book: Book,
+) -> None:
     number = answers[0].number
     dead = next((one for one in places if one.place == "failed"), None)
     if dead is not None:
-        if _may_be_dead(number, dead, book):
+        hopeless = kind(number) is Kind.HOPELESS and "hopeless" in dead.reason
+        if hopeless or condemned.get(number) is not None:
             verdict.dead.setdefault(shape(dead.reason), []).append(number)
         else:
             verdict.dead_wrongly.append(number)
@@ -182,20 +194,36 @@ def shape(reason: str) -> str:
     return " ".join("…" if any(sign.isdigit() for sign in word) else word for word in words)[:100]
 
 
-def _may_be_dead(number: int, dead: Held, book: Book) -> bool:
-    """A hopeless one, or one that two faults took from its processes: it shares the fate of killers.
+def _condemned(book: Book, in_redis: dict[int, list[Held]]) -> dict[int, tuple[Trouble, int] | None]:
+    """The jobs that Corral took for killers, each with the fault and the process that explain it.
 
-    Also one that no handler began, fetched for a process that was cut off or killed before it could.
+    No job here kills, so a fault did it for each: its last run was cut off by one, after another one had made
+    it a suspect; it was the only suspect that ran in its process. So a fault condemns one job of a process at
+    most, and none that no handler ever began.
     """
-    if kind(number) is Kind.HOPELESS and "hopeless" in dead.reason:
-        return True
-    added = min(answer.at for answer in book.answers if answer.number == number)
-    took = [
-        trouble
-        for trouble in book.troubles
-        if trouble.kind in (*_HIT_ONE, *_REDIS_AWAY) and max(trouble.ended, trouble.over) >= added
-    ]
-    return STALLED in dead.reason and len(took) >= 2
+    taken: dict[tuple[Trouble, int], int] = {}
+    found: dict[int, tuple[Trouble, int] | None] = {}
+    for number, places in sorted(in_redis.items()):
+        if any(one.place == "failed" and STALLED in one.reason for one in places):
+            runs = [run for run in (*book.begun, *book.effects) if run.number == number]
+            found[number] = None
+            for cause in _causes(runs, book.troubles):
+                if cause not in taken:
+                    taken[cause] = number
+                    found[number] = cause
+                    break
+    return found
+
+
+def _causes(runs: Sequence[Run], troubles: Sequence[Trouble]) -> list[tuple[Trouble, int]]:
+    """Faults that may have condemned the job of these runs, each with the process of its last run."""
+    if not runs:
+        return []
+    last = max(runs, key=lambda run: (run.began, run.ended or 0))
+    hit = [trouble for trouble in troubles if reason_for(last, [trouble]) is not None]
+    hits = (*_HIT_ONE, *_REDIS_AWAY)
+    before = [trouble for trouble in troubles if trouble.kind in hits and trouble.began < last.began]
+    return [(trouble, last.process) for trouble in hit if any(other != trouble for other in before)]
 
 
 def _before_failover(at: float, troubles: Sequence[Trouble]) -> bool:

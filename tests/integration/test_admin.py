@@ -335,12 +335,16 @@ async def test_a_retried_job_starts_as_if_new_and_keeps_its_priority(work: Queue
     job = await work.add("bad", 1, priority=9)
     await drain(work)
     key = work.keys().job(job.id)
-    await redis.hset(key, mapping={"stc": 2, "ats": 3, "corral:checkpoint": '{"paid":true}'})
+    await redis.hset(
+        key, mapping={"stc": 2, "ats": 3, "corral:suspect": "3:1", "corral:checkpoint": '{"paid":true}'}
+    )
 
     await work.admin.retry(job.id)
     assert await redis.zscore(work.keys().prioritized, job.id) == 9 * 2**32 + 1
     fields = await redis.hgetall(key)
-    assert {"stc", "atm", "ats", "failedReason", "finishedOn", "processedOn"}.isdisjoint(fields)
+    assert {"stc", "corral:suspect", "atm", "ats", "failedReason", "finishedOn", "processedOn"}.isdisjoint(
+        fields
+    )
     assert fields["priority"] == "9"
     assert fields["corral:checkpoint"] == '{"paid":true}'
 

@@ -19,7 +19,7 @@ Prepare = Callable[[Redis, str], Awaitable[Any]]
 
 
 async def killed_its_worker(redis: Redis, child: str) -> None:
-    await redis.hset(child, "stc", 2)
+    await redis.hset(child, mapping={"stc": 2, "ats": 2, "corral:suspect": "2:1"})
 
 
 async def sentenced_by_the_sweep(redis: Redis, child: str) -> None:

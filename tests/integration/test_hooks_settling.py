@@ -96,7 +96,12 @@ async def test_a_failed_job_is_told_once_no_attempt_is_left(work: Queue, redis: 
     [
         ("typed", "no number", {}, "Expected `int`"),
         ("succeed", None, {"ttl": 0.001}, "Expired"),
-        ("succeed", None, {"marks": {"stc": 2, "ats": 2}}, "died or stalled 2 times"),
+        (
+            "succeed",
+            None,
+            {"marks": {"stc": 2, "ats": 2, "corral:suspect": "2:1"}},
+            "died or stalled 2 times",
+        ),
         ("succeed", None, {"marks": {"defa": "A child of the job failed."}}, "A child of the job failed."),
         ("succeed", None, {"marks": {"corral:cancel": "?not wanted"}}, "Cancelled: not wanted"),
         ("succeed", None, {"marks": {"corral:unknown": "1", "name": "nobody-knows"}}, "No worker knew"),

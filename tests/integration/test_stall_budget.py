@@ -12,7 +12,7 @@ from corral.bullmq.scripts import official
 async def killer(queue: Queue, redis: Redis, **options: object) -> Job:
     """A job that killed its worker twice."""
     job = await queue.add("build", **options)  # type: ignore[arg-type]  # by the test's parameters
-    await redis.hset(queue.keys().job(job.id), mapping={"stc": 2, "ats": 2})
+    await redis.hset(queue.keys().job(job.id), mapping={"stc": 2, "ats": 2, "corral:suspect": "2:1"})
     return job
 
 
@@ -44,7 +44,7 @@ async def test_a_job_given_up_for_killing_has_its_stall_budget_back(
     assert (job.status, runs) == ("failed", 0)
     assert job.failed_reason is not None
     assert "died or stalled 2 times" in job.failed_reason
-    assert await redis.hget(queue.keys().job(job.id), "stc") is None
+    assert await redis.hmget(queue.keys().job(job.id), "stc", "corral:suspect") == [None, None]
 
     await retry_by_hand(queue, job)
     await redis.hset(queue.keys().job(job.id), "stc", 1)  # it kills one more

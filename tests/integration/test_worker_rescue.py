@@ -66,7 +66,8 @@ async def test_a_job_that_killed_two_workers_goes_to_the_dead_letters(
     job = await queue.add("build", {"poison": True})
     if scheduled:
         await redis.hset(queue.keys().job(job.id), "rjk", "every-day")
-    await redis.hset(queue.keys().job(job.id), "stc", 1)  # it killed one before
+    # It stalled before, and was the only suspect of the process that dies now.
+    await redis.hset(queue.keys().job(job.id), mapping={"stc": 1, "corral:suspect": "1:1"})
     await vanished(queue, redis, job)
     start_worker(queue)
     await eventually(lambda: ended(job))

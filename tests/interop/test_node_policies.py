@@ -50,7 +50,7 @@ async def test_a_killer_that_node_retries_has_its_stall_budget_back(
     special = await client.call("add", "x", 2, {"deduplication": {"id": "d"}})
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
         for job_id in (plain, special):
-            await redis.hset(f"bull:killer:{job_id}", mapping={"stc": 2, "ats": 2})
+            await redis.hset(f"bull:killer:{job_id}", mapping={"stc": 2, "ats": 2, "corral:suspect": "2:1"})
         await workers(queue)
         for job_id in (plain, special):
             failed = await client.event("failed", jobId=job_id)

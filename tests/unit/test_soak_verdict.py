@@ -164,17 +164,58 @@ def test_a_hopeless_job_belongs_into_the_dead_letters_and_no_other_does() -> Non
     assert not verdict.good
 
 
-def test_one_whose_processes_died_twice_may_be_there() -> None:
-    dead = [Held(0, "j0", "failed", "The process died or stalled 2 times while it ran this job.")]
+KILLER = "The process died or stalled 2 times while it ran this job."
+
+
+def hits(*times: tuple[float, int]) -> list[Trouble]:
+    return [Trouble(FaultKind.WORKER_KILL, at, at, process) for at, process in times]
+
+
+def test_one_may_be_taken_for_a_killer_whose_second_process_was_killed_while_it_ran() -> None:
+    dead = [Held(0, "j0", "failed", KILLER)]
     begun = [replace(run(0, at, process), ended=None) for at, process in ((10, WORKER), (30, OTHER))]
-    first, second = (
-        Trouble(FaultKind.WORKER_KILL, at, at, process) for at, process in ((10.5, WORKER), (30.5, OTHER))
-    )
-    assert judge(book(answer(0), *begun, first, second), dead).good
-    assert judge(book(answer(0), *begun, first), dead).dead_wrongly == [0]
-    before = replace(second, began=5.0, ended=5.0)
-    assert judge(book(answer(0), *begun, first, before), dead).dead_wrongly == [0]
-    assert judge(book(answer(0), first, second), dead).good  # fetched for them, and never begun
+    first, second = hits((10.5, WORKER), (30.5, OTHER))
+    verdict = judge(book(answer(0), *begun, first, second), dead)
+    assert verdict.good
+    assert list(verdict.dead.values()) == [[0]]
+    assert verdict.accounted == 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "faults"),
+    [
+        ([], [(10.5, WORKER), (30.5, OTHER)]),  # no handler ever began it
+        ([(10, WORKER)], [(10.5, WORKER), (30.5, OTHER)]),  # only waited in the second process
+        ([(10, WORKER), (30, OTHER)], [(30.5, OTHER)]),  # one fault
+        ([(10, WORKER), (30, OTHER)], [(10.5, WORKER), (30.5, WORKER)]),  # the second hit another process
+        ([(10, WORKER), (30, OTHER)], [(10.5, WORKER), (40, OTHER)]),  # after it had ended
+    ],
+)
+def test_no_other_may(runs: list[tuple[float, int]], faults: list[tuple[float, int]]) -> None:
+    begun = [replace(run(0, at, process), ended=None) for at, process in runs]
+    verdict = judge(book(answer(0), *begun, *hits(*faults)), [Held(0, "j0", "failed", KILLER)])
+    assert (verdict.dead_wrongly, verdict.condemned_wrongly) == ([0], [0])
+    assert not verdict.good
+
+
+def test_one_fault_condemns_one_job_of_a_process_at_most() -> None:
+    """As it was before suspects ran one at a time: two that shared both processes."""
+    begun = [
+        replace(run(n, at, process), ended=None)
+        for n in (0, 1)
+        for at, process in ((10, WORKER), (30, OTHER))
+    ]
+    dead = [Held(n, f"j{n}", "failed", KILLER) for n in (0, 1)]
+    faults = hits((10.5, WORKER), (30.5, OTHER))
+    assert judge(book(answer(0), answer(1), *begun, *faults), dead).condemned_wrongly == [1]
+
+
+def test_one_that_is_done_as_well_is_judged_the_same() -> None:
+    """The end of its first run was lost with its connection; in the process that died it never began."""
+    cut = Trouble(FaultKind.WORKER_CUT, 10, 25, WORKER)
+    verdict = judge(book(answer(0), run(0), cut, *hits((30.5, OTHER))), [Held(0, "j0", "failed", KILLER)])
+    assert (verdict.once, verdict.dead_wrongly, verdict.condemned_wrongly) == (1, [], [0])
+    assert not verdict.good
 
 
 def test_a_reason_is_told_without_what_differs() -> None:

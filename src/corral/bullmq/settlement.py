@@ -36,7 +36,9 @@ CLOSED_MS = 1_500
 
 
 class Fetched(NamedTuple):
-    """A job as step.lua hands it over: its id and FIELDS there. A job that never ran has the first five."""
+    """A job as step.lua hands it over: its id and FIELDS there. A job that never ran has the first five, and
+    only one that stalled has `suspect`; see `worker/suspects.py`.
+    """
 
     id: bytes
     name: bytes
@@ -54,6 +56,7 @@ class Fetched(NamedTuple):
     scheduler: bytes | None = None
     cancel: bytes | None = None
     held: bytes | None = None
+    suspect: bytes | None = None
 
 
 # What became of a job: a plain list in the order that step.lua reads, since thousands a second are made.

@@ -58,6 +58,11 @@ COMMANDS = (
         "Check that everything is fit for production, and say what to do.",
     ),
     Command(
+        "bench",
+        "bench:bench",
+        "Run the benchmarks, or the soak (`corral bench soak --help`), in a checkout of Corral.",
+    ),
+    Command(
         "scaling",
         "scaling:scaling",
         "Show the newest decisions of the autoscalers of all hosts, newest first.",

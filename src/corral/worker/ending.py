@@ -20,7 +20,7 @@ from corral.bullmq.keys import breaker_keys, signal_key
 from corral.bullmq.settlement import Fetched, Settlement
 from corral.context import WAIT_FIELD, Suspended, Wait
 from corral.data import encode
-from corral.errors import Held, HoldExpired, JobCancelled, KilledItsWorker, UnknownNameExpired, Unrecoverable
+from corral.errors import Held, HoldExpired, JobCancelled, KilledItsWorker, UnknownNameExpired
 from corral.tracing import note_error
 from corral.worker.breakers import Board
 from corral.worker.outcome import Again, Dead, Plan, Unspent, decide, describe
@@ -33,12 +33,6 @@ UNKNOWN_NAME_SECONDS = 30.0
 #: Held so long in all, it goes to the dead letters.
 UNKNOWN_NAME_LIMIT_SECONDS = 24 * 3600.0
 UNKNOWN_FIELD = "corral:unknown"
-
-#: A job whose process died so often goes to the dead letters.
-MAX_KILLS = 2
-
-#: With this BullMQ's stalled check sentences a job that stalled too often for its own count.
-STALLED = "job stalled more than allowable limit"
 
 
 class Ending(NamedTuple):
@@ -162,19 +156,3 @@ class Ending(NamedTuple):
         # A look by a worker that does not know the name is no start: the job's time to live goes on.
         fields = [UNKNOWN_FIELD, f"{since:.3f}", "ats", str(whole(job.attempts_started))]
         return wire.delay(job_id, self.token, round(UNKNOWN_NAME_SECONDS * 1000), spend=False, fields=fields)
-
-
-def refuse_killers(job: Fetched) -> None:
-    """Raise for a job that another worker sentenced, or whose process died too often.
-
-    BullMQ never sentences jobs of a scheduler; counting here covers them too.
-    """
-    kills = whole(job.stalled_count)
-    if kills >= MAX_KILLS:
-        raise KilledItsWorker(
-            f"The process died or stalled {kills} times while it ran this job. "
-            "Look for memory use, a crash in native code, or a blocked event loop; then retry it."
-        )
-    if job.deferred_failure is not None:
-        reason = job.deferred_failure.decode(errors="replace")
-        raise (KilledItsWorker if reason == STALLED else Unrecoverable)(reason)

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import structlog
+from redis.exceptions import RedisError
 
 from corral.bullmq import settlement as wire
 from corral.bullmq.cancel import pending
@@ -41,13 +42,14 @@ from corral.tracing import attempt_of, is_recording, note_outcome
 from corral.worker.around import Around
 from corral.worker.batches import Batches
 from corral.worker.breakers import Board
-from corral.worker.ending import Ending, refuse_killers
+from corral.worker.ending import Ending
 from corral.worker.invoke import Invoker
 from corral.worker.outcome import Plan, plan, refuse_expired
 from corral.worker.parents import leave_for_children
 from corral.worker.processes.pool import ProcessPool
 from corral.worker.recurring import make_next_run
 from corral.worker.slots import Slot
+from corral.worker.suspects import SUSPECT_FIELD, Suspects, is_refused, mark_of, refuse_killers
 from corral.worker.tally import Row, Tally
 from corral.worker.unwrapping import held_in, suspended_in
 
@@ -77,6 +79,7 @@ class Executor:
         tally: Tally,
         forget: Forget | None = None,
         board: Board | None = None,
+        suspects: Suspects | None = None,
     ) -> None:
         self._queue = queue
         self._forget = forget
@@ -87,6 +90,7 @@ class Executor:
         self.batches = Batches(queue, threads)
         self._around = around
         self._board = board
+        self._suspects = suspects or Suspects()
         self._tally = tally
         self._rows = tally.by_name
         self._hooks = rules_of(queue)
@@ -121,7 +125,9 @@ class Executor:
         try:
             if job.held is not None and self._board is not None:
                 self._board.starting(f"{self._queue.name}:{job_id}", job.held, self.fetched_ms / 1000)
-            if plan.trace is None and not is_recording():
+            if job.stalled_count is not None:
+                settlement = await self._suspected(slot, job, job_id, token, plan)
+            elif plan.trace is None and not is_recording():
                 settlement = await self._attempt(slot, job, job_id, token, plan)
             else:
                 settlement = await self._traced(slot, job, job_id, token, plan)
@@ -147,6 +153,19 @@ class Executor:
         if weight:
             row.time_end(perf_counter() - began, weight)
         self._finish(settlement, row)
+
+    async def _suspected(
+        self, slot: Slot, job: Fetched, job_id: str, token: str, plan: Plan
+    ) -> Settlement | None:
+        """As `_attempt`, for a job that stalled: in its turn, unless it will not run at all."""
+        if is_refused(job) or (job.name not in self._names and self._definition(job.name) is None):
+            return await self._traced(slot, job, job_id, token, plan)
+        try:
+            async with self._suspects.turn(_Mark(self._consumer, job, job_id, token)):
+                return await self._traced(slot, job, job_id, token, plan)
+        except LockLost:  # while it waited
+            self._lost(job_id)
+            return None
 
     def _time_start(self, row: Row, job: Fetched, plan: Plan) -> int:
         if whole(job.attempts_started):
@@ -322,6 +341,29 @@ class Executor:
             definition = self._around.prepare(definition, self._invoker.outside, self.batches.call)
             self._names[name] = definition
         return definition
+
+
+class _Mark:
+    """The mark of one suspect. A round trip each."""
+
+    def __init__(self, consumer: Consumer, job: Fetched, job_id: str, token: str) -> None:
+        self._consumer = consumer
+        self._job_id = job_id
+        self._token = token
+        self._text = mark_of(job)
+
+    async def write(self) -> None:
+        if not await self._store(self._text):
+            raise LockLost(f"Job {self._job_id} was taken over by another worker.")
+
+    async def remove(self) -> None:
+        await self._store("")
+
+    async def _store(self, text: str) -> bool:
+        try:
+            return await self._consumer.store(self._job_id, self._token, SUSPECT_FIELD, text)
+        except (RedisError, OSError, TimeoutError):
+            return True  # unmarked: it will not be found guilty
 
 
 async def _forget_cancellations(task: asyncio.Task[None]) -> None:

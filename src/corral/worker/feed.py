@@ -40,6 +40,7 @@ from corral.worker.recurring import watch_schedules
 from corral.worker.rescue import sweep_for_ever
 from corral.worker.settling import Settling
 from corral.worker.slots import Slots
+from corral.worker.suspects import Suspects
 from corral.worker.tally import Row, Tally
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class Feed:
         tally: Tally,
         forget: Forget | None = None,
         board: Board | None = None,
+        suspects: Suspects | None = None,
     ) -> None:
         self.queue = queue
         self.limit = slots
@@ -93,7 +95,17 @@ class Feed:
         self.state = self.settling.state
         self._forget = forget
         self._executor = Executor(
-            queue, consumer, self.locks.held, self._finish, threads, processes, around, tally, forget, board
+            queue,
+            consumer,
+            self.locks.held,
+            self._finish,
+            threads,
+            processes,
+            around,
+            tally,
+            forget,
+            board,
+            suspects,
         )
         self._slots = Slots(slots, self._executor.run)
         self._idle = Idle(

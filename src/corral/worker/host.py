@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Host:
         command = [sys.executable, "-m", "corral.worker.process"]
         command += [self.target] if self.target else []
         command += ["--queues", ",".join(self.queues), "--concurrency", str(self.concurrency)]
-        command += ["--health-dir", str(self.folder)]
+        command += ["--health-dir", str(self.folder), "--supervisor", str(os.getpid())]
         command += ["--until-empty"] if self.until_empty else []
         return [*command, *self.options]
 

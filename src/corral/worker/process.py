@@ -52,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
         # of jobs under way (a queue of batches) that is a fifth of the process's time.
         gc.collect()
         gc.freeze()
-        uvloop.run(_run(worker, until_empty=options.until_empty, health_dir=options.health_dir))
+        uvloop.run(
+            _run(worker, options.supervisor, until_empty=options.until_empty, health_dir=options.health_dir)
+        )
     except (ConfigurationError, InvalidInput) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIGURATION
@@ -72,13 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--concurrency", type=int, default=20)
     parser.add_argument("--until-empty", action="store_true")
     parser.add_argument("--health-dir", type=Path)
+    parser.add_argument("--supervisor", type=int, default=os.getppid(), help="its process; gone: stop")
     parser.add_argument("--json-logs", action="store_true")
     parser.add_argument("--quiet", action="store_true")
     return parser
 
 
-async def _run(worker: Worker, *, until_empty: bool, health_dir: Path | None) -> None:
-    beside = [asyncio.create_task(_stop_when_orphaned(worker))]
+async def _run(worker: Worker, supervisor: int, *, until_empty: bool, health_dir: Path | None) -> None:
+    beside = [asyncio.create_task(_stop_when_orphaned(worker, supervisor))]
     if health_dir:
         beside.append(asyncio.create_task(_report(worker, health_dir)))
     try:
@@ -109,9 +112,9 @@ async def _close_providers() -> None:
         await loaded.close_providers()
 
 
-async def _stop_when_orphaned(worker: Worker) -> None:
+async def _stop_when_orphaned(worker: Worker, supervisor: int) -> None:
     """A supervisor that was killed can tell nobody; its children must not go on unseen."""
-    await until_orphaned(os.getppid())
+    await until_orphaned(supervisor)
     log.warning("supervisor_gone", worker=worker.name)
     worker.stop()
 

@@ -2,7 +2,7 @@
 
 BullMQ's sweep marks all active jobs, and one interval later puts back those that are still marked and whose
 lock has run out. One worker an interval does it, whichever comes first; every worker tries.
-A job put back so often that it surely killed its workers is refused at its next start (see `execute`).
+What was put back so is a suspect at its next start; see `suspects`.
 
 Emits: job_rescued (queue, job), rescue_failed (queue, error).
 """
@@ -16,8 +16,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq.consumer import Consumer
-from corral.worker.ending import MAX_KILLS
 from corral.worker.old_clients import mind_old_clients
+from corral.worker.suspects import MAX_STALLS
 from corral.worker.tally import Tally
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ async def sweep_for_ever(consumer: Consumer, interval_seconds: float, *, tally: 
     while True:
         try:
             now_ms = round(time.time() * 1000)
-            rescued = await consumer.sweep_stalled(MAX_KILLS, interval_seconds, now_ms)
+            rescued = await consumer.sweep_stalled(MAX_STALLS, interval_seconds, now_ms)
             for job_id in rescued:
                 log.warning("job_rescued", queue=queue, job=job_id)
             if rescued:

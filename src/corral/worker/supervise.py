@@ -296,9 +296,10 @@ class Supervisor:
 
 
 async def until_orphaned(parent: int) -> None:
-    """Return when process `parent`, which started this one, is gone. Call it with an early `os.getppid()`.
+    """Return when process `parent`, which started this one, is gone.
 
-    For a child: a supervisor that is killed with SIGKILL can tell nobody.
+    For a child: a supervisor that is killed with SIGKILL can tell nobody. It says its number at the start:
+    if it died before the child asked, seconds later on a busy machine, nobody would ever miss it.
     """
     while os.getppid() == parent:  # noqa: ASYNC110  # the kernel tells a child nothing
         await asyncio.sleep(ORPHAN_POLL_SECONDS)

@@ -54,6 +54,7 @@ from corral.worker.processes.pool import ProcessPool
 from corral.worker.reporting import Reporter
 from corral.worker.signals import answering_signals
 from corral.worker.stopping import Stopping
+from corral.worker.suspects import Suspects
 from corral.worker.tally import Tally
 
 log = structlog.get_logger(__name__)
@@ -113,6 +114,7 @@ class Worker:
         self._feeds: list[Feed] = []
         self._keepers: list[LockKeeper] = []
         self._stopping = Stopping(self.name)
+        self._suspects = Suspects()
         self._quiet = False
 
     async def run(self, *, until_empty: bool = False) -> None:
@@ -127,6 +129,7 @@ class Worker:
             check_found(queue)
         equipment = Equipment(self.queues, self._resources, self._middleware, settings)
         self._stopping.begin()
+        self._suspects = Suspects()
         blocking = []
         threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="corral-job")
         self._keepers = self._make_keepers(settings)
@@ -283,6 +286,7 @@ class Worker:
             tally=self.tallies[queue.name],
             forget=queue.forgets(settings),
             board=self._boards.of(queue) if self._boards else None,
+            suspects=self._suspects,
         )
         for keeper in self._keepers:
             if keeper.address == queue.address():

@@ -25,7 +25,7 @@ end
 -- All budgets of a finished job, and nothing of how it ended.
 local function as_new(job)
   call("HDEL", job, "finishedOn", "processedOn", state == "failed" and "failedReason" or "returnvalue",
-    "atm", "ats", "stc", "defa", "corral:unknown", "corral:wait", "corral:cancel", "corral:held")
+    "atm", "ats", "stc", "corral:suspect", "defa", "corral:unknown", "corral:wait", "corral:cancel", "corral:held")
 end
 
 -- fields: name, priority, opts and parentKey of the job's hash

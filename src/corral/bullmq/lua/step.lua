@@ -41,7 +41,8 @@
     problems  flat list id, code: -1 job gone, -2 lock gone, -3 not active, -6 lock of another, 1 not plain,
               2 settled, but its hooks could not be added,
               -100 an error while it was written: back in active with no lock, for the sweep to find
-    fetched   list of [id, values of FIELDS], or only the first four of them for a job that never ran
+    fetched   list of [id, values of FIELDS], or only the first four of them for a job that never ran; one that
+              stalled has its mark as a suspect behind them
     state     0 open, 1 paused or at global concurrency
 ]]
 local call = redis.call

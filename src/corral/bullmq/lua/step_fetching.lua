@@ -43,6 +43,7 @@ local function start(id)
   end
   if values[7] then
     note_death(job, values[7])
+    values[#FIELDS + 1] = call("HGET", job, "corral:suspect")
   end
   call("XADD", events, "*", "event", "active", "jobId", id, "prev", "waiting")
   call("HSET", job, "processedOn", now_text, "pb", worker, "ats", values[6] and (tonumber(values[6]) or 0) + 1 or "1")

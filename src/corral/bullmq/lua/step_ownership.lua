@@ -22,7 +22,7 @@ local function look(id, kind, has_children, killed)
   if kind <= 2 and (fields[2] or fields[3])
       or kind == 1 and call("EXISTS", job .. ":dependencies", job .. ":unsuccessful") > 0 then
     if killed then
-      call("HDEL", job, "stc") -- the official script that comes next does not know of it
+      call("HDEL", job, "stc", "corral:suspect") -- the official script that comes next does not know of it
     end
     problem(id, 1)
     return nil

@@ -42,7 +42,7 @@ local function settle_rest()
           call("HSET", job, "atm", attempts_made, "failedReason", entry[4], "stacktrace", entry[5],
             "finishedOn", now_text)
           if entry[9] then
-            call("HDEL", job, "defa", "stc")
+            call("HDEL", job, "defa", "stc", "corral:suspect")
           else
             call("HDEL", job, "defa")
           end

@@ -1,0 +1,120 @@
+"""Suspects: jobs that were in a process when it died, or that stalled for another reason.
+
+Which of all that were aboard did it? Each gets another run. In one process suspects start one after the
+other, so that the next death tells: a suspect that was the only one, and running, is guilty; one that waited
+for its turn, or ran beside another suspect, is not. Jobs that never stalled do not wait, nor pay.
+
+A suspect that is alone is marked in its hash with the run and with how often it had stalled by then. Whoever
+fetches it after that run stalled too finds the mark of that very run. One more round trip, of suspects alone.
+
+Nobody waits behind a suspect for longer than ALONE_SECONDS: the next starts beside it then, and neither is
+marked. So one that takes longer to kill may pass as innocent as long as others are suspected with it. At
+MAX_STALLS it is given up all the same, as anything else that stalled so often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from corral.bullmq.cancel import pending
+from corral.bullmq.codec import whole
+from corral.bullmq.settlement import Fetched
+from corral.errors import KilledItsWorker, Unrecoverable
+
+SUSPECT_FIELD = "corral:suspect"
+
+#: A suspect has its process for so long without another suspect. Most jobs end within it.
+ALONE_SECONDS = 10.0
+
+#: A job that stalled so often goes to the dead letters, whoever was guilty: what kills always ends there. One
+#: that waits for its turn behind so many killers does too.
+MAX_STALLS = 10
+
+#: With this BullMQ's stalled check sentences a job that stalled too often for its own count.
+STALLED = "job stalled more than allowable limit"
+
+
+def mark_of(job: Fetched) -> str:
+    """The mark of the run that begins: which one it is, and how often the job stalled before it."""
+    return f"{whole(job.attempts_started) + 1}:{whole(job.stalled_count)}"
+
+
+def is_guilty(job: Fetched) -> bool:
+    """Its last run stalled, and that one had been marked."""
+    last = f"{whole(job.attempts_started)}:{whole(job.stalled_count) - 1}"
+    return job.suspect is not None and job.suspect.decode(errors="replace") == last
+
+
+def refuse_killers(job: Fetched) -> None:
+    """Raise for a job that killed its worker, or that another worker sentenced.
+
+    BullMQ never sentences jobs of a scheduler; counting here covers them too.
+    """
+    stalls = whole(job.stalled_count)
+    if is_guilty(job) or stalls >= MAX_STALLS:
+        raise KilledItsWorker(
+            f"The process died or stalled {stalls} times while it ran this job. "
+            "Look for memory use, a crash in native code, or a blocked event loop; then retry it."
+        )
+    if job.deferred_failure is not None:
+        reason = job.deferred_failure.decode(errors="replace")
+        raise (KilledItsWorker if reason == STALLED else Unrecoverable)(reason)
+
+
+def is_refused(job: Fetched) -> bool:
+    """It will not run: it is cancelled, or `refuse_killers` raises for it."""
+    if job.deferred_failure is not None or (job.cancel is not None and pending(job.cancel) is not None):
+        return True
+    return is_guilty(job) or whole(job.stalled_count) >= MAX_STALLS
+
+
+class Mark(Protocol):
+    """How a suspect is marked. Neither raises for an outage: what is not marked is not found guilty."""
+
+    async def write(self) -> None: ...
+
+    async def remove(self) -> None: ...
+
+
+class Suspects:
+    """The suspects that one process runs, of all its queues. Its methods run in one event loop."""
+
+    def __init__(self, alone_seconds: float = ALONE_SECONDS) -> None:
+        self._alone_seconds = alone_seconds
+        self._turn = asyncio.Lock()  # first come, first served
+        self._running: dict[Mark, asyncio.Event] = {}
+        self._since = 0.0  # when the youngest started, in loop time
+
+    @contextlib.asynccontextmanager
+    async def turn(self, mark: Mark) -> AsyncIterator[None]:
+        """Wait for this suspect's turn and run the block as its run."""
+        ended = asyncio.Event()
+        async with self._turn:
+            await self._youngest_had_its_time()
+            # Without await in between: else one could end here, and its mark be removed too late.
+            beside = list(self._running)
+            self._running[mark], self._since = ended, asyncio.get_running_loop().time()
+            try:
+                for other in beside:
+                    await other.remove()
+                if not beside:
+                    await mark.write()
+            except BaseException:
+                del self._running[mark]
+                raise
+        try:
+            yield
+        finally:
+            del self._running[mark]
+            ended.set()
+
+    async def _youngest_had_its_time(self) -> None:
+        if not self._running:
+            return
+        youngest = next(reversed(self._running.values()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._since + self._alone_seconds):
+                await youngest.wait()
