@@ -53,7 +53,7 @@ async def test_every_parent_ends_though_workers_are_killed(server: RedisProcess,
     for job, total, children in [*((j, 16, 3) for j in built), *((j, 103, 4) for j in grown)]:
         await job.refresh()
         if job.status == "failed":  # it, or one of its children, ran in two processes that were killed
-            assert "died or stalled 2 times" in str(job.failed_reason) or "child" in str(job.failed_reason)
+            assert "died or stalled" in str(job.failed_reason) or "child" in str(job.failed_reason)
             continue
         completed += 1
         assert job.result_value == total

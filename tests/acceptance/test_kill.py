@@ -53,7 +53,7 @@ async def test_five_thousand_jobs_survive_killed_workers(server: RedisProcess, t
     }
     # A job that happened to be in flight at two kills is in the dead letters, with that as its reason.
     for job_id in server.client.zrange("bull:ledger:failed", 0, -1):
-        assert "died or stalled 2 times" in str(server.client.hget(f"bull:ledger:{job_id}", "failedReason"))
+        assert "died or stalled" in str(server.client.hget(f"bull:ledger:{job_id}", "failedReason"))
     assert server.client.exists("bull:ledger:stalled") == 0
     assert list(server.client.scan_iter("bull:ledger:*:lock")) == []
     done = ledger.done()

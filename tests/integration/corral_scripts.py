@@ -15,6 +15,7 @@ from corral.bullmq import settlement as wire
 from corral.bullmq.connection import Address, blocking_client, pooled_client
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.keys import QueueKeys
+from corral.bullmq.line import Line
 from corral.bullmq.producer import NewJobs, Producer
 from corral.bullmq.settlement import Fetched, Settlement
 from corral.policy import RateLimit
@@ -81,7 +82,8 @@ class CorralQueue:
     ) -> None:
         """With a `feed`, jobs that never ran get no lock when they are fetched."""
         self._loop = loop
-        self._producer = loop.run(_called(Producer, loop.client, keys))
+        line = loop.run(_called(Line, loop.client, None))
+        self._producer = loop.run(_called(Producer, loop.client, keys, line))
         self._consumer = Consumer(
             loop.client,
             loop.blocking,

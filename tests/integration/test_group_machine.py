@@ -31,6 +31,7 @@ from corral.bullmq import grouping
 from corral.bullmq import settlement as wire
 from corral.bullmq.consumer import Consumer
 from corral.bullmq.keys import GroupKeys, QueueKeys
+from corral.bullmq.line import Line
 from corral.bullmq.producer import NewJobs, Producer
 from corral.bullmq.scripts import official
 from corral.policy import Keep
@@ -69,7 +70,7 @@ class GroupMachine(RuleBasedStateMachine):
         )
 
     async def _make_producer(self) -> Producer:
-        return Producer(self.loop.client, self.keys)
+        return Producer(self.loop.client, self.keys, Line(self.loop.client, None))
 
     # Adding
 

@@ -12,6 +12,7 @@ from corral.worker.suspects import (
     MAX_STALLS,
     STALLED,
     Suspects,
+    alone_seconds,
     is_guilty,
     is_refused,
     mark_of,
@@ -91,7 +92,7 @@ class Told:
 
 
 async def run(suspects: Suspects, mark: Told, until: asyncio.Event) -> None:
-    async with suspects.turn(mark):
+    async with suspects.turn(mark, 1):
         mark.said.append(f"{mark.name} runs")
         await until.wait()
     mark.said.append(f"{mark.name} ended")
@@ -103,7 +104,7 @@ async def turns(count: int) -> None:
 
 
 async def test_one_after_the_other_each_alone_and_marked() -> None:
-    suspects, said, gates = Suspects(alone_seconds=3600), list[str](), [asyncio.Event(), asyncio.Event()]
+    suspects, said, gates = Suspects(first_seconds=3600), list[str](), [asyncio.Event(), asyncio.Event()]
     tasks = [
         asyncio.create_task(run(suspects, Told(name, said), gate))
         for name, gate in zip("ab", gates, strict=True)
@@ -117,7 +118,7 @@ async def test_one_after_the_other_each_alone_and_marked() -> None:
 
 
 async def test_nobody_waits_for_ever_and_two_beside_each_other_are_unmarked() -> None:
-    suspects, said, gate = Suspects(alone_seconds=0), list[str](), asyncio.Event()
+    suspects, said, gate = Suspects(first_seconds=0), list[str](), asyncio.Event()
     tasks = [asyncio.create_task(run(suspects, Told(name, said), gate)) for name in "abc"]
     while "c runs" not in said:
         await asyncio.sleep(0)
@@ -129,7 +130,7 @@ async def test_nobody_waits_for_ever_and_two_beside_each_other_are_unmarked() ->
 
 
 async def test_who_is_stopped_while_it_waits_holds_up_nobody() -> None:
-    suspects, said, gate = Suspects(alone_seconds=3600), list[str](), asyncio.Event()
+    suspects, said, gate = Suspects(first_seconds=3600), list[str](), asyncio.Event()
     tasks = [asyncio.create_task(run(suspects, Told(name, said), gate)) for name in "abc"]
     await turns(20)
     tasks[1].cancel()
@@ -139,9 +140,13 @@ async def test_who_is_stopped_while_it_waits_holds_up_nobody() -> None:
 
 
 async def test_a_handler_that_raises_gives_its_turn_on() -> None:
-    suspects, said = Suspects(alone_seconds=3600), list[str]()
+    suspects, said = Suspects(first_seconds=3600), list[str]()
     with pytest.raises(ValueError, match="no"):
-        async with suspects.turn(Told("a", said)):
+        async with suspects.turn(Told("a", said), 1):
             raise ValueError("no")
-    async with suspects.turn(Told("b", said)):
+    async with suspects.turn(Told("b", said), 1):
         assert said[-1] == "b marked"
+
+
+def test_who_stalls_again_is_alone_for_longer() -> None:
+    assert [alone_seconds(stalls) for stalls in (1, 2, 3, 4, 9)] == [1, 4, 16, 60, 60]

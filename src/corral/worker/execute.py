@@ -160,8 +160,9 @@ class Executor:
         """As `_attempt`, for a job that stalled: in its turn, unless it will not run at all."""
         if is_refused(job) or (job.name not in self._names and self._definition(job.name) is None):
             return await self._traced(slot, job, job_id, token, plan)
+        mark = _Mark(self._consumer, job, job_id, token)
         try:
-            async with self._suspects.turn(_Mark(self._consumer, job, job_id, token)):
+            async with self._suspects.turn(mark, whole(job.stalled_count)):
                 return await self._traced(slot, job, job_id, token, plan)
         except LockLost:  # while it waited
             self._lost(job_id)

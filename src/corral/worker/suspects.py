@@ -7,9 +7,10 @@ for its turn, or ran beside another suspect, is not. Jobs that never stalled do 
 A suspect that is alone is marked in its hash with the run and with how often it had stalled by then. Whoever
 fetches it after that run stalled too finds the mark of that very run. One more round trip, of suspects alone.
 
-Nobody waits behind a suspect for longer than ALONE_SECONDS: the next starts beside it then, and neither is
-marked. So one that takes longer to kill may pass as innocent as long as others are suspected with it. At
-MAX_STALLS it is given up all the same, as anything else that stalled so often.
+After one death nobody waits behind a suspect for longer than ALONE_SECONDS: the next starts beside it then,
+and neither is marked, so that a hundred long jobs of a process that was killed are soon all at work again.
+One that takes longer to kill passes as innocent then, and has four times as long alone after each further
+death. At MAX_STALLS it is given up in any case.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ from corral.errors import KilledItsWorker, Unrecoverable
 
 SUSPECT_FIELD = "corral:suspect"
 
-#: A suspect has its process for so long without another suspect. Most jobs end within it.
-ALONE_SECONDS = 10.0
+#: A suspect has its process for so long without another suspect after its first stall. What kills at once is
+#: told apart in it.
+ALONE_SECONDS = 1.0
+
+#: How much longer after each further stall, and the longest.
+PATIENCE = 4
+MOST_ALONE_SECONDS = 60.0
 
 #: A job that stalled so often goes to the dead letters, whoever was guilty: what kills always ends there. One
 #: that waits for its turn behind so many killers does too.
@@ -71,6 +77,12 @@ def is_refused(job: Fetched) -> bool:
     return is_guilty(job) or whole(job.stalled_count) >= MAX_STALLS
 
 
+def alone_seconds(stalls: int, first: float = ALONE_SECONDS) -> float:
+    """How long one that stalled so often runs before the next suspect starts beside it."""
+    longest = max(first, MOST_ALONE_SECONDS)
+    return min(longest, first * float(PATIENCE) ** (stalls - 1))
+
+
 class Mark(Protocol):
     """How a suspect is marked. Neither raises for an outage: what is not marked is not found guilty."""
 
@@ -82,21 +94,22 @@ class Mark(Protocol):
 class Suspects:
     """The suspects that one process runs, of all its queues. Its methods run in one event loop."""
 
-    def __init__(self, alone_seconds: float = ALONE_SECONDS) -> None:
-        self._alone_seconds = alone_seconds
+    def __init__(self, first_seconds: float = ALONE_SECONDS) -> None:
+        self._first_seconds = first_seconds
         self._turn = asyncio.Lock()  # first come, first served
         self._running: dict[Mark, asyncio.Event] = {}
-        self._since = 0.0  # when the youngest started, in loop time
+        self._alone_until = 0.0  # the youngest, in loop time
 
     @contextlib.asynccontextmanager
-    async def turn(self, mark: Mark) -> AsyncIterator[None]:
-        """Wait for this suspect's turn and run the block as its run."""
+    async def turn(self, mark: Mark, stalls: int) -> AsyncIterator[None]:
+        """Wait for the turn of this suspect, which stalled so often, and run the block as its run."""
         ended = asyncio.Event()
         async with self._turn:
             await self._youngest_had_its_time()
             # Without await in between: else one could end here, and its mark be removed too late.
             beside = list(self._running)
-            self._running[mark], self._since = ended, asyncio.get_running_loop().time()
+            self._running[mark] = ended
+            self._alone_until = asyncio.get_running_loop().time() + alone_seconds(stalls, self._first_seconds)
             try:
                 for other in beside:
                     await other.remove()
@@ -116,5 +129,5 @@ class Suspects:
             return
         youngest = next(reversed(self._running.values()))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._since + self._alone_seconds):
+            async with asyncio.timeout_at(self._alone_until):
                 await youngest.wait()
