@@ -65,8 +65,8 @@ def measure(command: Callable[[str], list[str]], full: int, quick: int, processe
     return run
 
 
-async def preload(url: str, jobs: int, retry: Retry) -> None:
-    queue = Queue(QUEUE, redis_url=url, prefix="bull", retry=retry)
+async def preload(url: str, jobs: int, retry: Retry, name: str = QUEUE) -> None:
+    queue = Queue(name, redis_url=url, prefix="bull", retry=retry)
     async with queue:
         for start in range(0, jobs, 10_000):
             await queue.add_many("noop", [{"n": n} for n in range(start, min(jobs, start + 10_000))])

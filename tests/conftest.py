@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
 import structlog
+import xdist
 from hypothesis import HealthCheck, settings
 
+from dealing import Dealing, in_order
 from redis_process import RedisProcess
 
 # Tables of the command line are as wide as the terminal, which tests have none of.
@@ -18,6 +21,16 @@ os.environ["COLUMNS"] = "160"
 # A loaded machine is slow at everything: no test judges speed, that is what bench/ is for.
 settings.register_profile("corral", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("corral")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing | None:
+    return Dealing(config, log) if config.option.dist == "loadfile" else None
+
+
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    if xdist.is_xdist_worker(session):
+        items[:] = in_order(items)
 
 
 @pytest.fixture(autouse=True)

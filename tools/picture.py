@@ -1,4 +1,4 @@
-"""Takes the README's two pictures of the overview, from a real incident.
+"""Takes the two pictures of the overview in docs/operate/dashboard.md, from a real incident.
 
     tools/chromium.sh .venv/bin/python tools/picture.py
 

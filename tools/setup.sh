@@ -17,7 +17,7 @@ find_python() {
             return
         fi
     done
-    echo "setup: Corral needs Python 3.11 or newer${PYTHON:+; PYTHON=$PYTHON is none}." >&2
+    echo "setup: Corral needs Python 3.11 or newer${PYTHON:+; PYTHON=$PYTHON is $("$PYTHON" --version 2>/dev/null || echo not there)}." >&2
     echo "       Install it (Debian: apt install python3 python3-venv) and run make again." >&2
     return 1
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, in three processes. Arguments are passed on to pytest.
+# Every test, in three processes; tests/dealing.py says in which order. Arguments are passed on to pytest.
 #
 # The suite kills servers and processes, and on a busy machine one test in thousands may run out of patience. What failed
 # beside others, five tests at most, is run once more, alone: a failure there fails the whole, and what passed only then is
@@ -9,7 +9,10 @@ cd "$(dirname "$0")/.."
 python=.venv/bin/python
 most=5
 
-"$python" -m pytest -n 3 --dist loadfile --cache-clear "$@"
+# Hundreds of processes are started, and each would compile the whole library anew where this is set.
+unset PYTHONDONTWRITEBYTECODE
+
+"$python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cache-clear "$@"
 ended=$?
 [ $ended -eq 1 ] || exit $ended
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
-
-import redis.asyncio as aioredis
 
 from corral.bullmq.clock import server_seconds
 from corral.bullmq.codec import KEEP_ALL, REMOVE, encode_options, with_trace
@@ -25,6 +22,8 @@ from corral.policy import MAX_PRIORITY, Keep, Priority, Retry
 from corral.tracing import to_carry
 
 if TYPE_CHECKING:
+    import redis.asyncio as aioredis
+
     from corral.queue import Queue
 
 #: How long an idempotency key gives the same job.
@@ -183,10 +182,9 @@ class Templates:
         priority = options.get("priority")
         priority = self._queue.priority if priority is None else priority
         check_bounds(priority=priority)
-        retry = options.get("retry") or self._queue.retry
-        if not isinstance(retry, Retry):
-            raise InvalidOptions(f"retry={retry!r}: write Retry(attempts=…, delays=…).")
-        _check_retry(retry, self._queue.retry)
+        retry = options.get("retry") or (self._queue.retry if self._queue.writes_retry else None)
+        if retry is not None:
+            _check_retry(retry, self._queue.retry)
         lifo = options.get("lifo", False)
         text = encode_options(
             retry=retry,
@@ -285,6 +283,8 @@ def _check_text(**texts: str | None) -> None:
 def _check_names(options: AddOptions) -> None:
     for name in options:
         if name not in AddOptions.__optional_keys__:
+            import difflib  # noqa: PLC0415  # only a slip needs it
+
             near = difflib.get_close_matches(name, AddOptions.__optional_keys__, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise InvalidOptions(f"{name!r} is not an option of a job.{hint}")
@@ -309,6 +309,8 @@ def check_defaults(defaults: JobDefaults) -> JobDefaults:
 
 def _check_retry(retry: Retry, queue: Retry) -> None:
     """Functions and classes do not travel: only the queue that a worker declares can have them."""
+    if not isinstance(retry, Retry):
+        raise InvalidOptions(f"retry={retry!r}: write Retry(attempts=…, delays=…).")
     for name in ("wait", "permanent", "retryable"):
         given = getattr(retry, name)
         if given and given != getattr(queue, name):

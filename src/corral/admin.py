@@ -83,7 +83,7 @@ class Admin(JobAdmin):
 
     async def drain(self, *, delayed: bool = False) -> int:
         """Remove what waits, with `delayed` also what is to wait. Running and finished jobs stay, and the
-        next runs of schedules. Returns how many. Two round trips a list, and one for each 250 jobs; three
+        next runs of schedules. Returns how many. Two round trips a list, and one for each 250 jobs; four
         for each 500 jobs of a group.
         """
         states = ["wait", "paused", "prioritized", *(["delayed"] if delayed else [])]
@@ -91,15 +91,15 @@ class Admin(JobAdmin):
             client, keys = self._queue.client(), self._queue.keys()
             removed = sum([await wire.drain(client, keys, state) for state in states])
             for group in await grouping.names(client, keys, sys.maxsize, locks=True):
-                removed += await grouping.drain(client, keys, group)
+                removed += await grouping.clean(client, keys, group)
             return removed
 
     async def clean(self, state: Cleanable, *, older_than: float = 0, limit: int | None = None) -> int:
         """Remove jobs of a state that finished, or else were last started or added, over `older_than` seconds
         ago; at most `limit` of them. Returns how many. One round trip for each 250 jobs, three where
-        the whole state has to be read (delayed, prioritized, waiting-children).
+        the whole state has to be read (delayed, prioritized, waiting-children, what waits in groups).
 
-        Of what waits, jobs of groups stay (`queue.groups.drain`). A parent whose failed child is cleaned no
+        A parent whose failed child is cleaned no
         longer waits for it. The next run of a schedule stays.
         Running jobs are not cleaned: those of dead workers go back to waiting by themselves.
         Raises InvalidInput.
@@ -117,7 +117,11 @@ class Admin(JobAdmin):
                 return await wire.clean_set(client, keys, state, until_ms, most)
             removed = await wire.clean_list(client, keys, "wait", until_ms, most)
             removed += await wire.clean_list(client, keys, "paused", until_ms, most - removed)
-            return removed + await wire.clean_set(client, keys, "prioritized", until_ms, most - removed)
+            removed += await wire.clean_set(client, keys, "prioritized", until_ms, most - removed)
+            for group in await grouping.names(client, keys, sys.maxsize, locks=True):
+                left = most - removed
+                removed += await grouping.clean(client, keys, group, until_ms=until_ms, limit=left)
+            return removed
 
     async def obliterate(self, *, force: bool = False) -> None:
         """Remove the queue: every job, its events, schedules and settings, also Corral's own.

@@ -3,6 +3,8 @@
 Nothing is read or opened before the first use, so a queue may stand at module level.
 """
 
+# ruff: noqa: PLC0415  # what adding a job does not need is imported where it is asked for (decision 7)
+
 from __future__ import annotations
 
 import asyncio
@@ -11,24 +13,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self, cast
 from weakref import WeakKeyDictionary
 
-import redis.asyncio as aioredis
-from redis.exceptions import RedisError
-
-from corral.adding import Templates
-from corral.bullmq import reader
-from corral.bullmq.connection import Address, binding, forget_closed_loops, shared_client, stream_client
-from corral.bullmq.failures import as_corral_error
+from corral.bullmq import redis_errors
 from corral.bullmq.keys import QueueKeys, check_queue_name
-from corral.bullmq.official_add import OfficialProducer
-from corral.bullmq.producer import Producer
 from corral.environment import read_settings
 from corral.errors import LayoutUnsupported, RedisUnavailable
-from corral.events import EventHub
-from corral.results import Results
 from corral.sealing import Sealing
-from corral.sealing_keys import sealing_of
 
 if TYPE_CHECKING:
+    import redis.asyncio as aioredis
+
+    from corral.adding import Templates
+    from corral.bullmq.connection import Address
+    from corral.events import EventHub
     from corral.queue import Queue
     from corral.settings import Settings
 
@@ -59,6 +55,8 @@ class Connected:
         """Where its server is. Give `settings` to ask many queues: reading them takes milliseconds."""
         if self._settled is not None:
             return self._settled
+        from corral.bullmq.connection import Address
+
         return Address.resolve(self._redis_url, settings, prefix=self.keys().prefix)
 
     def settle(self, settings: Settings) -> Self:
@@ -75,6 +73,8 @@ class Connected:
     def sealing(self) -> Sealing:
         """How payloads of this queue are encrypted and opened. Raises ConfigurationError without a key."""
         if self._sealing is None:
+            from corral.sealing_keys import sealing_of
+
             self._sealing = sealing_of(self.name, self.keys().prefix, self._encrypt)
             self.may_seal = self._sealing.active
         return self._sealing
@@ -84,6 +84,8 @@ class Connected:
         current = self._current
         if current is not None and current.loop is loop:
             return current
+        from corral.bullmq.connection import binding, forget_closed_loops, shared_client
+
         with binding:
             bound = self._bound.get(loop)
             if bound is None:
@@ -101,10 +103,12 @@ class Connected:
         """Turns what redis-py raises into RedisUnavailable (RedisFull, RedisRefused)."""
         try:
             yield
-        except (RedisError, OSError) as error:
+        except (redis_errors.RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> RedisUnavailable:
+        from corral.bullmq.failures import as_corral_error
+
         return as_corral_error(error, f"queue {self.name!r}")
 
     async def close(self) -> None:
@@ -133,6 +137,8 @@ class Connected:
         """What the queue holds in the running loop, its layout checked. Raises what redis-py raises."""
         bound = self._bind()
         if not bound.layout_checked:
+            from corral.bullmq import reader
+
             async with bound.checking_layout:  # a first burst of adds asks once
                 if not bound.layout_checked:
                     check_layout(self.name, await reader.version(bound.client, self.keys()))
@@ -149,10 +155,17 @@ class Bound:
     )  # fmt: skip
 
     def __init__(self, queue: Queue, loop: asyncio.AbstractEventLoop, client: aioredis.Redis) -> None:
+        from corral.adding import Templates
+        from corral.bullmq.connection import shared_line, stream_client
+        from corral.bullmq.official_add import OfficialProducer
+        from corral.bullmq.producer import Producer
+        from corral.events import EventHub
+        from corral.results import Results
+
         keys = queue.keys()
         self.loop = loop
         self.client = client
-        self.producer = Producer(client, keys)
+        self.producer = Producer(client, keys, shared_line(queue.address()))
         self.official = OfficialProducer(client, keys)
         streams = stream_client(queue.address())
         self.results = Results(client, streams, keys)

@@ -1,17 +1,21 @@
 """What a queue knows of a job name: its handler, the types of its data and result, and where it runs."""
 
+# ruff: noqa: PLC0415  # what adding a job does not need is imported where it is asked for (decision 7)
+
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from corral.batch import Batch, item_type, result_item_type
 from corral.data import Decode, decoder
 from corral.errors import ConfigurationError
 from corral.resources import Need, needs_of, read_hints
+
+if TYPE_CHECKING:
+    from corral.batch import Batch
 
 Isolation = Literal["async", "thread", "process"]
 
@@ -66,6 +70,8 @@ def define(
     data_type = hints.get(own[1].name, Any) if len(own) == 2 else Any
     result_type = hints.get("return", Any)
     if batch is not None:
+        from corral.batch import item_type, result_item_type
+
         data_type, result_type = item_type(title, data_type), result_item_type(title, result_type)
     return JobDefinition(
         name=name,

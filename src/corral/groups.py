@@ -132,11 +132,11 @@ class Groups:
     async def drain(self, group: str) -> int:
         """Remove all jobs that wait in a group, with their logs; returns how many.
 
-        Running and delayed ones stay. Three round trips for each 500 jobs.
+        Running and delayed ones stay. Four round trips for each 500 jobs.
         """
         group_of(group, None)
         with self._queue.redis_errors():
-            return await wire.drain(self._queue.client(), self._queue.keys(), group)
+            return await wire.clean(self._queue.client(), self._queue.keys(), group)
 
     async def _states(self, names: Sequence[str]) -> Sequence[GroupState]:
         rows = await wire.states(self._queue.client(), self._queue.keys(), names)

@@ -1,20 +1,21 @@
 """A job as its producer and an operator see it: a handle with the state it was last read in."""
 
+# ruff: noqa: PLC0415  # what adding a job does not need is imported where it is asked for (decision 7)
+
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from corral.bullmq.cancel import CANCELLED
-from corral.bullmq.codec import JobRecord
-from corral.cancelling import Cancelled
 from corral.data import decode_json
 from corral.errors import InvalidData, JobCancelled, JobFailed, JobNotFound, ResultTimeout
-from corral.family import ChildCounts, ChildrenPage
-from corral.sync import SyncJob
 
 if TYPE_CHECKING:
+    from corral.bullmq.codec import JobRecord
+    from corral.cancelling import Cancelled
+    from corral.family import ChildCounts, ChildrenPage
     from corral.queue import Queue
+    from corral.sync import SyncJob
 
 
 class Job:
@@ -122,6 +123,8 @@ class Job:
     @property
     def sync(self) -> SyncJob:
         """The calls below, blocking, for code without an event loop."""
+        from corral.sync import SyncJob
+
         return SyncJob(self)
 
     async def refresh(self) -> Job:
@@ -151,6 +154,8 @@ class Job:
                 f"Job {self.id} in {self.queue!r} did not finish within {timeout} s. It goes on."
             ) from None
         if outcome.cancelled:
+            from corral.bullmq.cancel import CANCELLED
+
             reason = outcome.text.removeprefix(CANCELLED)
             raise JobCancelled(f"Job {self.id} in {self.queue!r} was cancelled: {reason}")
         if not outcome.completed:

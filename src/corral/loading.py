@@ -28,7 +28,10 @@ def load(target: str, *, like: str) -> Any:
             value = getattr(value, part)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ConfigurationError(f"{target!r}: there is no module {error.name!r} here.") from error
+            raise ConfigurationError(
+                f"{target!r}: there is no module {error.name!r} in {os.getcwd()} or on Python's path. "  # noqa: PTH109
+                "Start it in the folder that holds the module, or set PYTHONPATH to that folder."
+            ) from error
         raise
     except AttributeError as error:
         raise ConfigurationError(f"{target!r}: {error}.") from error

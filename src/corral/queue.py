@@ -4,6 +4,8 @@ A Queue is cheap to make and safe to keep at module level: it reads the environm
 first used, once for each event loop, over a pool that all queues of the process share.
 """
 
+# ruff: noqa: PLC0415  # what adding a job does not need is imported where it is asked for (decision 7)
+
 from __future__ import annotations
 
 import sys
@@ -11,8 +13,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 from weakref import WeakSet
-
-from redis.exceptions import RedisError
 
 from corral.adding import (
     AddOptions,
@@ -23,41 +23,39 @@ from corral.adding import (
     check_data,
     check_defaults,
 )
-from corral.admin import Admin
-from corral.batch import Batch
-from corral.browse import Browse
-from corral.bullmq import reader
-from corral.bullmq.codec import JobRecord
-from corral.bullmq.official_add import holder, release
-from corral.bullmq.producer import Added, NewJobs
-from corral.bullmq.signals import send_signal
-from corral.cancelling import Cancelled, cancel_job
+from corral.bullmq import redis_errors
 from corral.connected import Bound, Connected
 from corral.data import decode_json, encode
-from corral.dead import DeadLetters
 from corral.definition import JobDefinition, define
 from corral.errors import (
     ConfigurationError,
     InvalidOptions,
     UnknownJobName,
 )
-from corral.events import Event, start_of
 from corral.groups import GroupLimits, Groups
 from corral.hooks import Webhook, hook_of
 from corral.job import Job
 from corral.limits import Limits
 from corral.policy import Forget, Objective, Priority, RateLimit, Retention, Retry
 from corral.relations import Relations
-from corral.results import Outcome
-from corral.schedule_options import ScheduleOptions
-from corral.schedules import Schedules
-from corral.special_adds import NewJob, add_batch, add_officially, existing_job
-from corral.stats import Stats
 from corral.surroundings import Surroundings
-from corral.sync import SyncQueue
 
 if TYPE_CHECKING:
+    from corral.admin import Admin
+    from corral.batch import Batch
+    from corral.browse import Browse
+    from corral.bullmq.codec import JobRecord
+    from corral.bullmq.producer import Added, NewJobs
+    from corral.cancelling import Cancelled
+    from corral.dead import DeadLetters
+    from corral.events import Event
+    from corral.results import Outcome
+    from corral.schedule_options import ScheduleOptions
+    from corral.schedules import Schedules
     from corral.settings import Settings
+    from corral.special_adds import NewJob
+    from corral.stats import Stats
+    from corral.sync import SyncQueue
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -71,6 +69,8 @@ class Queue(Connected, Relations, Surroundings):
     name: 1 to 100 characters, no colon.
     redis_url, prefix: default to REDIS_URL and CORRAL_PREFIX.
     retry: attempts and waits; written into each job, so that any worker obeys it. A job may bring its own.
+        None: written into none; what the worker's queue declares counts. For code that adds to a queue whose
+        policy stands elsewhere.
     timeout: seconds an attempt may take; None: no limit.
     priority: for jobs that do not bring one; None: none, which runs before every numbered one.
     rate_limit: starts in a window, over all workers together.
@@ -96,7 +96,7 @@ class Queue(Connected, Relations, Surroundings):
         *,
         redis_url: str | None = None,
         prefix: str | None = None,
-        retry: Retry = Retry(),  # noqa: B008  # frozen
+        retry: Retry | None = Retry(),  # noqa: B008  # frozen
         timeout: float | None = None,
         priority: Priority | int | None = None,
         rate_limit: RateLimit | None = None,
@@ -114,7 +114,8 @@ class Queue(Connected, Relations, Surroundings):
         Connected.__init__(self, name, redis_url, prefix, encrypt)
         Surroundings.__init__(self)
         check_bounds(timeout=timeout, concurrency=concurrency, priority=priority, ttl=ttl)
-        self.retry = retry
+        self.retry = retry or Retry()
+        self.writes_retry = retry is not None
         self.timeout = timeout
         self.priority = int(priority or 0)
         self.rate_limit = rate_limit
@@ -162,6 +163,8 @@ class Queue(Connected, Relations, Surroundings):
     @cached_property
     def schedules(self) -> Schedules:
         """Recurring jobs."""
+        from corral.schedules import Schedules
+
         return Schedules(self)
 
     def schedule(self, schedule_id: str, name: str, **options: Unpack[ScheduleOptions]) -> None:
@@ -188,6 +191,8 @@ class Queue(Connected, Relations, Surroundings):
     async def add_json(self, name: str, raw: bytes, **options: Unpack[AddOptions]) -> Job:
         """`add` for data that is JSON bytes already: checked, and stored as it came."""
         if options.get("dedup"):
+            from corral.special_adds import add_officially
+
             return (await add_officially(self, name, [raw], options))[0]
         text = check_data(self, raw, self.decoder(name), options.get("max_data_bytes"), name=name)
         if not options:
@@ -197,6 +202,8 @@ class Queue(Connected, Relations, Surroundings):
         added = await self._send(bound, jobs.holding([text]))
         if added.existing_data is None:
             return Job(self, added.ids[0], name, raw)
+        from corral.special_adds import existing_job
+
         return existing_job(self, added, name, raw, options.get("idempotency_key"))
 
     async def _add_plain(self, name: str, raw: bytes, text: str) -> Job:
@@ -207,7 +214,7 @@ class Queue(Connected, Relations, Surroundings):
             if not bound.layout_checked:
                 await self.ready()
             return Job(self, await bound.producer.add_one(jobs, text), name, raw)
-        except (RedisError, OSError) as error:
+        except (redis_errors.RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     async def add_many(self, name: str, items: Sequence[Any], **options: Unpack[ManyOptions]) -> list[Job]:
@@ -226,6 +233,8 @@ class Queue(Connected, Relations, Surroundings):
                 "Many jobs cannot share a `job_id` or `idempotency_key`: add them one by one."
             )
         if options.get("dedup"):
+            from corral.special_adds import add_officially
+
             return await add_officially(self, name, raws, cast("AddOptions", options))
         decode, limit = self.decoder(name), options.get("max_data_bytes")
         texts = [check_data(self, raw, decode, limit, name=name) for raw in raws]
@@ -244,6 +253,8 @@ class Queue(Connected, Relations, Surroundings):
         Raises what `add` raises, and says which job it is about. One whose idempotency key stands for other
         work is not added, and IdempotencyConflict raised, when the others of its call are in.
         """
+        from corral.special_adds import add_batch
+
         return await add_batch(self, jobs)
 
     def decoder(self, name: str) -> Callable[[bytes], Any]:
@@ -263,7 +274,7 @@ class Queue(Connected, Relations, Surroundings):
             if not bound.layout_checked:
                 await self.ready()
             return await bound.producer.add(jobs)
-        except (RedisError, OSError) as error:
+        except (redis_errors.RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     async def prepare(self, name: str, raw: bytes, options: AddOptions) -> NewJobs:
@@ -282,6 +293,8 @@ class Queue(Connected, Relations, Surroundings):
 
     async def dedup_job_id(self, dedup_id: str) -> str | None:
         """The id of the job that holds a deduplication id. One round trip. Raises RedisUnavailable."""
+        from corral.bullmq.official_add import holder
+
         with self.redis_errors():
             return await holder(self.client(), self.keys(), dedup_id)
 
@@ -290,6 +303,8 @@ class Queue(Connected, Relations, Surroundings):
 
         Two round trips. False if no job held it, or another took it meanwhile. Raises RedisUnavailable.
         """
+        from corral.bullmq.official_add import release
+
         with self.redis_errors():
             return await release(self.client(), self.keys(), dedup_id)
 
@@ -297,6 +312,8 @@ class Queue(Connected, Relations, Surroundings):
 
     async def get(self, job_id: str) -> Job | None:
         """A job with its state, or None. One round trip. Raises RedisUnavailable."""
+        from corral.bullmq import reader
+
         with self.redis_errors():
             found = (await reader.find(self.client(), [self.keys()], job_id))[0]
         return None if found is None else self._job(*found)
@@ -308,11 +325,15 @@ class Queue(Connected, Relations, Surroundings):
 
     async def counts(self) -> dict[str, int]:
         """Jobs by state. One round trip."""
+        from corral.bullmq import reader
+
         with self.redis_errors():
             return (await reader.counts(self.client(), [self.keys()]))[0]
 
     async def logs(self, job_id: str, start: int = 0, end: int = -1) -> list[str]:
         """Log rows of a job, oldest first. One round trip."""
+        from corral.bullmq import reader
+
         with self.redis_errors():
             return await reader.logs(self.client(), self.keys(), job_id, start, end)
 
@@ -327,6 +348,8 @@ class Queue(Connected, Relations, Surroundings):
         The answer says which; docs/engine/cancel.md has the details. One round trip.
         Raises JobNotFound, CannotCancel (the next run of a schedule), RedisUnavailable.
         """
+        from corral.cancelling import cancel_job
+
         return await cancel_job(self, job_id, reason)
 
     # Signals
@@ -336,6 +359,8 @@ class Queue(Connected, Relations, Surroundings):
 
         A signal that nobody waits for yet is kept for 7 days. Signals are not bound to a queue.
         """
+        from corral.bullmq.signals import send_signal
+
         with self.redis_errors():
             raw = encode(payload)
             sealing = self.sealing
@@ -345,6 +370,8 @@ class Queue(Connected, Relations, Surroundings):
     @property
     def sync(self) -> SyncQueue:
         """The same, blocking, for code without an event loop."""
+        from corral.sync import SyncQueue
+
         return SyncQueue(self)
 
     # Reading and administration
@@ -355,26 +382,36 @@ class Queue(Connected, Relations, Surroundings):
         after: the id of an event, 0 for all that Redis has, $ for what comes from the first step on.
         Raises InvalidInput, and RedisUnavailable at the first step.
         """
+        from corral.events import start_of
+
         return self._bind().events.listen(start_of(after))
 
     @property
     def browse(self) -> Browse:
         """Lists, search, log pages: see Browse."""
+        from corral.browse import Browse
+
         return Browse(self)
 
     @property
     def stats(self) -> Stats:
         """What the queue did, by minute and by hour: see Stats."""
+        from corral.stats import Stats
+
         return Stats(self)
 
     @property
     def admin(self) -> Admin:
         """Pause, clean, retry, change: see Admin."""
+        from corral.admin import Admin
+
         return Admin(self)
 
     @property
     def dead(self) -> DeadLetters:
         """The dead letter desk: groups of failed jobs, retry, discard, undo: see DeadLetters."""
+        from corral.dead import DeadLetters
+
         return DeadLetters(self)
 
     def __repr__(self) -> str:

@@ -3,6 +3,8 @@
 The children of a job may be in other queues of the same server and prefix.
 """
 
+# ruff: noqa: PLC0415  # what adding a job does not need is imported where it is asked for (decision 7)
+
 from __future__ import annotations
 
 import contextlib
@@ -11,23 +13,23 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-import redis.asyncio as aioredis
-
-from corral.bullmq import families, flow_read, flow_retry, flow_waiting, stuck
 from corral.bullmq.clock import server_ms
-from corral.bullmq.flow_waiting import LOOK_BATCH
-from corral.bullmq.keys import QueueKeys
 from corral.errors import InvalidOptions, JobNotFound, WrongState
-from corral.family import (
-    Child,
-    ChildCounts,
-    ChildrenPage,
-    FlowNode,
-    RetriedChildren,
-    StuckParent,
-    WaitingPage,
-)
-from corral.sealing import Sealing
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
+
+    from corral.bullmq.keys import QueueKeys
+    from corral.family import (
+        Child,
+        ChildCounts,
+        ChildrenPage,
+        FlowNode,
+        RetriedChildren,
+        StuckParent,
+        WaitingPage,
+    )
+    from corral.sealing import Sealing
 
 #: Jobs that `Queue.flow` shows at most.
 MAX_SHOWN = 1_000
@@ -54,6 +56,8 @@ class Relations:
         depth: levels below the job; limit: children shown of each job (pending ones first), 1,000 jobs in
         all. `counts` of a node tells what there is besides. Raises RedisUnavailable.
         """
+        from corral.bullmq import flow_read
+
         if depth < 0 or limit < 1:
             raise InvalidOptions(f"flow(depth={depth}, limit={limit}): at least 0 levels and 1 child.")
         with self.redis_errors():
@@ -69,6 +73,9 @@ class Relations:
         As `flow`; the way from the root to the job is in it whatever the bounds. The root is what is left
         of it: a parent that is gone is not climbed over. Raises RedisUnavailable.
         """
+        from corral.bullmq import flow_read
+        from corral.bullmq.keys import QueueKeys
+
         with self.redis_errors():
             client, prefix = self.client(), self.keys().prefix
             way = await flow_read.climb(client, self.keys(), job_id)
@@ -79,6 +86,8 @@ class Relations:
         self, job_id: str, cursor: str | None = None, count: int = 100
     ) -> tuple[list[FlowNode], str | None]:
         """A page of `children` with their states and counts, and the next cursor. Two round trips."""
+        from corral.bullmq import flow_read
+
         page = await self.children(job_id, cursor, count)
         with self.redis_errors():
             found = await flow_read.nodes(self.client(), self.keys().prefix, page.children)
@@ -90,6 +99,9 @@ class Relations:
         count: about so many; Redis gives small collections whole. A child that ends while you page may
         come twice or not at all. Raises InvalidOptions for a cursor that no page gave.
         """
+        from corral.bullmq import families
+        from corral.family import ChildrenPage
+
         if count < 1:
             raise InvalidOptions(f"count={count}: at least one child.")
         with self.redis_errors():
@@ -101,6 +113,8 @@ class Relations:
 
     async def children_counts(self, job_id: str) -> ChildCounts:
         """How many children a job has in each state. One round trip."""
+        from corral.bullmq import families
+
         with self.redis_errors():
             return await families.counts(self.client(), self.keys(), job_id)
 
@@ -110,6 +124,8 @@ class Relations:
         The parent runs if nothing else is pending. False: the job has no parent that waits for it.
         Raises JobNotFound.
         """
+        from corral.bullmq import families
+
         with self.redis_errors():
             code = await families.remove_dependency(self.client(), self.keys(), job_id)
         if code == -1:
@@ -121,6 +137,8 @@ class Relations:
 
         A parent that waits runs if nothing is pending then.
         """
+        from corral.bullmq import families
+
         with self.redis_errors():
             await families.remove_unprocessed(self.client(), self.keys(), job_id)
 
@@ -131,17 +149,21 @@ class Relations:
         parents; of the 2,000 oldest, with 100 pending children of each by chance.
         Release them with `release_parent`, or retry the child. Raises RedisUnavailable.
         """
+        from corral.bullmq import flow_waiting, stuck
+
         if limit < 1:
             raise InvalidOptions(f"limit={limit}: at least one parent.")
         keys = self.keys()
         found: list[StuckParent] = []
         with self.redis_errors():
             before = await server_ms(self.client()) - round(older_than * 1000)
-            for start in range(0, MAX_LOOKED, LOOK_BATCH):
-                batch = await stuck.waiting_parents(self.client(), keys, before, start, LOOK_BATCH)
+            for start in range(0, MAX_LOOKED, flow_waiting.LOOK_BATCH):
+                batch = await stuck.waiting_parents(
+                    self.client(), keys, before, start, flow_waiting.LOOK_BATCH
+                )
                 if batch:
                     found += await stuck.stuck_among(self.client(), keys, batch)
-                if len(found) >= limit or len(batch) < LOOK_BATCH:
+                if len(found) >= limit or len(batch) < flow_waiting.LOOK_BATCH:
                     break
         return found[:limit]
 
@@ -150,6 +172,8 @@ class Relations:
 
         count: 100 at most. Four round trips, two more for each 20. Raises RedisUnavailable.
         """
+        from corral.bullmq import flow_waiting
+
         if start < 0 or not 1 <= count <= 100:
             raise InvalidOptions(f"waiting_parents(start={start}, count={count}): 1 to 100 from 0 on.")
         with self.redis_errors():
@@ -157,11 +181,15 @@ class Relations:
 
     async def count_waiting_parents(self) -> int:
         """How many jobs wait for children. One round trip."""
+        from corral.bullmq import flow_waiting
+
         with self.redis_errors():
             return await flow_waiting.count(self.client(), self.keys())
 
     async def stuck_among(self, job_ids: Sequence[str]) -> list[StuckParent]:
         """Which of these jobs wait for children in vain. One round trip, and two for each 20."""
+        from corral.bullmq import flow_waiting
+
         with self.redis_errors():
             return await flow_waiting.stuck_of(self.client(), self.keys(), job_ids)
 
@@ -171,6 +199,9 @@ class Relations:
 
         At most 500 at once; some five round trips. Raises JobNotFound, and WrongState if the job has gone on.
         """
+        from corral.bullmq import flow_read, flow_retry
+        from corral.family import RetriedChildren
+
         with self.redis_errors():
             client, keys = self.client(), self.keys()
             way = (await flow_read.climb(client, keys, job_id))[::-1]
@@ -197,6 +228,8 @@ class Relations:
         that completed unnoticed as completed. False: other children are still pending; the parent runs when
         they are through. Raises JobNotFound if no such job waits for children.
         """
+        from corral.bullmq import families
+
         with self.redis_errors():
             now_ms = await server_ms(self.client())
             code = await families.release(self.client(), self.keys(), job_id, now_ms)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
-from corral.bullmq.producer import NewJobs, Producer
+from corral.bullmq.producer import NewJobs
 from corral.bullmq.schedule_reader import Listed, ScheduleReader
 from corral.bullmq.schedule_record import Record
 from corral.bullmq.scheduler import Scheduler
@@ -172,7 +172,7 @@ class Schedules:
                 once_ms=0,
                 data=[record.data],
             )
-            added = await Producer(self._queue.client(), self._queue.keys()).add(job)
+            added = await (await self._queue.ready()).producer.add(job)
         return Job(self._queue, added.ids[0], record.name, record.data.encode())
 
     async def prune(self) -> builtins.list[str]:

@@ -42,6 +42,8 @@ class Span:
     completed: int = 0
     #: Jobs that ended in the dead letters.
     failed: int = 0
+    #: Jobs that ended because somebody cancelled them while they ran.
+    cancelled: int = 0
     #: Attempts that failed and are tried again.
     retried: int = 0
     #: Attempts that ended unspent: Snooze, a durable wait, held by a breaker, a stop.
@@ -196,6 +198,7 @@ def _recent(texts: Texts) -> Recent:
         arrived=counts.get("arrived", 0),
         completed=counts.get("completed", 0),
         failed=counts.get("failed", 0),
+        cancelled=counts.get("cancelled", 0),
         retried=counts.get("retried", 0),
         stalled=counts.get("stalled", 0),
         wait_p50=wait[0],

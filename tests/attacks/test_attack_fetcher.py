@@ -13,13 +13,13 @@ import zlib
 from collections.abc import AsyncIterator
 
 import pytest
-from hostile_server import PUBLIC, HostileServer, ToLoopback, public
 from structlog.testing import capture_logs
 
 from corral.providers.errors import FetchBlocked, FetchRefused, ProviderError, ProviderRetryable
 from corral.providers.fetch import Fetcher
 from corral.providers.guarded import GuardedPoster, resolve_by_system
 from corral.sandbox import photographs
+from hostile_server import PUBLIC, HostileServer, ToLoopback, public
 
 PHOTO = photographs.photograph("back", ".jpg")
 MANY = 200 * 2**20

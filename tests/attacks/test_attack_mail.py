@@ -21,7 +21,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hostile_server import HostileServer, ToLoopback, public
 
 from corral import Settings
 from corral.mail.addresses import parse_address
@@ -33,6 +32,7 @@ from corral.providers.mail import refuse_unsafe
 from corral.providers.mime import letter
 from corral.queues.email_message import compose
 from corral.queues.email_types import EmailJob
+from hostile_server import HostileServer, ToLoopback, public
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 HEAD = "---\nsubject: Hello\n---\n"

@@ -61,7 +61,7 @@ def open_as(site: Site, browser: Browser, sessions: dict[str, list[dict[str, obj
         if user not in sessions:
             page.goto("/")
             sign_in(page, user)
-            page.locator(".shell").wait_for()
+            page.locator(".shell:not([aria-busy])").wait_for()
             sessions[user] = context.cookies()  # type: ignore[assignment]
         return page if path is None else go(page, path)
 

@@ -18,7 +18,7 @@ OpenAs = Callable[..., Page]
 
 def go(page: Page, path: str) -> Page:
     page.goto(path)
-    page.locator(".shell").wait_for()
+    page.locator(".shell:not([aria-busy])").wait_for()
     return page
 
 

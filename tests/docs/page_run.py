@@ -91,7 +91,7 @@ class PageRun:
             file = f"block_{block.line}.py" if block.language == "python" else f"block_{block.line}.mjs"
             (self.folder / file).write_text(self._own(block.text))
         if block.verb == "pytest":
-            return f"python -m pytest -q -p pytest_corral {file}"
+            return f"python -m pytest -q -p pytest_corral -o asyncio_mode=auto {file}"
         return f"python {file}" if file.endswith(".py") else f"node {file}"
 
     def _finish(self, block: Block) -> None:

@@ -1,8 +1,9 @@
 """The examples of the documentation are what they say: run where they can be, compiled everywhere.
 
-Tutorial, how-tos and migration guides: every block of Python, shell and JavaScript is run in the page's order
-against a real server, written to the file that it names, or marked with the reason why not. All other pages:
-each block of Python compiles, and what it imports from Corral is there.
+Tutorial, how-tos, migration guides and what of `engine/` is a whole program: every block of Python, shell and
+JavaScript is run in the page's order against a real server, written to the file that it names, or marked with
+the reason why not. All pages: each block of Python compiles, and what it imports from Corral is there. What
+is a part of a program runs in test_fragments.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from blocks import RUNNABLE, Block, blocks_of
 from page_run import ROOT, PageRun
 
 DOCS = ROOT / "docs"
-RUN = sorted([DOCS / "tutorial.md", *DOCS.glob("how-to/*.md"), *DOCS.glob("migrating/*.md")])
+ENGINE = [DOCS / "engine" / f"{name}.md" for name in ("flows", "running", "testing")]
+RUN = sorted([DOCS / "tutorial.md", *DOCS.glob("how-to/*.md"), *DOCS.glob("migrating/*.md"), *ENGINE])
 ALL = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,16 @@ def test_what_is_made_from_the_code_is_not_old(command: list[str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_figures_of_the_readme_stand_in_the_pages_they_come_from() -> None:
+    _, speed, rest = re.split(r"## How fast|## What is lost", (ROOT / "README.md").read_text())
+    ledger = rest.partition("\n## ")[0]
+    for part, page in ((speed, "benchmarks"), (ledger, "reliability")):
+        figures = set(re.findall(r"\d+,\d{3}|\d+\.\d+", part))
+        assert len(figures) > 5
+        text = (ROOT / "docs" / f"{page}.md").read_text()
+        assert {figure for figure in figures if figure not in text} == set(), f"see docs/{page}.md"
 
 
 def test_every_setting_has_its_words_and_every_word_its_setting() -> None:

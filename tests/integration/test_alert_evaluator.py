@@ -429,6 +429,23 @@ async def test_channels_that_forget_are_reminded_of_what_was_told(
     await eventually(lambda: pager.reminded[-1] == [])
 
 
+async def test_nobody_is_reminded_of_what_somebody_has_in_hand(start: Start, redis_url: str) -> None:
+    # Each look is a second later: without the acknowledgement, there is a reminder at every other one.
+    book = load_rules("breaker-open.for=0, breaker-open.keep=0, breaker-open.repeat=2")
+    world, pager = World(open=True), Pager()
+    start(world, pager, book=book)
+    await eventually(lambda: pager.kinds()[:2] == ["fired", "still"])
+    await desk(redis_url).acknowledge("breaker-open", "onfido", actor="user:ada")
+    await looked(world)
+    known = len(pager.got)
+    await looked(world, 10)
+    assert len(pager.got) == known
+    world.open = False
+    await eventually(lambda: pager.kinds()[-1] == "resolved")
+    world.open = True
+    await eventually(lambda: pager.kinds()[-2:] == ["fired", "still"])
+
+
 async def test_nobody_leads_nothing_was_looked_at(redis_url: str, client: aioredis.Redis) -> None:
     state = await desk(redis_url).state()
     assert (state.leader, state.evaluated_at, state.alerts, state.channels) == ("", None, (), ())

@@ -79,6 +79,28 @@ async def test_ten_thousand_are_counted_stopped_midway_and_promoted(queue: Queue
     assert told[-1] == "jobs.promote.done"
 
 
+async def test_a_stop_has_its_end_in_the_audit_log_whether_it_was_carried_or_not(queue: Queue) -> None:
+    await queue.add_many("send", [{"n": n} for n in range(20)], delay=3_600)
+    desk = BulkDesk(queue)
+    waiting = await desk.begin("promote", "delayed", Filter(), actor="user:mia")
+    await desk.stop(waiting.id, actor="user:ada")
+    carried = await desk.begin("promote", "delayed", Filter(), rate=1, actor="user:mia")
+    carrying = BulkCarrying(queue)
+    await carrying.step(carried.id)  # collects
+    await carrying.step(carried.id)
+    await desk.stop(carried.id, actor="user:ada")
+    await carrying.carry_all()
+    ends = {
+        facts["operation"]: facts for action, facts in await actions(queue) if action.endswith(".stopped")
+    }
+    assert ends.keys() == {waiting.id, carried.id}
+    assert {facts["stopped_by"] for facts in ends.values()} == {"user:ada"}
+    assert (ends[waiting.id]["moved"], ends[carried.id]["moved"]) == (
+        0,
+        (await desk.operation(carried.id)).moved,
+    )
+
+
 async def test_what_left_its_state_meanwhile_is_told_apart(queue: Queue) -> None:
     jobs = await queue.add_many("send", [{"n": n} for n in range(20)], delay=3_600)
     desk = BulkDesk(queue)

@@ -160,6 +160,18 @@ def test_a_silence_and_its_end(corral: Corral, redis_url: str) -> None:
     assert entries[0].actor.startswith("cli:")
 
 
+@pytest.mark.usefixtures("firing")
+def test_an_acknowledgement_and_its_undo(corral: Corral, redis_url: str) -> None:
+    done = corral("acknowledge", "breaker-open", "onfido", "--note", "a new key comes", "--json")
+    assert (done.json["id"], done.json["note"]) == ("breaker-open:onfido", "a new key comes")
+    assert corral("--json").json["alerts"][0]["acknowledged"]["note"] == "a new key comes"
+    assert "acknowledged by cli:" in " ".join(corral().out.split())
+    assert corral("unacknowledge", "breaker-open", "onfido").code == 0
+    assert corral("unacknowledge", "breaker-open", "onfido").code == 1
+    refused = corral("acknowledge", "waiting", "email")
+    assert (refused.code, "does not fire" in refused.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

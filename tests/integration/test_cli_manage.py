@@ -137,6 +137,30 @@ def test_wrong_use_changes_nothing_and_says_what_to_do(
     assert corral("queues", "list", "--json").json == before
 
 
+def test_a_job_added_to_a_queue_unknown_here_obeys_the_policy_of_its_worker(
+    redis_url: str, corral: Corral
+) -> None:
+    ids = [
+        corral("jobs", "add", "reports", "build", "1", *own, "--json").json["id"]
+        for own in ((), ("--attempts", "1"))
+    ]
+    queue = Queue("reports", redis_url=redis_url, retry=Retry(attempts=2, delay=0))
+
+    @queue.job("build")
+    async def build(job: JobContext, data: int) -> None:
+        raise ValueError(f"No report {data}")
+
+    async def run() -> list[int]:
+        try:
+            await Worker(queue).run(until_empty=True)
+            found = [await queue.get(job_id) for job_id in ids]
+            return [job.attempts_made for job in found if job]
+        finally:
+            await close_shared_clients()
+
+    assert asyncio.run(run()) == [2, 1]
+
+
 def test_queues_are_found_and_counted(corral: Corral, failed: dict[str, str]) -> None:
     corral("jobs", "add", "other", "x", "1")
     corral("queues", "pause", "other")

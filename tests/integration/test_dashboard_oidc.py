@@ -369,7 +369,7 @@ async def test_passwords_can_be_switched_off(redis_url: str, provider: OidcProvi
     async with serving(dashboard(redis_url)) as http:
         await sign_in(http)
         session = http.cookies["corral"]
-    settings = with_provider(redis_url, provider, dashboard_oidc_only=True).settings
+    settings = with_provider(redis_url, provider, dashboard_oidc_only=True).site.settings
     async with serving(Dashboard(settings, Users.of(settings), {})) as http:
         assert 'data-passwords="off"' in (await http.get("/")).text
         answer = await sign_in(http, password=PASSWORD)

@@ -13,7 +13,7 @@ import pytest
 from corral import Settings
 from corral.api.server import HttpServer
 from corral.bullmq.connection import close_shared_clients
-from corral.dashboard import app as dashboard_app
+from corral.dashboard import site
 from corral.dashboard.app import Dashboard
 from corral.dashboard.pages import built_pages
 from corral.dashboard.users import Users, hash_password
@@ -37,7 +37,7 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    monkeypatch.setattr(dashboard_app, "built_pages", lambda: built_pages(tmp_path))
+    monkeypatch.setattr(site, "built_pages", lambda: built_pages(tmp_path))
 
 
 def dashboard(redis_url: str, *, users: str = USERS, **settings: Any) -> Dashboard:
@@ -108,7 +108,7 @@ async def test_with_a_session(http: httpx2.AsyncClient) -> None:
     await sign_in(http)
     page = await http.get("/queues/reports")
     assert (page.status_code, page.text) == (200, FILES["index.html"])
-    assert page.headers["cache-control"] == "no-cache"
+    assert page.headers["cache-control"] == "private, no-cache"
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
     asset = await http.get("/assets/app-1.js")

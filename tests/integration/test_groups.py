@@ -19,6 +19,7 @@ from corral import (
     Retry,
     Snooze,
 )
+from corral.bullmq import grouping
 from corral.errors import InvalidOptions
 from eventually import eventually
 
@@ -383,6 +384,24 @@ async def test_drain_removes_what_waits_in_a_group(queue: Queue, redis: Redis) -
     assert (counts["waiting"], counts["delayed"]) == (1, 1)
     await drain(queue)
     assert runs == ["stays"]
+    assert await kept(redis) == []
+
+
+async def test_clean_removes_the_old_ones_of_groups_and_locks_too(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "BATCH", 3)
+    runs = recording(queue)
+    young = await queue.add_many("build", ["young"] * 5, group="a")
+    old = [*await queue.add_many("build", ["old"] * 7, group="a"), await queue.add("build", "old", lock="k")]
+    for job in old:
+        await redis.hset(queue.keys().job(job.id), "timestamp", 1_000)
+    assert await queue.admin.clean("waiting", older_than=3600, limit=2) == 2
+    assert await queue.admin.clean("waiting", older_than=3600) == len(old) - 2
+    assert await queue.admin.clean("waiting", older_than=3600) == 0
+    assert (await queue.counts())["waiting"] == len(young)
+    await drain(queue)
+    assert runs == ["young"] * 5
     assert await kept(redis) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from http_service import ENQUEUE, READ, Service, serving
@@ -10,6 +11,7 @@ from test_cli_alerts import FIRED, LEDGER
 
 from corral import audit
 from corral.bullmq import alerting
+from corral.bullmq.keys import alert_keys
 from corral.observe.alerts.rules import RULES
 from corral.observe.alerts.storing import encoded
 
@@ -66,6 +68,51 @@ async def test_a_silence_and_its_end_are_audited(service: Service) -> None:
     ]
 
 
+async def test_an_acknowledgement_and_its_undo_are_shown_and_audited(service: Service) -> None:
+    path, which = f"{PATH}/acknowledgements", {"rule": "breaker-open", "subject": "onfido"}
+    made = await service.http.post(path, json={**which, "note": "a new key comes"})
+    assert made.status_code == 201
+    assert (made.json()["by"], made.json()["note"]) == ("key:ops", "a new key comes")
+    alerts = (await service.http.get(PATH)).json()["alerts"]
+    assert [one["acknowledged"] for one in alerts] == [made.json(), None, None]
+    assert (await service.http.delete(path, params=which)).status_code == 204
+    assert (await service.http.delete(path, params=which)).status_code == 422
+    alerts = (await service.http.get(PATH)).json()["alerts"]
+    assert [one["acknowledged"] for one in alerts] == [None, None, None]
+    entries = await audit.entries(service.queues["reports"].client(), "bull")
+    assert [(entry.actor, entry.action, entry.target) for entry in entries] == [
+        ("key:ops", "alert.unacknowledge", "breaker-open:onfido"),
+        ("key:ops", "alert.acknowledge", "breaker-open:onfido"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject"), [("waiting", "email"), ("breaker-open", "idenfy"), ("nothing", "x" * 9_000)]
+)
+async def test_what_does_not_fire_is_not_acknowledged(service: Service, rule: str, subject: str) -> None:
+    asked = {"rule": rule, "subject": subject}
+    answer = await service.http.post(f"{PATH}/acknowledgements", json=asked)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_acknowledgement_does_not_outlive_its_alert(service: Service) -> None:
+    which = {"rule": "breaker-open", "subject": "onfido"}
+    client, key = service.queues["reports"].client(), alert_keys("bull").acknowledged
+    assert (await service.http.post(f"{PATH}/acknowledgements", json=which)).status_code == 201
+    onfido, email, _ = LEDGER.alerts
+    again = replace(LEDGER, alerts=(replace(onfido, fired_at=1_700_000_050.0),))
+    await alerting.commit(client, "bull", "web-1:7:abc", encoded(again))
+    (alert,) = (await service.http.get(PATH)).json()["alerts"]
+    assert alert["acknowledged"] is None
+    assert (await service.http.delete(f"{PATH}/acknowledgements", params=which)).status_code == 422
+    other = replace(email, state="firing", fired_at=1_700_000_090.0)
+    await alerting.commit(client, "bull", "web-1:7:abc", encoded(replace(LEDGER, alerts=(other,))))
+    made = await service.http.post(f"{PATH}/acknowledgements", json={"rule": "waiting", "subject": "email"})
+    assert made.status_code == 201
+    assert await client.hkeys(key) == [b"waiting:email"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -91,7 +138,13 @@ async def test_a_test_of_the_channels(service: Service) -> None:
 @pytest.mark.parametrize("key", [None, ENQUEUE, READ])
 async def test_changing_asks_for_the_role_admin(service: Service, key: str | None) -> None:
     del service.http.headers["authorization"]
-    for method, path in (("POST", "test"), ("POST", "silences"), ("DELETE", "silences?rule=waiting")):
+    for method, path in (
+        ("POST", "test"),
+        ("POST", "silences"),
+        ("DELETE", "silences?rule=waiting"),
+        ("POST", "acknowledgements"),
+        ("DELETE", "acknowledgements?rule=waiting&subject=email"),
+    ):
         answer = await service.http.request(method, f"{PATH}/{path}", headers=service.as_(key), json={})
         assert answer.status_code == (401 if key is None else 403)
     for path in ("", "/rules", "/history"):

@@ -51,6 +51,31 @@ async def test_all_queues_are_listed_with_how_they_stand(service: Service) -> No
     assert (await service.http.get("/api/v1/queues/reports")).json()["states"] == row["states"]
 
 
+async def test_the_overview_tells_rates_of_the_minutes_asked_for(service: Service) -> None:
+    reports = service.queues["reports"]
+    now_ms = round(time.time() * 1000)
+    for number, (minutes, failed) in enumerate(((0, 0), (10, 3), (40, 5))):
+        one = counted(reports.keys(), {"build": Entry({"completed": 4, "failed": failed})}, {}, ())
+        await statistics.write(
+            reports.client(), "bull", "w", number + 1, [one], now_ms=now_ms - minutes * 60_000
+        )
+
+    async def failed(**asked: int) -> tuple[int, float]:
+        answer = await service.http.get("/api/v1/overview", params=asked, headers=service.as_(READ))
+        rows = {one["row"]["queue"]: one["row"]["recent"] for one in answer.json()["queues"]}
+        return rows["reports"]["failed"], round(rows["reports"]["failureRate"], 2)
+
+    assert await failed() == await failed(minutes=5) == (0, 0)
+    assert await failed(minutes=15) == (3, 0.27)
+    assert await failed(minutes=60) == (8, 0.4)
+
+
+@pytest.mark.parametrize("minutes", [0, 61, "x"])
+async def test_rates_of_other_times_are_refused(service: Service, minutes: object) -> None:
+    answer = await service.http.get("/api/v1/overview", params={"minutes": str(minutes)})
+    assert answer.status_code in (400, 422)
+
+
 async def test_what_a_queue_did_is_read_by_minute_and_hour(service: Service) -> None:
     reports = service.queues["reports"]
     await did(reports, build=Entry({"completed": 3}, {}, {200: 3}), purge=Entry({"completed": 5}))

@@ -210,7 +210,7 @@ async def test_young_parents_are_left_alone_and_the_list_is_bounded(
 async def test_a_stuck_parent_behind_many_healthy_ones_is_found(
     reports: Queue, pages: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("corral.relations.LOOK_BATCH", 2)
+    monkeypatch.setattr("corral.bullmq.flow_waiting.LOOK_BATCH", 2)
     for _ in range(5):
         await family(reports, pages, 1)
     parent, children = await family(reports, pages, 1)

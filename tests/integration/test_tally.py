@@ -59,6 +59,26 @@ async def test_every_kind_of_end_counts_by_job_name(make_queue: MakeQueue) -> No
     assert of(tally.rows["late"]) == (2, 1, 1, 0, 0, 1)
 
 
+async def test_a_job_that_somebody_cancels_is_no_failure(
+    make_queue: MakeQueue, start_worker: StartWorker
+) -> None:
+    queue = make_queue()
+    runs = asyncio.Event()
+
+    @queue.job("long")
+    async def long(job: Any, data: None) -> None:
+        runs.set()
+        await asyncio.sleep(60)
+
+    worker = start_worker(queue).worker
+    job = await queue.add("long", None)
+    await asyncio.wait_for(runs.wait(), 30)
+    await job.cancel("not needed")
+    row = worker.tallies[queue.name].rows["long"]
+    await eventually(lambda: row.cancelled == 1)
+    assert (row.started, row.completed, row.failed) == (1, 0, 0)
+
+
 async def test_times_of_every_job_are_counted_below_the_limit(make_queue: MakeQueue) -> None:
     queue = make_queue()
 

@@ -234,7 +234,7 @@ async def test_openmetrics_when_asked(port: Port, http: httpx2.AsyncClient, make
     families = {family.name: family for family in parse_openmetrics(answer.text)}
     assert families["corral_worker_restarts"].samples[0].value == 2
     assert {s.labels["outcome"] for s in families["corral_jobs"].samples} == {
-        "completed", "failed", "retried", "put_back"
+        "completed", "failed", "cancelled", "retried", "put_back"
     }  # fmt: skip
     plain = await http.get("/metrics", headers=bearer(READ))
     assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

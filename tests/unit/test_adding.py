@@ -13,6 +13,7 @@ import pytest
 
 from corral import Priority, Queue, Retry
 from corral.adding import CACHE, IDEMPOTENCY_SECONDS, MAX_DELAY_SECONDS, AddOptions, Templates, check_data
+from corral.bullmq.codec import decode_options
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.producer import MAX_BATCH_BYTES, MAX_BATCH_JOBS, NewJobs, _parts
 from corral.data import decode_json, decoder
@@ -53,6 +54,13 @@ def test_a_job_without_options_takes_its_queues_policy() -> None:
         "backoff": {"type": "fixed", "delay": 1000, "delays": [1000, 2000]},
         "priority": 1,
     }
+
+
+def test_a_queue_that_leaves_the_policy_to_its_workers_writes_none() -> None:
+    leaving = {"retry": None}
+    assert opts(leaving) == {"attempts": 0}  # as stock BullMQ writes it: not said
+    assert decode_options(json.dumps(opts(leaving)).encode()).retry is None
+    assert opts(leaving, retry=Retry(attempts=1)) == {"attempts": 1}
 
 
 def test_every_option_of_its_own_wins() -> None:

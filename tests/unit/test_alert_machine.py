@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corral.errors import InvalidInput
+from corral.observe.alerts.acknowledging import Acknowledgement, acknowledgement
 from corral.observe.alerts.machine import GAP_SECONDS, Alert, Step, read_all, step, still_firing
 from corral.observe.alerts.notice import Notice, dedup_key
 from corral.observe.alerts.outage import Outage
@@ -35,6 +36,7 @@ class Series:
     def __init__(self, book: RuleBook = BOOK, silences: Sequence[Silence] = ()) -> None:
         self.book = book
         self.silences = list(silences)
+        self.in_hand: list[Acknowledgement] = []
         self.alerts: tuple[Alert, ...] = ()
         self.last: float | None = None
         self.notices: list[Notice] = []
@@ -42,7 +44,15 @@ class Series:
 
     def look(self, standing: Standing) -> Step:
         found = read_all(standing, self.book)
-        result = step(self.alerts, found, self.book, self.silences, now=standing.at, last=self.last)
+        result = step(
+            self.alerts,
+            found,
+            self.book,
+            self.silences,
+            now=standing.at,
+            last=self.last,
+            in_hand=self.in_hand,
+        )
         self.alerts, self.last = result.alerts, standing.at
         self.notices += result.notices
         self.events += result.events
@@ -230,6 +240,39 @@ def test_the_end_of_what_was_told_is_told_in_a_silence_too() -> None:
     series.silences = [quiet(ANY, ANY, 1_000)]
     series.look(breaker(50, "closed"))
     assert series.kinds() == ["fired", "resolved"]
+
+
+def in_hand(subject: str, fired_at: float) -> Acknowledgement:
+    return acknowledgement("breaker-open", subject, T0 + fired_at, " new \n key ", by="ada", now=T0)
+
+
+def test_what_somebody_has_in_hand_is_told_of_no_more_but_its_end() -> None:
+    series = Series(load_rules("breaker-open.repeat=100, breaker-open.keep=0"))
+    series.look(breaker(0))
+    series.in_hand = [in_hand("onfido", 0)]
+    for at in (100, 200, 300):
+        series.look(breaker(at))
+    assert series.kinds() == ["fired"]
+    series.look(breaker(400, "closed"))
+    assert series.kinds() == ["fired", "resolved"]
+    # The same rule and subject again: nobody has that in hand.
+    series.look(breaker(500))
+    series.look(breaker(600))
+    assert series.kinds() == ["fired", "resolved", "fired", "still"]
+
+
+def test_an_acknowledgement_that_is_taken_back_reminds_again() -> None:
+    series = Series(load_rules("breaker-open.repeat=100"))
+    series.look(breaker(0))
+    series.in_hand = [in_hand("onfido", 0), in_hand("idenfy", 0)]
+    series.look(breaker(100))
+    series.in_hand = [in_hand("idenfy", 0)]
+    series.look(breaker(110))
+    assert series.kinds() == ["fired", "still"]
+
+
+def test_a_note_is_one_line() -> None:
+    assert in_hand("onfido", 0).note == "new key"
 
 
 def test_a_silence_of_another_subject_does_not_count() -> None:

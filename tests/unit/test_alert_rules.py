@@ -89,7 +89,7 @@ CASES = [
     Case(
         "dead-letters", "email",
         bad=queue(counts={"failed": 1}), good=queue(counts={"failed": 0}),
-        says="1 jobs are in the dead letters of email.",
+        says="Dead letters of email: 1.",
     ),
     Case(
         "oldest-waiting", "email",

@@ -185,6 +185,10 @@ def test_an_error_without_words_is_named_by_its_type(error: Exception) -> None:
     assert describe(error)[0] == "ValueError"
 
 
+def test_a_missing_key_is_called_one() -> None:
+    assert describe(KeyError("2026-12"))[0] == "KeyError: '2026-12'"
+
+
 def test_reasons_and_traces_are_bounded() -> None:
     def deep(levels: int) -> None:
         if levels:

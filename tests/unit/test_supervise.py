@@ -43,6 +43,12 @@ def test_exit_code_0_is_the_end_only_for_a_worker_that_drains() -> None:
     assert verdict(end, until_empty=False) == "restart"
 
 
+def test_a_run_until_empty_without_redis_ends() -> None:
+    end = dataclasses.replace(CRASH, code=69)
+    assert verdict(end, until_empty=True) == "unavailable"
+    assert verdict(end, until_empty=False) == "restart"
+
+
 @pytest.mark.parametrize("until_empty", [False, True])
 def test_a_configuration_error_is_final(until_empty: bool) -> None:
     assert verdict(dataclasses.replace(CRASH, code=78), until_empty=until_empty) == "misconfigured"

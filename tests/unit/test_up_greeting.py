@@ -26,3 +26,9 @@ def test_a_password_that_was_made_is_shown_with_where_to_use_it() -> None:
     assert told[1] == "Dashboard: http://127.0.0.1:3002"
     assert "operator with made-now" in told[2]
     assert ".corral/dashboard-users" in told[2]
+
+
+def test_a_later_start_says_how_to_get_in() -> None:
+    told = greeting(API, "", Path(".corral"), None, dashboard="http://127.0.0.1:3002", own_user=True)
+    assert "operator" in told[2]
+    assert ".corral/dashboard-users" in told[2]

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ago, bytes, capital, clock, count, duration, percent, rate, showTimesIn, span, until } from './format'
+import { ago, bytes, capital, clock, count, duration, percent, precise, rate, showTimesIn, span, stamp, until } from './format'
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 
@@ -47,5 +47,8 @@ test('the clock is read in the zone that was chosen, its day too', () => {
   showTimesIn('Asia/Tokyo')
   expect(clock(midnight, midnight)).toBe('08:30:00')
   expect(clock(midnight, midnight - 9 * 3600)).toBe('2026-11-29 08:30:00')
+  expect(precise(midnight + 0.25, midnight)).toBe('08:30:00.250')
+  expect(precise(midnight, midnight - 9 * 3600)).toBe('11-29 08:30:00')
+  expect(stamp(midnight)).toBe('2026-11-29 08:30')
   showTimesIn('')
 })

@@ -75,6 +75,23 @@ export function clock(epochSeconds: number, now = Date.now() / 1000): string {
   return day(at) === day(new Date(now * 1000)) ? time : `${day(at)} ${time}`
 }
 
+/** The zone that was chosen; undefined: the browser's own. */
+export function shownZone(): string | undefined {
+  return timeZone
+}
+
+/** Date and time to the minute. */
+export function stamp(epochSeconds: number): string {
+  return clock(epochSeconds, 0).slice(0, '2026-11-29 08:30'.length)
+}
+
+/** The time of the day to the millisecond; of another day its date instead of that. */
+export function precise(epochSeconds: number, now = Date.now() / 1000): string {
+  const at = clock(epochSeconds, now)
+  const milliseconds = Math.floor((epochSeconds % 1) * 1000)
+  return at.includes(' ') ? at.slice('2026-'.length) : `${at}.${String(milliseconds).padStart(3, '0')}`
+}
+
 /** How long ago, in words that stay true for a while: now, 12 s ago, 6 m ago. */
 export function ago(epochSeconds: number, now = Date.now() / 1000): string {
   const seconds = now - epochSeconds

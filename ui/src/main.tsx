@@ -4,12 +4,14 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent as later
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Job } from './pages/Job'
+import { NoPage } from './pages/NoPage'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Overview } from './pages/Overview'
 import { Queue, readSearch } from './pages/Queue'
 import { readEventsSearch } from './events/search'
 import { readFlowSearch } from './flows/search'
 import { readOutboxSearch } from './outbox/search'
+import { readOverviewSearch } from './overview/window'
 import { apply, readPreferences } from './settings/preferences'
 import { readSettingsSearch } from './settings/search'
 import { only } from './shell/only'
@@ -18,7 +20,7 @@ import { Shell } from './shell/Shell'
 // The pages of an incident come with the first load; the others when somebody points at them.
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
-  createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
+  createRoute({ getParentRoute: () => root, path: '/', component: Overview, validateSearch: readOverviewSearch }),
   createRoute({ getParentRoute: () => root, path: '/dead', component: DeadLetters, validateSearch: readDeadSearch }),
   createRoute({ getParentRoute: () => root, path: '/alerts', component: later(() => import('./pages/Alerts'), 'Alerts') }),
   createRoute({ getParentRoute: () => root, path: '/events', component: later(() => import('./pages/Events'), 'Events'), validateSearch: readEventsSearch }),
@@ -33,7 +35,7 @@ const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/checklist', component: later(() => import('./pages/Checklist'), 'Checklist') }),
   createRoute({ getParentRoute: () => root, path: '/settings', component: later(() => import('./pages/Settings'), 'Settings'), validateSearch: readSettingsSearch }),
 ])
-const router = createRouter({ routeTree: routes, defaultPreload: 'intent' })
+const router = createRouter({ routeTree: routes, defaultPreload: 'intent', defaultNotFoundComponent: NoPage })
 
 declare module '@tanstack/react-router' {
   interface Register {

@@ -81,7 +81,7 @@ class Discovery:
             return
         before, found = self._queues, {}
         for name in (keys.name for keys in right):
-            found[name] = before.get(name) or Queue(name, redis_url=address.url, prefix=prefix)
+            found[name] = before.get(name) or Queue(name, redis_url=address.url, prefix=prefix, retry=None)
         self._queues = found
         self.left_out = len(names) - len(found)
         for name in before.keys() - found.keys():

@@ -53,7 +53,7 @@ class KnownQueues:
                 f"{_short(name)} cannot name a queue: it has characters that cannot be printed."
             )
         try:
-            queue = Queue(name, redis_url=self._settings.redis_url, prefix=self._settings.prefix)
+            queue = Queue(name, redis_url=self._settings.redis_url, prefix=self._settings.prefix, retry=None)
             queue.settle(self._settings)
         except InvalidOptions as error:
             raise UnknownQueue(str(error)) from None

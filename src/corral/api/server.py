@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import signal
 import socket
@@ -237,9 +238,14 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"Port {port} of {host} is taken by another program: end that, or choose another port "
+                "(0: a free one)."
+            ) from None
+        raise ConfigurationError(f"Cannot listen on port {port} of {host}: {error.strerror}.") from None
     return listener
 
 

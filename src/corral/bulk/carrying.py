@@ -79,6 +79,7 @@ class BulkCarrying:
         except InvalidInput as error:
             log.error("bulk_operation_broke", queue=self._queue.name, operation=operation, error=str(error))
             await wire.stop(self._queue.client(), self._own, operation)
+            await self.tell_end(operation)
             return Step("ended")
 
     async def step(self, operation: str) -> Step:
@@ -95,7 +96,7 @@ class BulkCarrying:
         else:
             step = await self._one_by_one(known, fields.get("reason", ""))
         if step.verdict == "ended":
-            await self._tell(operation)
+            await self.tell_end(operation)
         return step
 
     async def _select(self, operation: BulkOperation, chosen: str, cursor: str) -> Step:
@@ -170,12 +171,19 @@ class BulkCarrying:
         job = await self._queue.get(job_id)
         return "removed" if job is None else _WHYS.get(str(job.status), "waiting")
 
-    async def _tell(self, operation: str) -> None:
+    async def tell_end(self, operation: str) -> None:
+        """Write its end into the audit log, once whoever calls it, and nothing if it goes on.
+
+        Three round trips at most. `stopped_by`: who stopped it; the entry's own name is who began it.
+        """
         client = self._queue.client()
-        ended = operation_of(self._queue.name, operation, await wire.read(client, self._own, operation))
+        fields = await wire.read(client, self._own, operation)
+        ended = operation_of(self._queue.name, operation, fields)
         if not ended.is_over or not await self._carrier.first_to_tell(operation):
             return
         facts = {"operation": operation, "moved": ended.moved, "gone": ended.gone, "state": ended.state}
+        if ended.state == "stopped" and fields.get("stopped_by"):
+            facts["stopped_by"] = fields["stopped_by"]
         log.info("bulk_operation_ended", queue=self._queue.name, kind=ended.kind, **facts)
         prefix = self._queue.keys().prefix
         action = f"jobs.{ended.kind}.{ended.state}"

@@ -138,10 +138,12 @@ class BulkDesk:
             raise WrongState(f"Operation {operation} has ended already.")
         with self._queue.redis_errors():
             client, keys = self._queue.client(), self._queue.keys()
-            await wire.stop(client, keys.bulk(), operation)
+            await wire.stop(client, keys.bulk(), operation, by=actor)
             stopped = await self.operation(operation)
             facts = {"operation": operation, "moved": stopped.moved}
             await audit.record(client, keys.prefix, actor, "jobs.stop", self._queue.name, facts)
+            # Where nobody carries it, it has ended with this; else its carrier tells the end.
+            await BulkCarrying(self._queue).tell_end(operation)
         return stopped
 
     async def carry_on(self) -> None:

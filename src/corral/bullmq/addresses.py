@@ -75,9 +75,14 @@ class Address:
     def targets(self) -> Targets:
         return targets_of(self.url)
 
-    def __repr__(self) -> str:
+    @property
+    def place(self) -> str:
+        """The URL without user, password and options: what an operator may read."""
         parts = urlsplit(self.url)
-        return f"Address({parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path})"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def __repr__(self) -> str:
+        return f"Address({self.place})"
 
 
 @dataclass(frozen=True, slots=True)

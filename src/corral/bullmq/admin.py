@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
 
+from corral.bullmq import redis_errors
 from corral.bullmq.codec import LARGEST
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import Argument, Script, official, ours
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: Jobs in one step: some milliseconds of Redis.
 BATCH = 250
@@ -104,22 +106,29 @@ async def clean_set(client: aioredis.Redis, keys: QueueKeys, state: str, until_m
         rows: Any = await client.zrange(key, rank, rank + BATCH - 1, withscores=True)
         if not rows:
             break
-        names = [job_id.decode() for job_id, _ in rows]
-        pipe = client.pipeline(transaction=False)
-        for name in names:
-            pipe.hmget(keys.job(name), "processedOn", "timestamp")
-        stamps = await pipe.execute()
-        old = [
-            name
-            for name, (_, score), (processed, added) in zip(names, rows, stamps, strict=True)
-            # Below zero: kept here by what is not BullMQ, and none of this state's own.
-            if score >= 0 and float(processed or added or 0) <= until_ms
-        ]
+        # Below zero: kept here by what is not BullMQ, and none of this state's own.
+        names = [job_id.decode() for job_id, score in rows if score >= 0]
+        old = await touched_before(client, keys, names, until_ms)
         codes = await remove(client, keys, old[: limit - removed], children=True)
         gone = sum(code == 1 for code in codes)
         removed += gone
-        rank += len(names) - gone
+        rank += len(rows) - gone
     return removed
+
+
+async def touched_before(
+    client: aioredis.Redis, keys: QueueKeys, ids: Sequence[str], until_ms: int
+) -> list[str]:
+    """Those of the jobs that were last started, or else added, by then. One round trip."""
+    pipe = client.pipeline(transaction=False)
+    for job_id in ids:
+        pipe.hmget(keys.job(job_id), "processedOn", "timestamp")
+    stamps = await pipe.execute() if ids else []
+    return [
+        job_id
+        for job_id, (started, added) in zip(ids, stamps, strict=True)
+        if float(started or added or 0) <= until_ms
+    ]
 
 
 async def obliterate(client: aioredis.Redis, keys: QueueKeys, *, force: bool) -> bool:
@@ -277,7 +286,7 @@ async def _each(
         for script_keys, arguments in calls:
             pipe.evalsha(script.sha, len(script_keys), *script_keys, *arguments)
         replies = await pipe.execute(raise_on_error=False)
-        if not any(isinstance(reply, NoScriptError) for reply in replies):
+        if not any(isinstance(reply, redis_errors.NoScriptError) for reply in replies):
             break
         await client.script_load(script.source)  # none has run: a server knows a script or does not
     for reply in replies:

@@ -1,4 +1,5 @@
-"""The wire of alerts: a lease, the leader's state as one document, a bounded history, and silences.
+"""The wire of alerts: a lease, the leader's state as one document, a bounded history, silences,
+and who has what in hand.
 
 Only who holds the lease writes the state, in one script that compares its token: an evaluator that was away
 for longer than its lease cannot write over the next one's. Raises what redis-py raises.
@@ -27,7 +28,7 @@ _MOST_AT_ONCE = 500
 class Lease(NamedTuple):
     """Whether the lease is ours, and since this call; Redis's clock in epoch seconds; the state if needed.
 
-    silences: all that are written, also those that are over.
+    silences, acknowledged: all that are written, also those that are over.
     """
 
     held: bool
@@ -35,15 +36,20 @@ class Lease(NamedTuple):
     now: float
     state: bytes
     silences: list[bytes]
+    acknowledged: list[bytes]
 
 
 async def take_lease(client: aioredis.Redis, prefix: str, token: str, *, need_state: bool) -> Lease:
     """Take or renew the lease. One round trip. The state comes along if it is new, or needed anyway."""
     keys = alert_keys(prefix)
-    held, now_ms, state, written = await ours("alert_lease")(
-        client, [keys.lease, keys.state, keys.silences], token, round(LEASE_SECONDS * 1000), int(need_state)
+    held, now_ms, state, silent, acknowledged = await ours("alert_lease")(
+        client,
+        [keys.lease, keys.state, keys.silences, keys.acknowledged],
+        token,
+        round(LEASE_SECONDS * 1000),
+        int(need_state),
     )
-    return Lease(held > 0, held == 2, now_ms / 1000, state, written)
+    return Lease(held > 0, held == 2, now_ms / 1000, state, silent, acknowledged)
 
 
 async def commit(
@@ -69,18 +75,22 @@ async def release(client: aioredis.Redis, prefix: str, token: str) -> None:
 
 
 class Stored(NamedTuple):
-    """Who leads (a token, or ""), and the leader's state."""
+    """Who leads (a token, or ""), the leader's state, and acknowledgements, also of what fires no more."""
 
     leader: str
     state: bytes
+    acknowledged: list[bytes]
 
 
 async def read(client: aioredis.Redis, prefix: str) -> Stored:
     """For those who only look. One round trip."""
     keys = alert_keys(prefix)
-    found: Any = await client.mget(keys.lease, keys.state)
-    leader, state = found
-    return Stored((leader or b"").decode(errors="replace"), state or b"")
+    pipe = client.pipeline(transaction=False)
+    pipe.get(keys.lease)
+    pipe.get(keys.state)
+    pipe.hvals(keys.acknowledged)
+    leader, state, acknowledged = await pipe.execute()
+    return Stored((leader or b"").decode(errors="replace"), state or b"", acknowledged)
 
 
 async def silences(client: aioredis.Redis, prefix: str) -> tuple[float, list[bytes]]:
@@ -105,3 +115,21 @@ async def drop_silence(client: aioredis.Redis, prefix: str, silence_id: str) -> 
     """Remove a silence. False: there was none. One round trip."""
     remove: Any = client.hdel(alert_keys(prefix).silences, silence_id)
     return bool(await remove)
+
+
+async def put_acknowledgement(
+    client: aioredis.Redis, prefix: str, alert: str, acknowledgement: bytes, over: Sequence[str]
+) -> None:
+    """Write that somebody has an alert in hand, and forget those of `over`. One round trip."""
+    key = alert_keys(prefix).acknowledged
+    pipe = client.pipeline(transaction=True)
+    if over:
+        pipe.hdel(key, *over)
+    pipe.hset(key, alert, acknowledgement)
+    await pipe.execute()
+
+
+async def drop_acknowledgement(client: aioredis.Redis, prefix: str, alert: str) -> None:
+    """Nobody has it in hand. One round trip."""
+    remove: Any = client.hdel(alert_keys(prefix).acknowledged, alert)
+    await remove

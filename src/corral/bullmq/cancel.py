@@ -9,13 +9,16 @@ The channel only makes it quick.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
-import redis.asyncio as aioredis
 
 from corral.bullmq.hooking import cancel_and_tell, removal
 from corral.bullmq.keys import QueueKeys, control_channel
 from corral.hooks import HookRules
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 FIELD = "corral:cancel"
 

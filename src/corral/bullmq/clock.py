@@ -8,10 +8,12 @@ nobody sets. Off by at most the round trip's length. Emits nothing; raises what 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import redis.asyncio as aioredis
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
+
 
 #: After a failover the next server's clock may differ.
 FRESH_SECONDS = 60.0

@@ -3,8 +3,9 @@
 Budget of a worker process: 1 blocking connection for each queue (it waits for work and carries the
 name that BullMQ's getWorkers() looks for), and for each server 1 for the thread that keeps locks, 1 that
 listens for cancellations (pub/sub), and a shared pool that grows to what runs at once (2 calls in flight for
-each busy queue, plus progress and logs), at most POOL_LIMIT. Who waits for results or events of a queue has 1
-more for each such queue. Behind Sentinel the process has 1 to each Sentinel.
+each busy queue, plus progress and logs), at most POOL_LIMIT with the line that adds go over (line.py). Who
+waits for results or events of a queue has 1 more for each such queue. Behind Sentinel the process has 1 to
+each Sentinel.
 
 No command is repeated by the client: a repeated `add` would add twice. Whoever calls knows what may be
 repeated. Blocking connections have no socket time-out (redis-py 8 sets 5 s, which breaks a longer
@@ -19,7 +20,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import redis
@@ -33,16 +34,17 @@ from redis.retry import Retry as SyncRetry
 from corral.bullmq.addresses import Address
 from corral.bullmq.cluster import ClusterLocator
 from corral.bullmq.following import Following, FollowingClient, FollowingThreadTcp, FollowingThreadTls
+from corral.bullmq.line import Line
 from corral.bullmq.locating import Locator
 from corral.bullmq.sentinel import SentinelLocator
 
 __all__ = [
     "Address", "blocking_client", "close_shared_clients", "forget_closed_loops", "pooled_client",
-    "shared_client", "stream_client", "thread_client",
+    "shared_client", "shared_line", "stream_client", "thread_client",
 ]  # fmt: skip
 
-#: Connections of the shared pool. Redis runs one command at a time, so more in flight gain nothing; who finds
-#: none free waits its turn.
+#: Connections of the shared pool and its line. Redis runs one command at a time, so more in flight gain
+#: nothing; who finds none free waits its turn.
 POOL_LIMIT = 16
 
 #: A command that takes longer counts as a lost connection. Scripts run for single milliseconds.
@@ -69,6 +71,16 @@ class _Writes(AbstractConnection):
             raise RedisTimeoutError("Timeout writing to socket") from error
         finally:
             self.socket_timeout = limit
+
+    def is_usable(self) -> bool:
+        """Open, as far as is known here; for a line."""
+        reader, writer = self._reader, self._writer
+        return reader is not None and writer is not None and not writer.is_closing() and not reader.at_eof()
+
+    def write_now(self, *command: str | bytes | int | float) -> None:
+        """Hand the bytes of a command to the socket before this returns. Whoever calls bounds how many."""
+        assert self._writer is not None  # noqa: S101  # is_usable
+        self._writer.writelines(self.pack_command(*command))
 
 
 class _Tcp(_Writes, aioredis.Connection):
@@ -131,7 +143,7 @@ def _connection_class(address: Address) -> type[Any]:
 
 def pooled_client(address: Address) -> aioredis.Redis:
     """A client of its own pool, for everything that answers at once."""
-    limits = {"max_connections": POOL_LIMIT, "timeout": COMMAND_TIMEOUT_SECONDS}
+    limits = {"max_connections": POOL_LIMIT - 1, "timeout": COMMAND_TIMEOUT_SECONDS}  # and the line
     return _client(address, aioredis.BlockingConnectionPool, limits)
 
 
@@ -195,7 +207,13 @@ binding = threading.RLock()
 # A child that was forked while another thread held it would wait for ever.
 os.register_at_fork(before=binding.acquire, after_in_parent=binding.release, after_in_child=binding.release)
 
-_Clients = dict[tuple[Address, Callable[[Address], aioredis.Redis]], aioredis.Redis]
+
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+_Made = TypeVar("_Made", bound=_Closable)
+_Clients = dict[tuple[Address, Callable[[Address], _Closable]], Any]
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
 _closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = WeakKeyDictionary()
 
@@ -208,6 +226,18 @@ def shared_client(address: Address) -> aioredis.Redis:
     return _of_loop(address, pooled_client)
 
 
+def shared_line(address: Address) -> Line:
+    """The running loop's line to this server: what is added by all queues of a process goes over it."""
+    return _of_loop(address, _line)
+
+
+def _line(address: Address) -> Line:
+    client = shared_client(address)
+    single = address.targets.kind == "single"
+    make: Any = client.connection_pool.make_connection  # redis-py's pools are half typed
+    return Line(client, make() if single else None)
+
+
 def stream_client(address: Address) -> aioredis.Redis:
     """The running loop's client for reads that block, each for less than COMMAND_TIMEOUT_SECONDS.
 
@@ -216,7 +246,7 @@ def stream_client(address: Address) -> aioredis.Redis:
     return _of_loop(address, _unbounded_client)
 
 
-def _of_loop(address: Address, make: Callable[[Address], aioredis.Redis]) -> aioredis.Redis:
+def _of_loop(address: Address, make: Callable[[Address], _Made]) -> _Made:
     loop = asyncio.get_running_loop()
     with binding:
         if loop not in _shared:
@@ -226,7 +256,8 @@ def _of_loop(address: Address, make: Callable[[Address], aioredis.Redis]) -> aio
         key = (address, make)
         if key not in clients:
             clients[key] = make(address)
-        return clients[key]
+        made: _Made = clients[key]
+        return made
 
 
 def forget_closed_loops(by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]) -> None:
@@ -260,7 +291,7 @@ async def close_shared_clients() -> None:
     """Close what the running loop opened. Queues open it again when used again."""
     loop = asyncio.get_running_loop()
     clients, closer = _shared.pop(loop, {}), _closers.pop(loop, None)
-    for client in clients.values():
+    for client in reversed(clients.values()):  # a line before the client that it stands on
         await client.aclose()
     if closer is not None:  # it would keep the loop
         await closer.aclose()

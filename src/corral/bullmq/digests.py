@@ -39,6 +39,7 @@ class SharedDigest(NamedTuple):
 
     alerts: bytes
     silences: object
+    acknowledged: object
     workers: object
     breakers: object
     audit: object
@@ -73,8 +74,8 @@ async def shared(client: aioredis.Redis, prefix: str) -> SharedDigest:
     workers, breakers, told = await asyncio.gather(
         registry.read_beats(client, prefix), _breakers(client, prefix), _told(client, prefix)
     )
-    state, *rest = told
-    return SharedDigest(state or b"", rest[0], workers, breakers, *rest[1:])
+    state, silences, acknowledged, *rest = told
+    return SharedDigest(state or b"", silences, acknowledged, workers, breakers, *rest)
 
 
 async def _told(client: aioredis.Redis, prefix: str) -> list[Any]:
@@ -82,6 +83,7 @@ async def _told(client: aioredis.Redis, prefix: str) -> list[Any]:
     pipe = client.pipeline(transaction=False)
     pipe.get(alerts.state)
     pipe.hgetall(alerts.silences)
+    pipe.hgetall(alerts.acknowledged)
     pipe.xrevrange(audit_key(prefix), count=1)
     pipe.xrevrange(scaling_key(prefix), count=1)
     pipe.get(api_keys_keys(prefix).version)

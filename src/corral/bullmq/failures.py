@@ -132,4 +132,7 @@ def as_corral_error(error: Exception, subject: str) -> RedisUnavailable:
         return RedisFull(f"Redis is full; nothing was added for {subject}. Try again when it has room.")
     if is_refusal(error):
         return RedisRefused(explain_refusal(error, subject))
-    return RedisUnavailable(f"Redis did not answer for {subject} ({name}). Try again.")
+    return RedisUnavailable(
+        f"Redis did not answer for {subject} ({name}). Try again; if it never does, is it running, and is "
+        "REDIS_URL its address?"
+    )

@@ -5,15 +5,17 @@ Nothing here reads without a bound, but for the results of a parent's own childr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import redis.asyncio as aioredis
 
 from corral.bullmq.flow_add import release_call
 from corral.bullmq.keys import ChildrenKeys, QueueKeys, split_job_key
 from corral.bullmq.scripts import official, ours
 from corral.family import Child, ChildCounts, ChildKey, ChildrenPage, ChildState
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: The order in which pages go through a parent's children.
 _ORDER = (ChildState.COMPLETED, ChildState.IGNORED, ChildState.FAILED, ChildState.PENDING)

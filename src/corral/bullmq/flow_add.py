@@ -13,17 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import redis.asyncio as aioredis
-from redis.exceptions import WatchError
 
+from corral.bullmq import redis_errors
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.producer import NewJobs
 from corral.bullmq.scripts import Script, official, ours
 from corral.errors import FlowConflict
 from corral.family import OnFailure
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -135,7 +137,7 @@ async def add_flow(client: aioredis.Redis, jobs: Sequence[FlowJob], now_ms: int)
             _queue_tree(pipe, jobs, orphans, now_ms)
             try:
                 replies: list[Any] = await pipe.execute()
-            except WatchError:
+            except redis_errors.WatchError:
                 continue
         # WATCH leaves no way for a refusal; one would mean that a script changed its mind.
         refused = [reply for reply in replies if isinstance(reply, int) and reply < -1]

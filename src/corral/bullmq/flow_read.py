@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
-
+from corral.bullmq import redis_errors
 from corral.bullmq.families import as_json, child_key, queue_counts
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import official
 from corral.family import Child, ChildCounts, ChildKey, ChildState, FlowNode, policy_of
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 GONE = "gone"
 
@@ -137,7 +138,7 @@ async def _level(
                 pipe.hscan(children.ignored, 0, count=limit)
                 pipe.hscan(children.completed, 0, count=limit)
         replies = await pipe.execute(raise_on_error=False)
-        if not any(isinstance(reply, NoScriptError) for reply in replies):
+        if not any(isinstance(reply, redis_errors.NoScriptError) for reply in replies):
             break
         await client.script_load(script.source)
     width = len(replies) // len(level)

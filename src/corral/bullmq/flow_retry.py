@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
-
-import redis.asyncio as aioredis
+from typing import TYPE_CHECKING, Any
 
 from corral.bullmq.admin import requeue_call
 from corral.bullmq.families import child_key
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import ours
 from corral.family import ChildKey, RetriedChildren
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: Children that one call retries: measured as retries of many, some 10 ms of the server.
 MAX_RETRIED = 500

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import redis.asyncio as aioredis
+from typing import TYPE_CHECKING, Any
 
 from corral.bullmq import flow_read, stuck
 from corral.bullmq.families import child_key
 from corral.bullmq.keys import QueueKeys
 from corral.family import ChildKey, StuckParent, WaitingPage, WaitingParent
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: Parents that are judged in two round trips. With 100 children each they hold the server for about 10 ms.
 LOOK_BATCH = 20

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
-
+from corral.bullmq.codec import LARGEST
 from corral.bullmq.keys import GroupKeys, QueueKeys
-from corral.bullmq.scripts import official, ours
+from corral.bullmq.scripts import ours
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: What the name of a keyed lock begins with among the groups.
 LOCK = "lock:"
@@ -17,8 +19,8 @@ LOCK = "lock:"
 #: Field of a job that names its group.
 GROUP_FIELD = "corral:group"
 
-#: Jobs removed in one round trip.
-DRAIN_BATCH = 500
+#: Jobs looked at in one step.
+BATCH = 500
 
 
 class GroupRow(NamedTuple):
@@ -75,30 +77,37 @@ async def names(client: aioredis.Redis, keys: QueueKeys, limit: int, *, locks: b
     return list(found)
 
 
-async def drain(client: aioredis.Redis, keys: QueueKeys, group: str) -> int:
-    """Remove a group's waiting jobs as BullMQ's `remove` does. Three round trips a batch."""
+async def clean(
+    client: aioredis.Redis,
+    keys: QueueKeys,
+    group: str,
+    *,
+    until_ms: int = LARGEST,
+    limit: int = sys.maxsize,
+) -> int:
+    """Remove what waits in a group and was last started, or else added, by `until_ms`; at most `limit` jobs.
+
+    As BullMQ's `remove` does; a job that starts meanwhile is locked, and left alone. Returns how many.
+    Four or five round trips for each BATCH jobs of the group.
+    """
+    from corral.bullmq.admin import remove, touched_before  # noqa: PLC0415  # see decision 7
+
     own = GroupKeys(keys)
-    script = official("removeJob")
-    removed = 0
-    while True:
-        ids: Any = await client.zrange(own.jobs(group), 0, DRAIN_BATCH - 1)
+    removed = kept = 0
+    while removed < limit:
+        ids: Any = await client.zrange(own.jobs(group), kept, kept + BATCH - 1)
         if not ids:
-            return removed
-        texts = [job_id.decode() for job_id in ids]
-        pipe = client.pipeline(transaction=False)
-        for job_id in texts:
-            # A job that starts meanwhile is locked, and left alone.
-            pipe.evalsha(script.sha, 2, keys.job(job_id), keys.repeat, job_id, 0, keys.base)
-        try:
-            removed += (await pipe.execute()).count(1)
-        except NoScriptError:
-            await client.script_load(script.source)
-            continue
-        gone = await ours("group_forget")(
-            client, [own.jobs(group), keys.waiting_children], keys.base, group, *texts
-        )
-        if not gone:
-            return removed  # what is left cannot be removed, or started just now
+            break
+        old = await touched_before(client, keys, [job_id.decode() for job_id in ids], until_ms)
+        old = old[: limit - removed]
+        removed += (await remove(client, keys, old, children=False)).count(1)
+        gone = 0
+        if old:
+            gone = await ours("group_forget")(
+                client, [own.jobs(group), keys.waiting_children], keys.base, group, *old
+            )
+        kept += len(ids) - gone  # too young, started just now, or not to be removed
+    return removed
 
 
 async def heal(client: aioredis.Redis, keys: QueueKeys, interval_ms: int) -> None:

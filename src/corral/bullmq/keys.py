@@ -325,17 +325,20 @@ def used_key(prefix: str, digest: str) -> str:
 
 
 class AlertKeys(NamedTuple):
-    """The keys of the alerts of a prefix: who evaluates, what fires and is to be sent, what was, silences."""
+    """The keys of the alerts of a prefix: who evaluates, what fires and is to be sent, what was,
+    silences, acknowledgements.
+    """
 
     lease: str
     state: str
     history: str
     silences: str
+    acknowledged: str
 
 
 def alert_keys(prefix: str) -> AlertKeys:
     base = f"corral:{prefix}::alerts"
-    return AlertKeys(f"{base}:lease", base, f"{base}:history", f"{base}:silences")
+    return AlertKeys(f"{base}:lease", base, f"{base}:history", f"{base}:silences", f"{base}:acknowledged")
 
 
 class ApiKeysKeys(NamedTuple):

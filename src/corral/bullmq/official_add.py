@@ -13,16 +13,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
 
+from corral.bullmq import redis_errors
 from corral.bullmq.clock import server_ms
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.producer import MAX_BATCH_BYTES, MAX_BATCH_JOBS, NewJobs
 from corral.bullmq.scripts import official
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 SCRIPTS = ("addStandardJob", "addDelayedJob", "addPrioritizedJob")
 
@@ -131,7 +133,7 @@ class OfficialProducer:
         unknown: list[_Call] = []
         kept: list[tuple[_Call, str]] = []
         for call, before, answer in zip(batch, replies[::2], replies[1::2], strict=True):
-            if isinstance(answer, NoScriptError):
+            if isinstance(answer, redis_errors.NoScriptError):
                 unknown.append(call)
                 continue
             if isinstance(answer, Exception):

@@ -74,9 +74,9 @@ async def live(client: aioredis.Redis, own: str) -> list[str]:
     return sorted(member.decode() for member in members)
 
 
-async def stop(client: aioredis.Redis, own: str, operation: str) -> str:
-    """Returns the state that it has then: see operation_stop.lua. One round trip."""
-    state: bytes = await ours("operation_stop")(client, [], _pack([own, operation]))
+async def stop(client: aioredis.Redis, own: str, operation: str, *, by: str = "") -> str:
+    """by: who wants it. Returns the state that it has then: see operation_stop.lua. One round trip."""
+    state: bytes = await ours("operation_stop")(client, [], _pack([own, operation, by]))
     return state.decode()
 
 

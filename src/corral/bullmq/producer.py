@@ -1,21 +1,26 @@
 """Adding jobs: what is added in one turn of the event loop travels in one call.
 
 While two calls are under way, further adds gather for the next one, so a busy producer pays a fraction
-of a round trip a job and a quiet one waits for nobody. An add is answered only when Redis has the job.
+of a round trip a job and a quiet one waits for nobody. A call that is full leaves at once, in the middle of
+the turn, so that Redis works while Python goes on adding. An add is answered only when Redis has the job.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import redis.asyncio as aioredis
 
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import ours
 from corral.errors import GroupFull
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
+
+    from corral.bullmq.line import Line
 
 #: Jobs in one call. A call of this size holds the server for about 8 ms.
 MAX_BATCH_JOBS = 1_000
@@ -29,6 +34,12 @@ MAX_BATCH_BYTES = 4 * 1_048_576
 
 #: Calls under way at once: one is on the wire while the server works on the other.
 MAX_IN_FLIGHT = 2
+
+#: Full ones on the line, which together hold the server for as long as one of MAX_BATCH_JOBS.
+MAX_ON_LINE = 4
+
+#: A larger call takes the ordinary way, which waits for a slow socket.
+MAX_LINE_BYTES = 262_144
 
 
 class NewJobs(NamedTuple):
@@ -109,8 +120,10 @@ class _Group:
 class Producer:
     """Gathers the adds of one queue in one event loop."""
 
-    def __init__(self, client: aioredis.Redis, keys: QueueKeys) -> None:
+    def __init__(self, client: aioredis.Redis, keys: QueueKeys, line: Line) -> None:
         self._client = client
+        self._line = line
+        self._on_line = 0
         self._keys = [
             keys.wait, keys.prioritized, keys.delayed, keys.active, keys.meta, keys.id, keys.pc, keys.marker,
             keys.events,
@@ -150,6 +163,8 @@ class Producer:
         group.data.append(text)
         group.callers.append(done)
         group.size += len(text)
+        if len(group.data) == ENOUGH_JOBS and self._line.is_open():
+            self._flush()
         return done
 
     def _enqueue(self, jobs: NewJobs, size: int) -> asyncio.Future[Added]:
@@ -162,12 +177,15 @@ class Producer:
         self._pending.append(group)
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._turn_ends)
+
+    def _turn_ends(self) -> None:
+        self._scheduled = False
+        self._flush()
 
     def _flush(self) -> None:
-        self._scheduled = False
         pending = self._pending
-        while pending and len(self._in_flight) < MAX_IN_FLIGHT:
+        while pending and self._has_room():
             batch: list[_Group] = []
             jobs = size = 0
             while pending and jobs < ENOUGH_JOBS:
@@ -180,16 +198,55 @@ class Producer:
                 batch.append(pending.popleft())
                 jobs += count
                 size += group.size
+            if size <= MAX_LINE_BYTES and self._line.is_open():
+                self._write(batch)
+                continue
             task = self._loop.create_task(self._send(batch))
             self._in_flight.add(task)
             task.add_done_callback(self._sent)
 
+    def _has_room(self) -> bool:
+        under_way = len(self._in_flight) + self._on_line
+        if under_way < MAX_IN_FLIGHT:
+            return True
+        return under_way < MAX_ON_LINE and len(self._pending[0].data) >= ENOUGH_JOBS and self._line.is_open()
+
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._pending and not self._scheduled:
             self._flush()
 
+    def _write(self, batch: list[_Group]) -> None:
+        def answered(answers: Any) -> None:
+            self._on_line -= 1
+            if isinstance(answers, Exception):
+                _fail(batch, answers)
+            else:
+                _answer(batch, answers)
+            self._go_on()
+
+        try:
+            argument = self._argument(batch)
+        except Exception as error:
+            _fail(batch, error)
+            return
+        self._line.send(self._script, self._keys, argument, answered)
+        self._on_line += 1
+
     async def _send(self, batch: list[_Group]) -> None:
+        try:
+            answers = await self._script(self._client, self._keys, self._argument(batch))
+        except BaseException as error:
+            _fail(batch, error if isinstance(error, Exception) else ConnectionError("the add was cut off"))
+            if not isinstance(error, Exception):
+                raise
+            return
+        _answer(batch, answers)
+
+    def _argument(self, batch: list[_Group]) -> bytes:
         options: dict[str, int] = {}
         groups = [
             (
@@ -201,18 +258,17 @@ class Producer:
             )
             for group in batch
         ]
-        try:
-            argument = self._pack((self._base, 0, list(options), groups))
-            answers = await self._script(self._client, self._keys, argument)
-        except BaseException as error:
-            reason = error if isinstance(error, Exception) else ConnectionError("the add was cut off")
-            for group in batch:
-                group.fail(reason)
-            if not isinstance(error, Exception):
-                raise
-            return
-        for group, answer in zip(batch, answers, strict=True):
-            group.answer(answer)
+        return self._pack((self._base, 0, list(options), groups))
+
+
+def _answer(batch: list[_Group], answers: list[int | list[bytes]]) -> None:
+    for group, answer in zip(batch, answers, strict=True):
+        group.answer(answer)
+
+
+def _fail(batch: list[_Group], reason: Exception) -> None:
+    for group in batch:
+        group.fail(reason)
 
 
 def _parts(data: list[str]) -> list[list[str]]:

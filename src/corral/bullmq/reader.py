@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
-
+from corral.bullmq import redis_errors
 from corral.bullmq.codec import JobRecord, decode_record
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import official
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: In the order operators read them.
 STATES = ("waiting", "active", "delayed", "prioritized", "completed", "failed", "waiting-children")
@@ -37,7 +38,7 @@ async def find(
             pipe.hgetall(keys.job(job_id))
             pipe.zscore(keys.waiting_children, job_id)
         replies = await pipe.execute(raise_on_error=False)
-        if not any(isinstance(reply, NoScriptError) for reply in replies):
+        if not any(isinstance(reply, redis_errors.NoScriptError) for reply in replies):
             break
         await client.script_load(script.source)
     return [

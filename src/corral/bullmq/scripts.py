@@ -12,21 +12,22 @@ import importlib.util
 import re
 from collections.abc import Sequence
 from functools import cache
-from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis
-import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError
-
+from corral.bullmq import redis_errors
 from corral.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio as aioredis
 
 Argument = str | bytes | int | float
 
 #: Keys and arguments.
 Call = tuple[list[str], list[Argument]]
 
+_OURS = Path(__file__).with_name("lua")
 _INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
 
 
@@ -45,14 +46,14 @@ class Script:
         """Run it in one round trip; two when the server has to be given the script first."""
         try:
             return await client.evalsha(self.sha, len(keys), *keys, *args)
-        except NoScriptError:
+        except redis_errors.NoScriptError:
             return await client.eval(self.source, len(keys), *keys, *args)
 
     def run_sync(self, client: redis.Redis, keys: list[str], *args: Argument) -> Any:
         """The same for a blocking client, for the thread that keeps locks."""
         try:
             return client.evalsha(self.sha, len(keys), *keys, *args)
-        except NoScriptError:
+        except redis_errors.NoScriptError:
             return client.eval(self.source, len(keys), *keys, *args)
 
     def __repr__(self) -> str:
@@ -69,7 +70,7 @@ async def run_all(client: aioredis.Redis, script: Script, calls: Sequence[Call])
         errors = [reply for reply in replies if isinstance(reply, Exception)]
         if not errors:
             return list(replies)
-        if not any(isinstance(error, NoScriptError) for error in errors):
+        if not any(isinstance(error, redis_errors.NoScriptError) for error in errors):
             raise errors[0]
         await client.script_load(script.source)
 
@@ -85,7 +86,7 @@ def ours(name: str) -> Script:
 
 
 def _read(name: str) -> str:
-    return resources.files("corral.bullmq").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    return (_OURS / f"{name}.lua").read_text("utf-8")
 
 
 @cache
@@ -93,6 +94,8 @@ def official(name: str) -> Script:
     """A script of BullMQ, by command name (`moveToFinished`)."""
     found = sorted(_commands_folder().glob(f"{name}-*.lua"))
     if not found:
+        from importlib import metadata  # noqa: PLC0415  # it loads much, and only a fault needs it
+
         version = metadata.version("bullmq")
         raise ConfigurationError(f"bullmq {version} has no script {name!r}. Install the version Corral pins.")
     return Script(found[0].stem, found[0].read_text("utf-8"))
@@ -101,8 +104,7 @@ def official(name: str) -> Script:
 @cache
 def names_by_sha() -> dict[str, str]:
     """Corral's and BullMQ's scripts, as the server knows them."""
-    folder = resources.files("corral.bullmq").joinpath("lua")
-    own = [ours(file.name.removesuffix(".lua")) for file in folder.iterdir() if file.name.endswith(".lua")]
+    own = [ours(file.stem) for file in _OURS.glob("*.lua")]
     theirs = [official(file.name.partition("-")[0]) for file in _commands_folder().glob("*-*.lua")]
     return {script.sha: script.name for script in (*theirs, *own)}
 

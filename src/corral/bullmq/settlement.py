@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from corral import hooks
+from corral.bullmq import cancel
 from corral.bullmq.codec import whole
 from corral.hooks import Targets, Told
 from corral.policy import Keep
@@ -136,8 +137,13 @@ def tell(settlement: Settlement, job: Fetched, targets: Targets) -> None:
 
 
 def outcome(settlement: Settlement) -> str:
-    """What it says became of the job: completed, failed, retried or put_back (its attempt is not spent)."""
+    """What it says became of the job: completed, failed, cancelled, retried or put_back (its attempt is not
+    spent).
+    """
     kind = settlement[2]
+    if kind == FAILED and len(settlement) > FAILED_VALUES:
+        fields = settlement[FAILED_VALUES + 1] or ()
+        return "cancelled" if cancel.FIELD in fields else "failed"
     if kind == DELAY:
         return "retried" if settlement[4] else "put_back"
     return {COMPLETED: "completed", FAILED: "failed", RETRY: "retried"}.get(kind, "put_back")

@@ -21,6 +21,7 @@ from corral.bullmq.standings import chunks
 #: The numbers of an entry, in the order in which they are kept. New ones go to the end.
 COUNTED = (
     "arrived", "started", "completed", "failed", "retried", "put_back", "stalled", "lost_locks", "reconnects",
+    "cancelled",
 )  # fmt: skip
 
 #: Deploy marks kept.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import redis.asyncio as aioredis
+from typing import TYPE_CHECKING, Any
 
 from corral.bullmq.families import child_key
 from corral.bullmq.keys import QueueKeys
 from corral.family import ChildKey, StuckParent, StuckReason, fault_of
+
+if TYPE_CHECKING:
+    import redis.asyncio as aioredis
 
 #: Pending children of one parent that are looked at, by chance. Enough: those that can finish do so, until
 #: only the ones at fault are left.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from corral import __version__
 from corral.cli.commands import COMMANDS
 from corral.cli.output import errors
-from corral.errors import ConfigurationError, CorralError
+from corral.errors import ConfigurationError, CorralError, RedisUnavailable
 from corral.extras import told
 from corral.observe.logs import log_to_stderr
 from corral.worker.restarts import EXIT_CONFIGURATION
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
         with told("This command"):
             result = app(arguments)
     except CycloptsError as error:
-        errors.print(f"[red]{error}[/red]", highlight=False)
+        errors.print(_misuse(error), style="red", markup=False, highlight=False)
         errors.print("See corral --help.")
         sys.exit(EXIT_USAGE)
     except ConfigurationError as error:
@@ -47,7 +47,40 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(EXIT_CONFIGURATION)
     except (CorralError, OSError) as error:
         errors.print(str(error), style="red", markup=False, highlight=False)
+        if isinstance(error, RedisUnavailable):
+            errors.print(_where(), markup=False, highlight=False)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        said = _unreached(error)
+        if said is None:
+            raise
+        errors.print(said, style="red", markup=False, highlight=False)
+        errors.print(_where(), markup=False, highlight=False)
+        sys.exit(EXIT_FAILED)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _misuse(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        return f"This command takes nothing like {' '.join(error.unused_tokens or ())!r}."
+    return str(error)
+
+
+# redis-py is imported only where something went wrong: it costs more than all that `corral --help` needs.
+
+
+def _unreached(error: Exception) -> str | None:
+    """What is said about an error of redis-py that a command let through; None: it is another error."""
+    from redis.exceptions import RedisError  # noqa: PLC0415  # as above
+
+    from corral.bullmq.failures import as_corral_error  # noqa: PLC0415  # as above
+
+    return str(as_corral_error(error, "this command")) if isinstance(error, RedisError) else None
+
+
+def _where() -> str:
+    from corral.bullmq.addresses import Address  # noqa: PLC0415  # as above
+
+    return f"REDIS_URL is {Address.resolve().place} here."

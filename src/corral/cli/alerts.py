@@ -1,4 +1,4 @@
-"""`corral alerts [list] | rules | history | silence | unsilence | test | run`."""
+"""`corral alerts [list]` and `rules`, `history`, `silence`, `acknowledge` (and their ends), `test`, `run`."""
 
 from __future__ import annotations
 
@@ -150,6 +150,51 @@ def unsilence(rule: str, subject: str = ANY, *, json: bool = False) -> None:
     run_command(run())
 
 
+@app.command
+def acknowledge(rule: str, subject: str, *, note: str = "", json: bool = False) -> None:
+    """Have what fires in hand: nobody is reminded of it until it is resolved.
+
+    Parameters
+    ----------
+    rule: its name
+    subject: the queue, breaker, … that it fires of
+    note: what others should know
+    json: print JSON
+    """
+
+    async def run() -> None:
+        made = await Alerts().acknowledge(rule, subject, note=note, actor=local_actor())
+        if json:
+            print_json(
+                {"id": made.id} | asdict(made) | {"fired_at": moment(made.fired_at), "at": moment(made.at)}
+            )
+        else:
+            console.print(f"{made.id}: nobody is reminded of it until it is resolved.", markup=False)
+
+    run_command(run())
+
+
+@app.command
+def unacknowledge(rule: str, subject: str, *, json: bool = False) -> None:
+    """Take an acknowledgement back.
+
+    Parameters
+    ----------
+    rule: as it was given to acknowledge
+    subject: the same
+    json: print JSON
+    """
+
+    async def run() -> None:
+        await Alerts().unacknowledge(rule, subject, actor=local_actor())
+        if json:
+            print_json({"id": f"{rule}:{subject}", "removed": True})
+        else:
+            console.print(f"{rule}:{subject}: nobody has it in hand.", markup=False)
+
+    run_command(run())
+
+
 @app.command(name="test")
 def test_channels(*, json: bool = False) -> int:  # noqa: PT028  # a command, no test
     """Send a test to every channel of CORRAL_ALERT_TO, and say what each answered. Needs no Redis.
@@ -215,6 +260,8 @@ def _print_state(state: AlertState) -> None:
     for alert in state.alerts:
         colour = _COLOURS.get(alert.severity, "") if alert.state == "firing" else "dim"
         mark = f"{alert.state}, silenced" if alert.silenced else alert.state
+        if alert.acknowledged:
+            mark, colour = f"{mark}, acknowledged by {_plain(alert.acknowledged.by)}", "dim"
         said = f"{alert.summary}\n→ {alert.advice}" if alert.state == "firing" else alert.summary
         table.add_row(f"[{colour}]{mark}[/]", alert.rule, alert.subject, moment(alert.since), _plain(said))
     if state.alerts:
@@ -249,7 +296,11 @@ def _state_json(state: AlertState) -> dict[str, Any]:
     return {
         "evaluated_at": moment(state.evaluated_at),
         "leader": state.leader or None,
-        "alerts": [times(asdict(alert)) for alert in state.alerts],
+        "alerts": [
+            times(asdict(alert))
+            | {"acknowledged": times(asdict(alert.acknowledged)) if alert.acknowledged else None}
+            for alert in state.alerts
+        ],
         "channels": [times(asdict(channel)) for channel in state.channels],
         "silences": [_silence_json(one) for one in state.silences],
     }

@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from corral.cli.output import console, errors, moment, print_fields, print_json
+from corral.cli.output import console, errors, moment, print_fields, print_json, second
 from corral.dead import Group, Letter, Operation, Preview, Standing
 from corral.job import Job
 
@@ -43,7 +43,7 @@ def show_groups(groups: list[Group], standings: dict[str, Standing], *, json: bo
         table.add_column(column, overflow="fold", justify="right" if column == "count" else "left")
     for group in groups:
         state = f"{group.state} (was {group.reopened})" if group.reopened else group.state
-        row = [group.queue, group.id, group.name, f"{group.count:,}", moment(group.last_seen) or "", state]
+        row = [group.queue, group.id, group.name, f"{group.count:,}", second(group.last_seen), state]
         table.add_row(*map(_safe, row), _safe(f"{group.title}: {group.reason[:120]}"))
     console.print(table)
     for queue, standing in standings.items():
@@ -79,7 +79,7 @@ def show_jobs(jobs: list[Job], *, json: bool) -> None:
             job.id,
             job.name,
             str(job.attempts_made),
-            moment(job.finished_at) or "",
+            second(job.finished_at),
             (job.failed_reason or "")[:160],
         ]
         table.add_row(*map(_safe, cells))
@@ -116,7 +116,7 @@ def show_operations(operations: list[Operation], *, json: bool) -> None:
         table.add_column(column, overflow="fold", justify="right" if column in ("done", "of") else "left")
     for operation in operations:
         cells = [operation.id, operation.kind, operation.state, operation.about, f"{operation.moved:,}",
-                 f"{operation.total:,}", operation.by, moment(operation.created) or ""]  # fmt: skip
+                 f"{operation.total:,}", operation.by, second(operation.created)]  # fmt: skip
         table.add_row(*map(_safe, cells))
     console.print(table)
 

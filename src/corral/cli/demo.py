@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import tempfile
 import time
 from collections import Counter
@@ -61,7 +62,10 @@ def demo(
     _show(jobs, json=json)
     if not json:
         console.print(f"\nThe pictures are in {folder / 'images'}.")
-        console.print("`make up` keeps the service running; its outbox page shows every mail and message.")
+        console.print(
+            "Next: `corral up` (in a clone: `make up`) starts the same with a dashboard, to stay.",
+            soft_wrap=True,
+        )
     return 0 if all(job.as_expected for job in jobs) else 1
 
 
@@ -113,7 +117,15 @@ async def _arrange_faults(sandbox_url: str | None) -> None:
 
 
 async def _send(client: httpx2.AsyncClient, job: DemoJob) -> None:
-    response = await client.post(job.path, json=job.data)
+    once = {"Idempotency-Key": secrets.token_urlsafe(12)}
+    limit = time.monotonic() + LIMIT_SECONDS
+    while True:
+        response = await client.post(job.path, json=job.data, headers=once)
+        if response.status_code != 503 or time.monotonic() > limit:
+            break
+        await asyncio.sleep(
+            LOOK_SECONDS
+        )  # a machine so busy that Redis was too slow: asked again, added once
     if response.status_code != 202:
         raise CorralError(f"POST {job.path} answered {response.status_code}: {response.text}")
     job.id = response.json()["jobId"]
@@ -144,6 +156,8 @@ async def _follow(
             for job in jobs:
                 if not job.ended:
                     answer = await client.get(f"/job-status/{job.id}", params={"queue": job.queue})
+                    if answer.status_code == 503:
+                        continue
                     job.seen = answer.raise_for_status().json()
                     bars.update(
                         rows[job.id + job.queue], completed=_percent(job.seen), status=job.seen["status"]
@@ -181,8 +195,11 @@ def _summarise(jobs: list[DemoJob]) -> None:
     retried = sum(job.seen.get("attemptsMade", 0) > 1 for job in jobs)
     console.print(
         f"\n{len(jobs)} jobs on {len({job.queue for job in jobs})} queues: {counts['completed']} completed, "
-        f"{retried} of them after a failed attempt; {counts['failed']} in the dead letters."
+        f"{retried} of them after a failed attempt; {counts['failed']} in the dead letters.",
+        soft_wrap=True,
     )
+    if all(job.as_expected for job in jobs):
+        console.print("All of it as planned, the failures too.")
     for job in jobs:
         if not job.as_expected:
             errors.print(f"[red]{job.title}: {job.seen['status']} instead of {job.expected}.[/red]")

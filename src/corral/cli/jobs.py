@@ -8,9 +8,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from cyclopts import App
+from redis.exceptions import RedisError
 
 from corral.adding import AddOptions
-from corral.bullmq.connection import close_shared_clients
+from corral.bullmq.connection import Address, close_shared_clients, shared_client
+from corral.bullmq.discover import queue_names
+from corral.bullmq.failures import as_corral_error
 from corral.cancelling import Cancelled
 from corral.cli.output import console, errors, moment, print_fields, print_json
 from corral.errors import InvalidInput, JobNotFound, UnknownQueue
@@ -18,6 +21,7 @@ from corral.job import Job
 from corral.policy import Retry
 from corral.queue import Queue
 from corral.queues import built_in
+from corral.settings import Settings
 
 app = App(name="jobs", help="Add jobs and look at them.")
 
@@ -45,7 +49,7 @@ def add(
     data: JSON text, or -
     delay: seconds until it may start
     priority: lower runs first
-    attempts: how often it is tried
+    attempts: how often it is tried; without it, as the queue says
     idempotency_key: the same key gives the same job for 24 hours
     webhook: a URL that gets a signed POST when the job has ended
     wait: wait up to so many seconds for the result
@@ -74,6 +78,8 @@ def add(
         if json:
             print_json(answer)
         else:
+            if not job.existed:
+                del answer["existed"]
             print_fields(f"Job {job.id}", answer)
 
     run_command(run())
@@ -171,11 +177,20 @@ _SAID = {
 
 
 def queue_named(name: str) -> Queue:
-    """The built-in queue of this name, else any of this name."""
+    """The built-in queue of this name, else any of this name: then its workers' policy counts, not ours."""
     try:
         return built_in(name)[name]
     except UnknownQueue:
-        return Queue(name)
+        return Queue(name, retry=None)
+
+
+async def all_queue_names() -> list[str]:
+    """All that Redis holds under CORRAL_PREFIX. Raises RedisUnavailable."""
+    settings = Settings.load()
+    try:
+        return await queue_names(shared_client(Address.resolve(settings=settings)), settings.prefix)
+    except (RedisError, OSError) as error:
+        raise as_corral_error(error, "its queues") from error
 
 
 async def find_job(job_id: str, queue: str | None) -> Job:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from corral.cli.jobs import app, find_job, queue_named, run_command
-from corral.cli.output import console, errors, moment, print_json
+from corral.cli.output import console, errors, moment, print_json, second
 from corral.data import decode_json
 from corral.errors import CorralError, InvalidData, InvalidInput
 from corral.job import Job
@@ -259,8 +259,8 @@ def _show(jobs: list[Job], *, json: bool) -> None:
             job.name,
             job.status or "",
             str(job.attempts_made),
-            moment(job.enqueued_at) or "",
-            moment(job.finished_at) or "",
+            second(job.enqueued_at),
+            second(job.finished_at),
             (job.failed_reason or "")[:120],
         ]
         # Whatever a producer called its job: no markup.

@@ -12,8 +12,9 @@ from rich.table import Table
 
 from corral.data import encode
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# No emoji codes: "name:secret:role" is a form of ours.
+console = Console(highlight=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -35,6 +36,13 @@ def moment(epoch_seconds: float | None) -> str | None:
     if epoch_seconds is None:
         return None
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def second(epoch_seconds: float | None) -> str:
+    """`moment` for a row of a table: to the second, in one piece; "" for none."""
+    if epoch_seconds is None:
+        return ""
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _text(value: Any) -> str:

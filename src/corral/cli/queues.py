@@ -11,13 +11,10 @@ from cyclopts import App
 from rich.table import Table
 
 from corral.admin import Cleanable
-from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.discover import queue_names
-from corral.cli.jobs import queue_named, run_command
+from corral.cli.jobs import all_queue_names, queue_named, run_command
 from corral.cli.output import console, errors, print_json
 from corral.errors import InvalidInput
 from corral.queue import Queue
-from corral.settings import Settings
 
 app = App(name="queues", help="List queues, pause, resume, empty and remove them.")
 
@@ -36,11 +33,7 @@ def list_queues(*queues: str, json: bool = False) -> None:
     """
 
     async def run() -> None:
-        names = list(queues)
-        if not names:
-            settings = Settings.load()
-            names = await queue_names(shared_client(Address.resolve(settings=settings)), settings.prefix)
-        chosen = [queue_named(name) for name in names]
+        chosen = [queue_named(name) for name in queues or await all_queue_names()]
         rows = list(await asyncio.gather(*(_row(queue) for queue in chosen)))
         if json:
             print_json(rows)
@@ -48,7 +41,7 @@ def list_queues(*queues: str, json: bool = False) -> None:
         table = Table(box=None, pad_edge=False)
         table.add_column("queue", overflow="fold")
         for column in _COLUMNS:
-            table.add_column(column, justify="right")
+            table.add_column(column.replace("-", "-\n"), justify="right")
         table.add_column("")
         for row in rows:
             counts = row["counts"]

@@ -64,6 +64,7 @@ class Stack:
         self.dashboard: HttpServer | None = None
         #: Of the dashboard's first user, if this start has made one.
         self.password = ""
+        self.own_user = False
         self._dashboard_port = dashboard_port
         self._host = host
         self._api_port = api_port
@@ -117,6 +118,7 @@ class Stack:
     async def _start_dashboard(self, opening: contextlib.AsyncExitStack, port: int) -> None:
         settings = Settings.load()
         made = not (settings.dashboard_oidc_issuer or settings.dashboard_users.get_secret_value())
+        self.own_user = made
         users = Users.parse(self._ensure_user()) if made else Users.of(settings)
         self.dashboard = HttpServer(
             Dashboard(settings, users, built_in()),

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from redis.exceptions import RedisError
 from rich.table import Table
 
 from corral.bullmq.connection import Address, shared_client
-from corral.bullmq.discover import queue_names
 from corral.bullmq.failures import as_corral_error
-from corral.cli.jobs import queue_named, run_command
-from corral.cli.output import console, errors, moment, print_json
+from corral.cli.jobs import all_queue_names, queue_named, run_command
+from corral.cli.output import console, errors, moment, print_json, second
 from corral.errors import InvalidInput
 from corral.observe.stand import RECENT_MINUTES, read_standing, read_workers
 from corral.observe.standing import QueueStanding, Recent, WorkerStanding
 from corral.settings import Settings
 
 _COLUMNS = (
-    "queue", "in/s", "out/s", "failed", "wait p50", "p95", "p99", "run p50", "p95", "p99", "waiting",
-    "oldest", "drained in", "",
+    "queue", "in/s", "out/s", "failed", "wait p50", "wait p95", "wait p99", "run p50", "run p95", "run p99",
+    "waiting", "oldest", "drained in", "",
 )  # fmt: skip
+#: What a terminal of 80 columns has no room for.
+_ONLY_WIDE = ("wait p50", "wait p99", "run p50", "run p99", "drained in")
+_WIDE = 120
 
 
 def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json: bool = False) -> None:
@@ -38,19 +40,24 @@ def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json
         raise InvalidInput(f"--minutes {minutes}: 1 to 1,440 are kept.")
 
     async def run() -> None:
-        chosen = [queue_named(name) for name in queues or await _all_names()]
+        chosen = [queue_named(name) for name in queues or await all_queue_names()]
         standing = await read_standing(chosen, server=False, minutes=minutes)
         rows = sorted(standing.queues.values(), key=lambda one: one.queue)
         if json:
             print_json([_queue_json(one) for one in rows])
             return
         table = Table(box=None, pad_edge=False)
-        for number, column in enumerate(_COLUMNS):
-            table.add_column(column, overflow="fold", justify="right" if 0 < number < 13 else "left")
+        shown = _shown(console.width)
+        for number in shown:
+            header, number_like = _COLUMNS[number].replace(" ", "\n"), 0 < number < 13
+            justify: Literal["left", "right"] = "right" if number_like else "left"
+            table.add_column(header, overflow="fold", justify=justify, no_wrap=number_like)
         for one in rows:
-            table.add_row(one.queue, *_numbers(one.recent), *_now(one))
+            cells = [one.queue, *_numbers(one.recent), *_now(one)]
+            table.add_row(*(cells[number] for number in shown))
             for name, recent in sorted(one.names.items()) if names else ():
-                table.add_row(f"  {name}", *_numbers(recent))
+                cells = [f"  {name}", *_numbers(recent), "", "", "", ""]
+                table.add_row(*(cells[number] for number in shown))
         console.print(table)
         if not rows:
             errors.print("Redis holds no queue under this prefix.")
@@ -58,12 +65,9 @@ def stats(*queues: str, minutes: int = RECENT_MINUTES, names: bool = False, json
     run_command(run())
 
 
-async def _all_names() -> list[str]:
-    settings = Settings.load()
-    try:
-        return await queue_names(shared_client(Address.resolve(settings=settings)), settings.prefix)
-    except (RedisError, OSError) as error:
-        raise as_corral_error(error, "its queues") from error
+def _shown(width: int) -> list[int]:
+    """The numbers of the columns that a terminal of so many characters shows."""
+    return [n for n, column in enumerate(_COLUMNS) if width >= _WIDE or column not in _ONLY_WIDE]
 
 
 def _numbers(recent: Recent) -> list[str]:
@@ -150,7 +154,7 @@ def _worker_cells(worker: WorkerStanding) -> list[str]:
         f"{worker.memory_bytes / 2**20:,.0f} MiB",
         f"{worker.cpu_percent:.0f} %",
         duration(worker.loop_lag_seconds),
-        moment(worker.started_at) or "",
+        second(worker.started_at),
         "takes no new jobs" if worker.quiet else "",
     ]
 

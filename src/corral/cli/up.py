@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import uvloop
@@ -10,6 +11,7 @@ from corral.cli.output import errors, print_json
 from corral.cli.stack import FIRST_USER, Stack
 from corral.observe.logs import configure_logs
 from corral.observe.traces import configure_traces
+from corral.settings import Settings
 from corral.worker.autoscale import Bounds
 
 
@@ -37,6 +39,8 @@ def up(
     """
     configure_logs(json=json or None)
     configure_traces("corral")
+    if "environment" not in Settings.load().model_fields_set:  # the name that the dashboard shows
+        os.environ["CORRAL_ENVIRONMENT"] = "local"
     bounds = Bounds.parse(processes)
 
     async def run() -> int:
@@ -74,6 +78,7 @@ def announce(stack: Stack, *, json: bool) -> None:
         stack.sandbox_url,
         dashboard=dashboard,
         password=stack.password,
+        own_user=stack.own_user,
     )
     for line in lines:
         errors.print(line, soft_wrap=True)
@@ -87,8 +92,12 @@ def greeting(
     *,
     dashboard: str | None = None,
     password: str = "",
+    own_user: bool = False,
 ) -> list[str]:
-    """What somebody at a terminal reads when everything runs."""
+    """What somebody at a terminal reads when everything runs.
+
+    own_user: the dashboard's user is the one made here, at this start or at one before.
+    """
     lines = [f"[bold]Corral is up.[/bold] API: {api_url}"]
     if key:
         lines.append(f"Key: {key}  (kept in {data_dir}/api-key)")
@@ -98,6 +107,11 @@ def greeting(
         lines.append(
             f"Sign in as {FIRST_USER} with {password}  (shown this once; remove {data_dir}/dashboard-users "
             "to have another made)"
+        )
+    elif own_user:
+        lines.append(
+            f"Sign in as {FIRST_USER} with the password of the first start  (lost? Remove "
+            f"{data_dir}/dashboard-users and start again)"
         )
     if sandbox_url:
         lines.append(

@@ -6,6 +6,7 @@ with their ETag. `signin/` is for everybody, the rest for who has signed in.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass, replace
@@ -23,6 +24,10 @@ SIGN_IN = f"{OPEN}index.html"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".woff2": "font/woff2"}
 
 
+#: Fonts are compressed as they are; pages are small.
+_PACKED = (".js", ".css")
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     body: bytes
@@ -30,13 +35,15 @@ class Page:
     etag: str
     #: Its name changes with its content.
     lasting: bool
+    #: The same, smaller; nothing for what is compressed already or made for one reader.
+    gzipped: bytes = b""
 
 
 def with_facts(page: Page, **facts: str) -> Page:
     """The page with these facts on its root element (`data-…`), where its script finds them."""
     said = "".join(f' data-{name}="{escape(value)}"' for name, value in facts.items() if value)
     body = page.body.replace(b'<html lang="en"', f'<html lang="en"{said}'.encode(), 1)
-    return replace(page, body=body, etag=_etag(body))
+    return replace(page, body=body, etag=_etag(body), gzipped=b"")
 
 
 def _etag(body: bytes) -> str:
@@ -52,5 +59,7 @@ def built_pages(folder: Path = FOLDER) -> dict[str, Page]:
             name = file.relative_to(folder).as_posix()
             body = file.read_bytes()
             kind = _TYPES.get(file.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-            pages[name] = Page(body, kind, _etag(body), lasting="/assets/" in f"/{name}")
+            lasting = "/assets/" in f"/{name}"
+            packed = gzip.compress(body, mtime=0) if file.suffix in _PACKED else b""
+            pages[name] = Page(body, kind, _etag(body), lasting, packed)
     return pages

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hmac
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from litestar import Request, Response, get
@@ -24,12 +24,8 @@ from corral.api.problems import Problem, Refused
 from corral.dashboard.oidc import Begun, Provider
 from corral.dashboard.pages import SIGN_IN
 from corral.dashboard.single_sign_on import CALLBACK, SingleSignOn, local_path, person
+from corral.dashboard.site import Site
 from corral.errors import RedisUnavailable
-
-if TYPE_CHECKING:
-    from corral.dashboard.app import Dashboard
-else:
-    Dashboard = Any  # which imports this module
 
 log = structlog.get_logger(__name__)
 
@@ -52,75 +48,73 @@ _GO_ON = (
 
 @get("/oidc/start")
 async def begin(
-    request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard], to: FromQuery[str] = "/"
+    request: Request[Any, Any, Any], site: NamedDependency[Site], to: FromQuery[str] = "/"
 ) -> Response[bytes]:
     """Send the browser to the provider. `to`: the page to go on to afterwards."""
     begun = Begun.new(local_path(to))
-    _, provider = _set_up(dashboard)
+    _, provider = _set_up(site)
     try:
         url = await provider.authorization_url(begun)
     except Refused as refused:
-        return _refused(request, dashboard, refused.problem)
-    cookie = dashboard.kept(_cookie(dashboard), begun.to_cookie(), UNDER_WAY_SECONDS, "lax")
+        return _refused(request, site, refused.problem)
+    cookie = site.kept(_cookie(site), begun.to_cookie(), UNDER_WAY_SECONDS, "lax")
     return Response(b"", status_code=302, headers={"Location": url}, cookies=[cookie])
 
 
 @get(CALLBACK)
-async def come_back(
-    request: Request[Any, Any, Any], dashboard: NamedDependency[Dashboard]
-) -> Response[bytes]:
+async def come_back(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[bytes]:
     """The provider has sent the browser back, with a code or an error."""
-    single, provider = _set_up(dashboard)
+    single, provider = _set_up(site)
     said = request.query_params
     try:
-        begun = Begun.from_cookie(request.cookies.get(_cookie(dashboard)))
+        begun = Begun.from_cookie(request.cookies.get(_cookie(site)))
         if begun is None or not hmac.compare_digest(begun.state.encode(), said.get("state", "").encode()):
             raise Refused(_ELSEWHERE)
         if "error" in said or "code" not in said or said.get("iss", single.issuer) != single.issuer:
             raise Refused(_not_let_in(single.name))
         claims = await provider.claims(said["code"], begun)
-        signed_in = await dashboard.door.admit(person(single, claims), f"oidc:{begun.state}")
+        signed_in = await site.door.admit(person(single, claims), f"oidc:{begun.state}")
     except Refused as refused:
-        return _refused(request, dashboard, refused.problem)
+        return _refused(request, site, refused.problem)
     except RedisUnavailable:
-        return _refused(request, dashboard, _AWAY)
+        return _refused(request, site, _AWAY)
     return Response(
         _GO_ON.format(to=escape(local_path(begun.to))).encode(),
         media_type="text/html",
         headers={"Referrer-Policy": "no-referrer"},
-        cookies=[dashboard.session_cookie(signed_in.token), _gone(dashboard)],
+        cookies=[site.session_cookie(signed_in.token), _gone(site)],
     )
 
 
 SINGLE_SIGN_ON = (begin, come_back)
 
 
-def _refused(request: Request[Any, Any, Any], dashboard: Dashboard, problem: Problem) -> Response[bytes]:
+def _refused(request: Request[Any, Any, Any], site: Site, problem: Problem) -> Response[bytes]:
     """The sign-in page, which says why. A problem of the API is for programs; this is a person."""
     log.warning("sign_in_refused", user=None, single_sign_on=True, problem=problem.slug)
     request.scope["state"]["problem"] = problem.slug
-    page = dashboard.sign_in_page(problem.detail).get(SIGN_IN)
+    page = site.sign_in_page(problem.detail).get(SIGN_IN)
     return Response(
         page.body if page else problem.to_json(),
         status_code=problem.status,
         media_type=page.media_type if page else problems.MEDIA_TYPE,
         headers={"Referrer-Policy": "no-referrer"},
-        cookies=[_gone(dashboard)],
+        cookies=[_gone(site)],
     )
 
 
-def _set_up(dashboard: Dashboard) -> tuple[SingleSignOn, Provider]:
-    if dashboard.single is None or dashboard.provider is None:
+def _set_up(site: Site) -> tuple[SingleSignOn, Provider]:
+    if site.single is None or site.provider is None:
         raise RuntimeError("These routes are there only where single sign-on is set up.")
-    return dashboard.single, dashboard.provider
+    return site.single, site.provider
 
 
-def _cookie(dashboard: Dashboard) -> str:
-    return f"{dashboard.cookie}-oidc"
+def _cookie(site: Site) -> str:
+    return f"{site.cookie}-oidc"
 
 
-def _gone(dashboard: Dashboard) -> Cookie:
-    return dashboard.kept(_cookie(dashboard), "", 0, "lax")
+def _gone(site: Site) -> Cookie:
+    return site.kept(_cookie(site), "", 0, "lax")
 
 
 def _not_let_in(name: str) -> Problem:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from corral.api.auth import Keyring
 from corral.dashboard.single_sign_on import read_single_sign_on
 from corral.dashboard.users import read_users
+from corral.doctor.check import Check
 from corral.doctor.facts import Facts
-from corral.doctor.findings import Check, Subject, Verdict, failure, note, ok, warning
+from corral.doctor.findings import Subject, Verdict, failure, note, ok, warning
 from corral.doctor.weak_secrets import weakness
 from corral.errors import ConfigurationError
 

@@ -12,8 +12,9 @@ from corral.doctor import (
     server_checks,
     worker_checks,
 )
+from corral.doctor.check import Check
 from corral.doctor.facts import Facts
-from corral.doctor.findings import Check, Finding, Report, Subject, Unknown, Verdict
+from corral.doctor.findings import Finding, Report, Subject, Unknown, Verdict
 from corral.errors import InvalidInput
 
 #: All checks, in the order in which they are shown.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from corral.doctor.facts import Facts
+from typing import TypeVar
 
 _T = TypeVar("_T")
 
@@ -66,16 +63,6 @@ class Unknown(Exception):
     def __init__(self, found: str, remedy: str = "") -> None:
         super().__init__(found)
         self.verdict = Verdict(Status.UNKNOWN, found, remedy)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the checklist. wants: what production should have, for the documentation."""
-
-    name: str
-    subject: Subject
-    wants: str
-    judge: Callable[[Facts], Verdict]
 
 
 @dataclass(frozen=True, slots=True)

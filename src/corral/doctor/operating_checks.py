@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from corral.doctor.check import Check
 from corral.doctor.facts import Facts
-from corral.doctor.findings import Check, Subject, Verdict, note, ok, warning
+from corral.doctor.findings import Subject, Verdict, note, ok, warning
 
 #: The channel that wakes nobody.
 LOG = "log"

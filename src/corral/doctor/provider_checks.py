@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
+from corral.doctor.check import Check
 from corral.doctor.facts import Facts
-from corral.doctor.findings import Check, Subject, Verdict, failure, note, ok, warning, worst
+from corral.doctor.findings import Subject, Verdict, failure, note, ok, warning, worst
 from corral.settings import Settings
 
 #: What a provider takes, as fields of Settings; a tuple in it: one of them.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from corral.connected import check_layout
+from corral.doctor.check import Check
 from corral.doctor.facts import Facts, QueueFacts
-from corral.doctor.findings import Check, Subject, Verdict, failure, known, note, ok, warning, worst
+from corral.doctor.findings import Subject, Verdict, failure, known, note, ok, warning, worst
 from corral.errors import LayoutUnsupported
 from corral.policy import Keep
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from corral.doctor.check import Check
 from corral.doctor.facts import Facts, Server
-from corral.doctor.findings import Check, Subject, Verdict, failure, known, note, ok, warning
+from corral.doctor.findings import Subject, Verdict, failure, known, note, ok, warning
 from corral.doctor.weak_secrets import weakness
 
 #: The oldest that works, and the newest majors that were tested, by product.

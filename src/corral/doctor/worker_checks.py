@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from corral.doctor.check import Check
 from corral.doctor.facts import Facts
-from corral.doctor.findings import Check, Subject, Unknown, Verdict, note, ok, warning, worst
+from corral.doctor.findings import Subject, Unknown, Verdict, note, ok, warning, worst
 from corral.doctor.findings import failure as failed
 
 #: A worker that runs one queue alone stops it whenever it is restarted.

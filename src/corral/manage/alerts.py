@@ -1,4 +1,4 @@
-"""Alerts: how they stand, the rules, the history, silences, and a test of the channels."""
+"""Alerts: how they stand, the rules, the history, silences, acknowledgements, and a test of the channels."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ from corral.observe.alerts.silence import ANY
 T = TypeVar("T")
 
 
+class AcknowledgedRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Who has an alert in hand, since when (epoch seconds), and a note, or ""."""
+
+    by: str
+    at: float
+    note: str
+
+
 class AlertRow(msgspec.Struct, frozen=True, rename="camel"):
     """One alert that is pending or fires. Times are epoch seconds; null where there is none yet."""
 
@@ -35,6 +43,8 @@ class AlertRow(msgspec.Struct, frozen=True, rename="camel"):
     fired_at: float | None
     told_at: float | None
     silenced: bool
+    #: null: nobody has it in hand.
+    acknowledged: AcknowledgedRow | None
 
 
 class ChannelRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -120,6 +130,14 @@ class SilenceRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     subject: str = ANY
 
 
+class AcknowledgeRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Which alert somebody has in hand, and what others should know of it."""
+
+    rule: str
+    subject: str
+    note: str = ""
+
+
 class TriedRow(msgspec.Struct, frozen=True, rename="camel"):
     """What became of a test; `error` is empty if the channel took it."""
 
@@ -189,6 +207,34 @@ async def remove_silence(
         await _alerts(management).unsilence(rule, subject, actor=actor.name)
 
 
+@post("/alerts/acknowledgements", guards=[asks_for(Permission.OPERATE)], tags=["alerts"])
+async def acknowledge_alert(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    data: JSONBody[AcknowledgeRequest],
+) -> AcknowledgedRow:
+    """Have a firing alert in hand: until it is resolved it is told of no more. 422 if it does not fire. Four
+    round trips.
+    """
+    async with answering():
+        made = await _alerts(management).acknowledge(
+            data.rule, data.subject, note=data.note, actor=actor.name
+        )
+    return _converted(made, AcknowledgedRow)
+
+
+@delete("/alerts/acknowledgements", guards=[asks_for(Permission.OPERATE)], tags=["alerts"])
+async def unacknowledge_alert(
+    management: NamedDependency[Management],
+    actor: NamedDependency[Actor],
+    rule: FromQuery[str],
+    subject: FromQuery[str],
+) -> None:
+    """Take an acknowledgement back: the alert is told of again. 422 if there is none. Three round trips."""
+    async with answering():
+        await _alerts(management).unacknowledge(rule, subject, actor=actor.name)
+
+
 @post("/alerts/test", guards=[asks_for(Permission.OPERATE)], tags=["alerts"], status_code=200)
 async def test_alerts(
     management: NamedDependency[Management], actor: NamedDependency[Actor]
@@ -204,6 +250,8 @@ ALERT_HANDLERS: list[Any] = [
     read_alert_history,
     add_silence,
     remove_silence,
+    acknowledge_alert,
+    unacknowledge_alert,
     test_alerts,
 ]
 

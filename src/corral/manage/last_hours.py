@@ -2,8 +2,7 @@
 
 A minute that is over does not change, since workers write by the server's clock, and what waited in it is
 noted once, at most moments after its end; of 200 queues that leaves some hundred numbers of twenty thousand a
-look. Limit: of a queue that was obliterated and came back within
-the hour, the old minutes are shown on.
+look. Limit: of a queue that was obliterated and came back within the hour, the old minutes are shown on.
 """
 
 from __future__ import annotations
@@ -21,6 +20,9 @@ from corral.bullmq.standings import chunks
 from corral.bullmq.statistics import MINUTE
 
 MINUTES = 60
+
+#: How a job ends for good, by the names that are counted.
+ENDS = ("completed", "failed", "cancelled")
 
 
 class Minute(NamedTuple):
@@ -73,5 +75,5 @@ class LastHours:
 
 
 def _minute(counts: dict[str, int], depth: Depth | None) -> Minute:
-    ended = counts.get("completed", 0) + counts.get("failed", 0)
+    ended = sum(counts.get(end, 0) for end in ENDS)
     return Minute(counts.get("arrived", 0), ended, None if depth is None else depth.waiting + depth.held)

@@ -28,7 +28,7 @@ def digest(
 ) -> Digest:
     """now: seconds, of any clock. jobs: by `queue/id`."""
     topics: dict[str, object] = {
-        "alerts": (firing(shared.alerts), shared.silences),
+        "alerts": (firing(shared.alerts), shared.silences, shared.acknowledged),
         "dead": {name: one.dead for name, one in queues.items()},
         "schedules": {name: one.schedules for name, one in queues.items()},
     }

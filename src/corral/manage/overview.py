@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, Request, get
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from corral.api.auth import Permission
 from corral.api.lookup import looking_at_many
-from corral.manage.last_hours import LastHours, Minute
+from corral.manage.last_hours import MINUTES, LastHours, Minute
 from corral.manage.queues import QueueRow, known_queues, queue_row
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.depth import depth_of
-from corral.observe.stand import read_standing
+from corral.observe.stand import RECENT_MINUTES, read_standing
 from corral.observe.standing import Standing, WorkerStanding
 
 
@@ -48,19 +49,24 @@ class Overview(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @get("/overview", guards=[asks_for(Permission.WATCH)], tags=["queues"])
-async def read_overview(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> Overview:
+async def read_overview(
+    request: Request[Any, Any, Any],
+    management: NamedDependency[Management],
+    minutes: Annotated[int, QueryParameter(ge=1, le=MINUTES)] = RECENT_MINUTES,
+) -> Overview:
     """All queues with their last hour, workers, breakers and the server. Eight round trips, some at once.
 
+    minutes: how much is recent: rates, failure rate, run times and what follows from them.
     What each job name did is not in the rows: ask for the queue.
     """
-    shared: SharedLook[Overview] = request.app.state.setdefault("overview_look", SharedLook())
-    return await shared.look(lambda: _look(request, management))
+    shared: SharedLook[Overview] = request.app.state.setdefault(f"overview_look_{minutes}", SharedLook())
+    return await shared.look(lambda: _look(request, management, minutes))
 
 
-async def _look(request: Request[Any, Any, Any], management: Management) -> Overview:
+async def _look(request: Request[Any, Any, Any], management: Management, minutes: int) -> Overview:
     queues = await known_queues(request, management)
     async with looking_at_many(management.client):
-        standing = await read_standing(queues, names=False)
+        standing = await read_standing(queues, minutes=minutes, names=False)
         hours = await _hours_of(request.app).read(
             management.client, [queue.keys() for queue in queues], round(standing.at * 1000)
         )

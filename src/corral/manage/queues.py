@@ -30,6 +30,7 @@ class RecentRow(msgspec.Struct, frozen=True, rename="camel"):
     arrived: int
     completed: int
     failed: int
+    cancelled: int
     retried: int
     stalled: int
     failure_rate: float
@@ -92,6 +93,7 @@ class SpanRow(msgspec.Struct, frozen=True, rename="camel"):
     started: int
     completed: int
     failed: int
+    cancelled: int
     retried: int
     put_back: int
     stalled: int

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from corral.worker.worker import Worker
 
 #: How an attempt ends. put_back: unspent, by Snooze, a durable wait, a breaker, an unknown name, a stop.
-OUTCOMES = ("completed", "failed", "retried", "put_back")
+OUTCOMES = ("completed", "failed", "cancelled", "retried", "put_back")
 
 #: Which of BOUNDS each fine bucket falls under. One that a bound cuts goes where its middle is.
 _PLACES = [bisect_left(BOUNDS, buckets.middle(bucket)) for bucket in range(buckets.LAST + 1)]

@@ -22,6 +22,8 @@ class Recent:
     completed: int = 0
     #: Jobs that ended in the dead letters.
     failed: int = 0
+    #: Jobs that ended because somebody cancelled them while they ran; no failures.
+    cancelled: int = 0
     #: Attempts that failed and are tried again.
     retried: int = 0
     #: Jobs that were taken from a dead or silent worker.
@@ -37,14 +39,14 @@ class Recent:
 
     @property
     def failure_rate(self) -> float:
-        """Share of ended jobs that ended in the dead letters, 0 to 1."""
+        """Share of jobs that ended by themselves which ended in the dead letters, 0 to 1."""
         ended = self.completed + self.failed
         return self.failed / ended if ended else 0.0
 
     @property
     def per_second(self) -> float:
         """Jobs that ended for good, a second."""
-        return (self.completed + self.failed) / self.window_seconds
+        return (self.completed + self.failed + self.cancelled) / self.window_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ _KEPT = {
     "started": "started",
     "completed": "completed",
     "failed": "failed",
+    "cancelled": "cancelled",
     "retried": "retried",
     "put_back": "put_back",
     "stalled": "stalled",

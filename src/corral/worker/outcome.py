@@ -165,6 +165,8 @@ def describe(error: BaseException) -> tuple[str, str]:
         reason = " ".join(str(error).split()) or type(error).__name__
     except Exception:  # an error whose __str__ is broken must cost its attempt, no more
         reason = type(error).__name__
+    if isinstance(error, KeyError):  # its own text is the key alone
+        reason = f"{type(error).__name__}: {reason}"
     trace = format_trace(error)
     if len(trace) > TRACE_LIMIT:  # the end names the error, the beginning the way to it
         trace = trace[: TRACE_LIMIT // 3] + "\n  […]\n" + trace[-2 * TRACE_LIMIT // 3 :]

@@ -24,12 +24,12 @@ import structlog
 import uvloop
 
 from corral.bullmq.connection import close_shared_clients
-from corral.errors import ConfigurationError, CorralError, InvalidInput
+from corral.errors import ConfigurationError, CorralError, InvalidInput, RedisUnavailable
 from corral.observe.counting import numbers_of
 from corral.observe.logs import configure_logs
 from corral.observe.process_folder import NumbersFile
 from corral.observe.traces import configure_traces, flush_traces
-from corral.worker.restarts import EXIT_CONFIGURATION
+from corral.worker.restarts import EXIT_CONFIGURATION, EXIT_UNAVAILABLE
 from corral.worker.supervise import until_orphaned
 from corral.worker.target import load_worker
 from corral.worker.worker import Worker
@@ -44,7 +44,7 @@ LEFT_SECONDS = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    configure_logs(json=options.json_logs or None, level=logging.WARNING if options.quiet else None)
+    configure_logs(json=options.json_logs or None, level=logging.ERROR if options.quiet else None)
     configure_traces("corral-worker")
     try:
         worker = load_worker(options.target, options.queues, options.concurrency)
@@ -56,6 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigurationError, InvalidInput) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIGURATION
+    except RedisUnavailable as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_UNAVAILABLE
     except CorralError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,7 +1,8 @@
 """What follows the end of a worker process: pure decisions of the supervisor.
 
 A process that dies unasked starts again after 0.5 s, doubling to 30 s; 60 s of life start the count anew.
-Exit code 78 (EX_CONFIG: a setting is wrong) is final, since a restart cannot help.
+Exit code 78 (EX_CONFIG: a setting is wrong) is final, since a restart cannot help. So is 69 (EX_UNAVAILABLE:
+Redis does not answer) of a run until the queues are empty: who started it waits for its end.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from corral.policy import Retry
 
 #: EX_CONFIG of sysexits.h: what `corral worker` exits with for a ConfigurationError.
 EXIT_CONFIGURATION = 78
+#: EX_UNAVAILABLE: a run until the queues are empty found no Redis.
+EXIT_UNAVAILABLE = 69
 #: Seconds before the 1st, 2nd, … restart in a row.
 RESTART = Retry(delay=0.5, max_delay=30)
 #: A process that lived this long, in seconds, was well: its next death counts as the first.
 STEADY_SECONDS = 60.0
 
-Verdict = Literal["restart", "done", "misconfigured"]
+Verdict = Literal["restart", "done", "misconfigured", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def verdict(end: Exit, *, until_empty: bool) -> Verdict:
         return "misconfigured"
     if end.code == 0 and until_empty:
         return "done"
+    if end.code == EXIT_UNAVAILABLE and until_empty:
+        return "unavailable"
     return "restart"
 
 

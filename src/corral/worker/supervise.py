@@ -272,8 +272,8 @@ class Supervisor:
                 if what == "done":
                     self._emptied = self._emptied or not end.asked
                     break
-                if what == "misconfigured":
-                    self._exit_code = end.code
+                if what in ("misconfigured", "unavailable"):
+                    self._exit_code = end.code if what == "misconfigured" else 1
                     self._stop(what)
                     break
                 deaths = deaths_in_a_row(deaths, end)

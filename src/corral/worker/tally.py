@@ -55,6 +55,8 @@ class Row:
     completed: int = 0
     #: Ended in the dead letters.
     failed: int = 0
+    #: Ended because somebody cancelled the job.
+    cancelled: int = 0
     #: Attempts that failed and are tried again.
     retried: int = 0
     #: Went back unspent: Snooze, a durable wait, held by a breaker, an unknown name, a stop.

@@ -298,7 +298,8 @@ class Worker:
     async def _check_server(self, queue: Queue, block: Any, *, patient: bool) -> None:
         """Wait until Redis answers. Raises for what waiting does not heal: the layout, rights, a password."""
         failures = 0
-        client = shared_client(queue.address())
+        address = queue.address()
+        client = shared_client(address)
         while True:
             try:
                 check_layout(queue.name, await reader.version(client, queue.keys()))
@@ -312,8 +313,11 @@ class Worker:
                 if not is_outage(error):
                     raise
                 if not patient:
-                    raise RedisUnavailable(f"Redis does not answer ({code(error)}).") from error
-                log.error("redis_not_there", queue=queue.name, error=code(error))
+                    raise RedisUnavailable(
+                        f"Redis does not answer at {address.place} ({code(error)}). Is it running, and is "
+                        "REDIS_URL its address?"
+                    ) from error
+                log.error("redis_not_there", queue=queue.name, place=address.place, error=code(error))
                 await asyncio.sleep(pause(failures))
                 failures += 1
 

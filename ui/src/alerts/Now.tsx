@@ -1,12 +1,13 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { duration } from '../format'
+import { ago, duration, exact } from '../format'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 import type { useAlertActions } from './actions'
-import { type Alert, type AlertsNow, ANY, leadsTo, sign, worstFirst } from './alerts'
+import { AcknowledgeDialog } from './AcknowledgeDialog'
+import { type Alert, type AlertsNow, ANY, leadsTo, sign, whoOf, worstFirst } from './alerts'
 import { SilenceDialog } from './SilenceDialog'
 
 const said = texts.alerts
@@ -22,6 +23,7 @@ interface Props {
 /** What fires or is about to, and what is kept silent. */
 export function Now({ now, off, actions }: Props) {
   const [asking, setAsking] = useState<Alert | null>(null)
+  const [taking, setTaking] = useState<Alert | null>(null)
   const alerts = worstFirst(now.alerts)
   const cursor = useCursor(alerts.map(keyOf))
   return (
@@ -47,7 +49,7 @@ export function Now({ now, off, actions }: Props) {
           <tbody>
             {alerts.map((alert) => {
               const { glyph, tone, word } = sign(alert)
-              const level = alert.silenced || alert.state !== 'firing' ? '' : alert.severity === 'critical' ? 'trouble' : 'watch'
+              const level = alert.silenced || alert.acknowledged || alert.state !== 'firing' ? '' : alert.severity === 'critical' ? 'trouble' : 'watch'
               const there = leadsTo(alert)
               return (
                 <tr key={keyOf(alert)} className={level} {...cursor.row(keyOf(alert))}>
@@ -60,6 +62,11 @@ export function Now({ now, off, actions }: Props) {
                       <span className="second">
                         <span className={tone}>{word}</span> · {alert.advice}
                       </span>
+                      {alert.acknowledged && (
+                        <span className="second" title={exact(alert.acknowledged.at)}>
+                          {said.acknowledgedBy(whoOf(alert.acknowledged.by), ago(alert.acknowledged.at), alert.acknowledged.note)}
+                        </span>
+                      )}
                     </span>
                   </td>
                   <td data-l={said.of} className="two">
@@ -76,6 +83,16 @@ export function Now({ now, off, actions }: Props) {
                         <Link className="btn sm" to={there.to} search={there.queue ? { queue: there.queue } : {}}>
                           {there.name}
                         </Link>
+                      )}
+                      {!off && alert.acknowledged && (
+                        <button className="btn sm" onClick={() => void actions.unacknowledge([alert])}>
+                          {said.unacknowledge}
+                        </button>
+                      )}
+                      {!off && alert.state === 'firing' && !alert.acknowledged && (
+                        <button className="btn sm" onClick={() => setTaking(alert)}>
+                          {said.acknowledgeWith}
+                        </button>
                       )}
                       {!off && !alert.silenced && (
                         <button className="btn sm" onClick={() => setAsking(alert)}>
@@ -107,7 +124,7 @@ export function Now({ now, off, actions }: Props) {
                     <span className="second">{silence.reason}</span>
                   </td>
                   <td data-l={said.left}>{said.leftOf(duration(Math.max(0, silence.until - Date.now() / 1000)))}</td>
-                  <td data-l={said.by}>{silence.by.replace(/^user:/, '')}</td>
+                  <td data-l={said.by}>{whoOf(silence.by)}</td>
                   <td className="num">
                     {!off && (
                       <button className="btn sm" onClick={() => void actions.unsilence(silence)}>
@@ -120,6 +137,9 @@ export function Now({ now, off, actions }: Props) {
             </tbody>
           </table>
         </section>
+      )}
+      {taking && (
+        <AcknowledgeDialog alert={taking} onClose={() => setTaking(null)} onAcknowledge={(note) => actions.acknowledgeWith([taking], note)} />
       )}
       {asking && (
         <SilenceDialog

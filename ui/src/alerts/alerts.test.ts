@@ -7,21 +7,22 @@ const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 function alert(subject: string, changes: Partial<Alert> = {}): Alert {
   return {
     rule: 'waiting', subject, state: 'firing', severity: 'warning', title: '', summary: '', advice: '', value: 1, fire: 0, since: NOW,
-    firedAt: NOW, toldAt: NOW, silenced: false, ...changes,
+    firedAt: NOW, toldAt: NOW, silenced: false, acknowledged: null, ...changes,
   }
 }
 
 test('what needs somebody is first', () => {
   const alerts = [
     alert('silenced', { silenced: true, severity: 'critical' }), alert('pending', { state: 'pending', firedAt: null, severity: 'critical' }),
+    alert('in hand', { severity: 'critical', acknowledged: { by: 'user:ada', at: NOW, note: '' } }),
     alert('old', { firedAt: NOW - 60 }), alert('new'), alert('critical', { severity: 'critical' }),
   ]
-  expect(worstFirst(alerts).map((one) => one.subject)).toEqual(['critical', 'new', 'old', 'silenced', 'pending'])
+  expect(worstFirst(alerts).map((one) => one.subject)).toEqual(['critical', 'new', 'old', 'in hand', 'silenced', 'pending'])
   expect(firing(alerts)).toBe(3)
 })
 
 test.each([
-  [null, '', true, 'No process judges the rules. `corral up`, `corral worker` and `corral alerts run` do.'],
+  [null, '', true, 'No process judges the rules: start corral up, corral worker or corral alerts run.'],
   [NOW - 5, 'vm:12:ab', false, 'Judged 5 s ago by vm, process 12.'],
   [NOW - 600, 'vm:12:ab', true, 'Nobody has judged the rules since 10 m ago.'],
 ])('who looks, last at %s', (evaluatedAt, leader, bad, says) => {

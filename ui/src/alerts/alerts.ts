@@ -2,6 +2,9 @@
 import type { components } from '../api/schema'
 import { ago, count, duration } from '../format'
 import type { GlyphName } from '../parts/Icon'
+import { texts } from '../texts'
+
+const said = texts.alerts
 
 type Schemas = components['schemas']
 export type AlertsNow = Schemas['AlertsNow']
@@ -18,11 +21,11 @@ export const ANY = '*'
 
 const SEVERITY: Record<string, number> = { critical: 0, warning: 1, info: 2 }
 
-/** Firing before pending, told before silenced, critical before others, the newest first. */
+/** Firing before pending, told before silenced and what somebody has in hand, critical before others, the newest first. */
 export function worstFirst(alerts: Alert[]): Alert[] {
   const key = (alert: Alert) => [
     alert.state === 'firing' ? 0 : 1,
-    alert.silenced ? 1 : 0,
+    alert.silenced || alert.acknowledged ? 1 : 0,
     SEVERITY[alert.severity] ?? 3,
     -(alert.firedAt ?? alert.since),
   ]
@@ -33,22 +36,24 @@ export function worstFirst(alerts: Alert[]): Alert[] {
   })
 }
 
+/** How many want somebody: not what is silenced, nor what somebody has in hand. */
 export function firing(alerts: Alert[]): number {
-  return alerts.filter((alert) => alert.state === 'firing' && !alert.silenced).length
+  return alerts.filter((alert) => alert.state === 'firing' && !alert.silenced && !alert.acknowledged).length
 }
 
 /** Whether anybody judges the rules, in one sentence. */
 export function watch(now: AlertsNow, at: number): { says: string; bad: boolean } {
   if (now.evaluatedAt === null) {
-    return { says: 'No process judges the rules. `corral up`, `corral worker` and `corral alerts run` do.', bad: true }
+    return { says: said.nobodyJudges, bad: true }
   }
-  if (at - now.evaluatedAt > LATE_SECONDS) return { says: `Nobody has judged the rules since ${ago(now.evaluatedAt, at)}.`, bad: true }
-  return { says: `Judged ${ago(now.evaluatedAt, at)} by ${now.leader.split(':', 2).join(', process ') || 'a process that has ended'}.`, bad: false }
+  if (at - now.evaluatedAt > LATE_SECONDS) return { says: said.judgedLate(ago(now.evaluatedAt, at)), bad: true }
+  return { says: said.judged(ago(now.evaluatedAt, at), now.leader.split(':', 2).join(said.process)), bad: false }
 }
 
-export function sign(alert: Pick<Alert, 'state' | 'severity' | 'silenced'>): { glyph: GlyphName; tone: string; word: string } {
-  if (alert.silenced) return { glyph: 'paused', tone: 'quiet', word: 'silenced' }
-  if (alert.state !== 'firing') return { glyph: 'next', tone: 'is-limited', word: 'pending' }
+export function sign(alert: Pick<Alert, 'state' | 'severity' | 'silenced' | 'acknowledged'>): { glyph: GlyphName; tone: string; word: string } {
+  if (alert.silenced) return { glyph: 'paused', tone: 'quiet', word: said.words.silenced }
+  if (alert.state !== 'firing') return { glyph: 'next', tone: 'is-limited', word: said.words.pending }
+  if (alert.acknowledged) return { glyph: 'alert', tone: 'quiet', word: said.inHand }
   return { glyph: 'alert', tone: alert.severity === 'critical' ? 'is-failed' : 'is-limited', word: alert.severity }
 }
 
@@ -60,18 +65,23 @@ export function written(value: number, unit: string): string {
 
 /** When a rule fires, in words. */
 export function condition(rule: Rule, limits: Limits = rule.limits): string {
-  const lasts = limits.forSeconds ? ` for ${duration(limits.forSeconds)}` : ''
-  const least = limits.minimum ? `, of at least ${count(limits.minimum)} jobs` : ''
-  const many = limits.fire === 0 ? 'as soon as there is any' : `over ${written(limits.fire, rule.unit)}`
+  const lasts = limits.forSeconds ? said.forTime(duration(limits.forSeconds)) : ''
+  const least = limits.minimum ? said.leastJobs(count(limits.minimum)) : ''
+  const many = limits.fire === 0 ? said.asSoonAsAny : said.over(written(limits.fire, rule.unit))
   return `${many}${lasts && limits.fire === 0 ? `,${lasts}` : lasts}${least}`
 }
 
 /** The page where an alert is repaired; null: there is none. */
 export function leadsTo(alert: Pick<Alert, 'rule' | 'subject'>): { to: '/' | '/dead'; queue?: string; name: string } | null {
   if (alert.rule === 'dead-letters' || alert.rule === 'failure-rate') {
-    return { to: '/dead', queue: alert.subject, name: 'Look at the dead letters' }
+    return { to: '/dead', queue: alert.subject, name: said.seeDead }
   }
-  return alert.rule === 'breaker-open' ? { to: '/', name: 'Test key and resume' } : null
+  return alert.rule === 'breaker-open' ? { to: '/', name: said.testKey } : null
+}
+
+/** `user:ada`, `cli:ada@host`, `key:ops`: the name alone. */
+export function whoOf(actor: string): string {
+  return actor.slice(actor.indexOf(':') + 1)
 }
 
 export function covers(silence: Silence, alert: Pick<Alert, 'rule' | 'subject'>): boolean {

@@ -9,7 +9,7 @@ import { texts } from '../texts'
 import { changeMany, type Listed, type Many } from './api'
 import { AskNumber } from './AskNumber'
 import { BulkDialog } from './BulkDialog'
-import { FITTING, isFinal, type Kind, MOST_NAMED } from './bulk'
+import { FITTING, isFinal, isTyped, type Kind, MOST_NAMED } from './bulk'
 
 interface Props {
   listed: Listed
@@ -81,6 +81,7 @@ export function BulkBar({ listed, picked, matching, onClear }: Props) {
           title={t.titles[asking](t.jobs(n))}
           says={t.means[isFinal(asking, listed.state) ? asking : 'remove']}
           verb={t.beginN(t.begin[asking], n)}
+          typed={isTyped(asking, listed.state, picked.size) ? listed.queue : undefined}
           busy={busy}
           onClose={close}
           onConfirm={() => run(asking)}

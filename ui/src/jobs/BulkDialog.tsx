@@ -6,7 +6,7 @@ import { toast } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
 import { texts } from '../texts'
 import { beginOperation, countJobs, type Listed } from './api'
-import { isFinal, type Kind, PACES } from './bulk'
+import { isFinal, isTyped, type Kind, PACES } from './bulk'
 import { stateOf } from './states'
 
 /** A dry run looks at so many jobs by itself, then asks. */
@@ -28,6 +28,7 @@ export function BulkDialog({ kind, listed, onClose, onBegun }: Props) {
   const filtered = Object.keys(filter).length > 0
   const [value, setValue] = useState(kind === 'delay' ? '60' : '1')
   const [pace, setPace] = useState(0)
+  const [typed, setTyped] = useState('')
   const { act, busy } = useAct()
   const queries = useQueryClient()
   const dry = useInfiniteQuery({
@@ -49,7 +50,8 @@ export function BulkDialog({ kind, listed, onClose, onBegun }: Props) {
   const most = MOST[kind]
   const number = Number(value)
   const valid = most === undefined || (value.trim() !== '' && Number.isInteger(number) && number >= 0 && number <= most)
-  const ready = valid && last !== undefined && (fit > 0 || !whole)
+  const asksName = isTyped(kind, state, whole ? fit : Infinity)
+  const ready = valid && (!asksName || typed === queue) && last !== undefined && (fit > 0 || !whole)
   const jobs = `${count(fit)}${whole ? '' : '+'}`
   const final = isFinal(kind, state)
   const begin = () =>
@@ -116,6 +118,12 @@ export function BulkDialog({ kind, listed, onClose, onBegun }: Props) {
           </ol>
           <p className="quiet">{t.goesOn}</p>
         </div>
+        {asksName && (
+          <label>
+            {texts.parts.typeBefore} <code>{queue}</code> {texts.parts.typeAfter}
+            <input className="input" value={typed} autoComplete="off" spellCheck={false} onChange={(event) => setTyped(event.target.value)} />
+          </label>
+        )}
         <div className="btn-row">
           <button type="button" className="btn" autoFocus={final} onClick={onClose}>
             {t.keep}

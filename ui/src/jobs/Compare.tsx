@@ -1,10 +1,9 @@
 import { useState } from 'react'
-import { clock } from '../format'
+import { clock, precise } from '../format'
 import { Dialog } from '../parts/Dialog'
 import { texts } from '../texts'
 import type { JobView, Moments, JobRun } from './api'
 import { compare, editBetween, traceDiff } from './compare'
-import { precise } from './Timeline'
 
 const says = texts.job
 

@@ -1,6 +1,7 @@
 import { useEffect, useId, useMemo, useRef, useState } from 'react'
 import { Icon } from '../parts/Icon'
 import { texts } from '../texts'
+import { type Chips, settled, textOf, typing, without, wordsOf } from './chips'
 import { type Known, suggest } from './filter'
 
 /** Typed words take effect after so long. */
@@ -13,24 +14,29 @@ interface Props {
   onChange: (text: string) => void
 }
 
-/** The filter of a list: what may come next is offered below it, and taken with the arrow keys and Tab or Enter. */
+/**
+ * The filter of a list. Words that are whole are chips, which Backspace in the empty field takes away from the end.
+ * What may come next is offered below, and taken with the arrow keys and Tab or Enter.
+ */
 export function FilterField({ text, known, wrong, onChange }: Props) {
-  const [typed, setTyped] = useState(text)
+  const [chips, setChips] = useState<Chips>({ whole: wordsOf(text), typed: '' })
+  const { whole, typed } = chips
   const [open, setOpen] = useState(false)
   const [at, setAt] = useState(-1)
   const list = useId()
   const input = useRef<HTMLInputElement>(null)
   const offered = useMemo(() => (open ? suggest(typed, known) : []), [open, typed, known])
-  useEffect(() => setTyped(text), [text])
+  // The address was changed by another: a link, the way back, "clear".
+  useEffect(() => setChips((chips) => (textOf(chips) === textOf({ whole: wordsOf(text), typed: '' }) ? chips : { whole: wordsOf(text), typed: '' })), [text])
   useEffect(() => {
-    if (typed === text) return
-    const timer = setTimeout(() => onChange(typed.trim() === text ? text : typed), SETTLE_MS)
+    if (textOf(chips) === text) return
+    const timer = setTimeout(() => onChange(textOf(chips)), SETTLE_MS)
     return () => clearTimeout(timer)
-  }, [typed])
+  }, [chips])
   useEffect(() => setAt(-1), [typed])
 
   const take = (next: string) => {
-    setTyped(next)
+    setChips(typing(chips, next))
     // A qualifier asks for its value; a whole word is an answer, and the list below is what is wanted then.
     setOpen(!next.endsWith(' '))
     input.current?.focus()
@@ -45,7 +51,11 @@ export function FilterField({ text, known, wrong, onChange }: Props) {
       take(offered[at].text)
     } else if (event.key === 'Enter') {
       setOpen(false)
-      onChange(typed)
+      setChips(settled(chips))
+      onChange(textOf(chips))
+    } else if (event.key === 'Backspace' && typed === '' && whole.length > 0) {
+      event.preventDefault()
+      setChips(without(chips, whole.length - 1))
     } else if (event.key === 'Escape' && open) {
       event.preventDefault()
       setOpen(false)
@@ -54,6 +64,27 @@ export function FilterField({ text, known, wrong, onChange }: Props) {
   return (
     <div className="field filter-field">
       <Icon name="search" />
+      {whole.length > 0 && (
+        <ul className="filter-chips" aria-label={texts.joblist.chips}>
+          {whole.map((word, place) => (
+            <li key={`${place} ${word}`}>
+              <button
+                type="button"
+                className="filter-chip mono"
+                aria-label={texts.joblist.removeChip(word)}
+                title={texts.joblist.removeChip(word)}
+                onClick={() => {
+                  setChips(without(chips, place))
+                  input.current?.focus()
+                }}
+              >
+                <span>{word}</span>
+                <Icon name="close" />
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
       <input
         ref={input}
         id="filter"
@@ -70,12 +101,14 @@ export function FilterField({ text, known, wrong, onChange }: Props) {
         spellCheck={false}
         autoComplete="off"
         aria-label={texts.joblist.filter}
-        placeholder={known.payloads ? texts.joblist.placeholder : texts.joblist.placeholderPlain}
+        placeholder={whole.length > 0 ? '' : known.payloads ? texts.joblist.placeholder : texts.joblist.placeholderPlain}
         onFocus={() => setOpen(true)}
         onBlur={() => setOpen(false)}
         onChange={(event) => {
-          setTyped(event.target.value)
-          setOpen(true)
+          const next = typing(chips, event.target.value)
+          setChips(next)
+          // A word that has just become whole is an answer: the list below is what is wanted then.
+          setOpen(next.typed !== '' || next.whole === whole)
         }}
         onKeyDown={press}
       />

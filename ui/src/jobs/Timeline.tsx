@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { clock, duration, exact } from '../format'
+import { clock, duration, exact, precise } from '../format'
 import { Glyph } from '../parts/Icon'
 import { useNow } from '../parts/useNow'
 import { texts } from '../texts'
@@ -158,13 +158,4 @@ function FailureBox({ failure, open, queue }: { failure: NonNullable<Entry['fail
       )}
     </>
   )
-}
-
-/** The time of the day with milliseconds. */
-export function precise(at: number): string {
-  const date = new Date(at * 1000)
-  const today = date.toDateString() === new Date().toDateString()
-  return today
-    ? `${date.toLocaleTimeString('en-GB')}.${String(date.getMilliseconds()).padStart(3, '0')}`
-    : `${date.toLocaleDateString('en-CA').slice(5)} ${date.toLocaleTimeString('en-GB')}`
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { FITTING, isFinal, outcome, share } from './bulk'
+import { FITTING, isFinal, isTyped, outcome, share } from './bulk'
 
 test.each([
   ['promote', 412, 3, { running: 3 }, '412 promoted, 3 were already running'],
@@ -12,6 +12,13 @@ test('how far it is, once it is known how many they are', () => {
   expect(share({ total: 40, moved: 0, gone: 0, selected: false })).toBeNull()
   expect(share({ total: 40, moved: 9, gone: 1, selected: true })).toBe(0.25)
   expect(share({ total: 0, moved: 0, gone: 0, selected: true })).toBe(1)
+})
+
+test('the name of the queue is typed before what nothing brings back', () => {
+  expect(isTyped('remove', 'completed', 1)).toBe(true)
+  expect(isTyped('remove', 'failed', 5_000)).toBe(false)
+  expect([isTyped('cancel', 'waiting', 99), isTyped('cancel', 'waiting', 100)]).toEqual([false, true])
+  expect(isTyped('promote', 'delayed', 5_000)).toBe(false)
 })
 
 test('what cannot be taken back asks first; dead letters have a bin', () => {

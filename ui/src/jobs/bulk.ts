@@ -22,6 +22,12 @@ export const MOST_NAMED = 1_000
 /** What cannot be taken back, so that it asks first. Failed jobs go into the bin. */
 export const isFinal = (kind: Kind, state: string): boolean => kind === 'cancel' || (kind === 'remove' && state !== 'failed')
 
+/** So many jobs are not cancelled by a slip of the hand. */
+const MANY = 100
+
+/** Whether the name of the queue has to be typed: nothing brings removed jobs back, nor many cancelled ones. */
+export const isTyped = (kind: Kind, state: string, jobs: number): boolean => isFinal(kind, state) && (kind === 'remove' || jobs >= MANY)
+
 export const isOver = ({ state }: Pick<JobsOperation, 'state'>): boolean => state === 'done' || state === 'stopped'
 
 /** 412 promoted, 3 were already running. */

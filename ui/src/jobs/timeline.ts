@@ -2,6 +2,7 @@
 // next. Runs come from the job's own history; events and changes of `moments` fill in what it does not hold.
 import { duration } from '../format'
 import type { GlyphName } from '../parts/Icon'
+import { called } from '../overview/providers'
 import { texts } from '../texts'
 import type { JobView, Moments, JobRun } from './api'
 import { message } from './stack'
@@ -213,7 +214,7 @@ function present(job: JobView, now: number, moments?: Moments): Entry[] {
     case 'delayed': {
       if (job.held) {
         return [
-          { ...shown({ glyph: 'held', tone: 'is-failed', title: says.titles.held, says: says.breakerOpen(job.held) }), ...since(last?.endedAt ?? job.heldSince) },
+          { ...shown({ glyph: 'held', tone: 'is-failed', title: says.titles.held, says: says.breakerOpen(called(job.held)) }), ...since(last?.endedAt ?? job.heldSince) },
           next(says.whenBreakerCloses, null),
         ]
       }

@@ -8,6 +8,7 @@ import { Glyph, Icon } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { failed, toast } from '../parts/toasting'
 import { texts } from '../texts'
+import { BandNews, useBandAlerts } from './BandNews'
 import type { Incident } from './incident'
 
 const say = texts.overview.incident
@@ -23,16 +24,13 @@ export function IncidentBand({ incidents, off }: { incidents: Incident[]; off: b
 }
 
 function Band({ incident, others, off }: { incident: Incident; others: Incident[]; off: boolean }) {
+  const about = useBandAlerts(incident)
   return (
-    <section className="incident" aria-labelledby="incident">
+    <section className={about?.inHand ? 'incident in-hand' : 'incident'} aria-labelledby="incident">
       <div className="incident-head">
         <Glyph name={incident.glyph} />
         <h1 id="incident">{incident.title}</h1>
-        {incident.since !== undefined && (
-          <span className="meta">
-            {say.since} <Time at={incident.since} />
-          </span>
-        )}
+        <BandNews since={incident.since} about={about} off={off} />
       </div>
       <div className="incident-grid">
         <div>

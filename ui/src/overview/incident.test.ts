@@ -55,7 +55,7 @@ test('several queues held by one breaker are one incident, named by the fullest'
 })
 
 test.each([
-  ['failures', 'onfido', 'kyc is held: onfido’s breaker is open', 'Repair it at Onfido, or in its settings'],
+  ['failures', 'onfido', 'kyc is held: Onfido’s breaker is open', 'Repair it at Onfido, or in its settings'],
   ['operator', 'onfido', 'kyc is held: Onfido’s breaker was opened by hand', 'Repair it at Onfido, or in its settings'],
   ['configuration', 'payments', 'kyc is held: payments’s breaker is open', 'Repair it at payments, or in its settings'],
   ['configuration', 'supabase-storage', 'kyc is held: Supabase refuses our API key', 'Set a valid SUPABASE_SERVICE_KEY on the workers'],

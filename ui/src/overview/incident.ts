@@ -133,7 +133,7 @@ function held(breaker: Breaker, overview: Overview): Incident {
   const called = provider?.name ?? breaker.name
   const settings = provider?.settings ?? []
   const refused = breaker.cause === 'configuration' && settings.length > 0
-  const cause = refused ? says.refuses(called) : breaker.cause === 'operator' ? says.byHand(called) : says.breaker(breaker.name, probing)
+  const cause = refused ? says.refuses(called) : breaker.cause === 'operator' ? says.byHand(called) : says.breaker(called, probing)
   return {
     kind: 'held',
     glyph: 'held',

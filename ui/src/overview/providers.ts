@@ -24,3 +24,8 @@ const PROVIDERS: Record<string, Provider> = {
 export function providerOf(breaker: string): Provider | null {
   return PROVIDERS[breaker] ?? PROVIDERS[breaker.split('-')[0]!] ?? null
 }
+
+/** As people say it: Onfido for `onfido`; a breaker that an application made by its own name. */
+export function called(breaker: string): string {
+  return providerOf(breaker)?.name ?? breaker
+}

@@ -31,7 +31,7 @@ export function Alerts() {
       {looked?.bad && (
         <div className="banner stale" role="alert">
           <Icon name="alerts" />
-          {looked.says}
+          <p>{looked.says}</p>
         </div>
       )}
       <div className="pagehead">

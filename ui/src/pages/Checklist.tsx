@@ -8,7 +8,6 @@ import { SkeletonRows } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
 import { type RowMarks, useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
-import '../work.css'
 
 const said = texts.checklist
 

@@ -19,6 +19,7 @@ import { Above, PageTop } from '../parts/PageTop'
 import { useMay } from '../api/session'
 import { Late } from '../parts/Skeleton'
 import { failed as sayFailed } from '../parts/toasting'
+import { called } from '../overview/providers'
 import { useAct } from '../parts/useAct'
 import { useEvery } from '../parts/useEvery'
 import { useNow } from '../parts/useNow'
@@ -198,7 +199,7 @@ function Why({ job, skew }: { job: JobView; skew: number }) {
   const left = why.until != null && why.until > now ? why.until - now : null
   const when = left != null && says.inTime(says.whenOver[why.cause] ?? says.thatIsOver, left)
   return (
-    <WhyBand level={level} icon={ICONS[why.cause] ?? 'queues'} says={why.says} more={[why.more, when].filter(Boolean).join(' ')}>
+    <WhyBand level={level} icon={ICONS[why.cause] ?? 'queues'} says={why.breaker ? why.says.replace(why.breaker, called(why.breaker)) : why.says} more={[why.more, when].filter(Boolean).join(' ')}>
       {why.breaker && may && (
         <button className="btn primary" disabled={busy} onClick={() => act({ run: () => testAndResume(why.breaker!), done: says.resumed(why.breaker!) })}>
           <Icon name="play" />

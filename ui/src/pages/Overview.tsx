@@ -1,4 +1,5 @@
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useSearch } from '@tanstack/react-router'
 import { useDeferredValue, useMemo, useState } from 'react'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
@@ -12,6 +13,8 @@ import { IncidentBand } from '../overview/IncidentBand'
 import { Lately } from '../overview/Lately'
 import { QueueTable } from '../overview/QueueTable'
 import { useGroups } from '../overview/useGroups'
+import { type Minutes, USUAL } from '../overview/window'
+import { WindowSwitch } from '../overview/WindowSwitch'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
 import { useEvery } from '../parts/useEvery'
@@ -27,16 +30,21 @@ const say = texts.overview
 /** Queues from which on a list is searched rather than read. */
 const SEARCHED = 6
 
-export function useOverview(every = 2_000) {
+/** minutes: how far back rates go. The shell asks for the usual ones, and whoever does shares the answer. */
+export function useOverview(every = 2_000, minutes: Minutes = USUAL) {
   return useQuery({
-    queryKey: ['overview'],
-    queryFn: () => answered(api.GET('/api/v1/overview')),
+    queryKey: minutes === USUAL ? ['overview'] : ['overview', minutes],
+    queryFn: () => answered(api.GET('/api/v1/overview', minutes === USUAL ? {} : { params: { query: { minutes } } })),
     refetchInterval: useEvery(every),
+    placeholderData: keepPreviousData,
   })
 }
 
 export function Overview() {
-  const overview = useOverview()
+  const { minutes = USUAL } = useSearch({ from: '/' })
+  const overview = useOverview(2_000, minutes)
+  // What is wrong is decided by the last minutes, whatever the table shows. The shell has read them.
+  const usual = useOverview(10_000).data
   const dead = useDesk()
   const data = overview.data
   const changes = useChanges(1).data?.changes
@@ -44,14 +52,14 @@ export function Overview() {
     <>
       <PageTop query={overview}>{say.title}</PageTop>
       {overview.isPending && <SkeletonRows />}
-      {data && <IncidentBand incidents={incidents(data, dead.data, changes)} off={overview.isError} />}
+      {usual && <IncidentBand incidents={incidents(usual, dead.data, changes)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} leftBehind={data.leftBehind} memory={data.server?.memoryBytes} />}
-      {data && <Queues data={data} off={overview.isError} />}
+      {data && <Queues data={data} minutes={minutes} off={overview.isError} />}
     </>
   )
 }
 
-function Queues({ data, off }: { data: Overview; off: boolean }) {
+function Queues({ data, minutes, off }: { data: Overview; minutes: Minutes; off: boolean }) {
   const [text, setText] = useState('')
   const wanted = useDeferredValue(text.trim().toLowerCase())
   const groups = useGroups()
@@ -73,25 +81,28 @@ function Queues({ data, off }: { data: Overview; off: boolean }) {
       <div className="pad head" id="queues">
         <h2>{say.queues}</h2>
         <span className="small quiet">{wanted ? say.shown(count(found.length), count(queues.length)) : say.worstFirst}</span>
-        {queues.length >= SEARCHED && (
-          <div className="right list-tools">
-            <input className="input small-input" type="search" placeholder={say.find} aria-label={say.find} value={text} onChange={(event) => setText(event.target.value)} />
-            <select className="input small-select" aria-label={say.group.label} value={delimiter} onChange={(event) => groups.choose(event.target.value)}>
-              <option value="">{say.group.none}</option>
-              {DELIMITERS.map((one) => (
-                <option key={one} value={one}>
-                  {say.group.by(one)}
-                </option>
-              ))}
-            </select>
-          </div>
-        )}
+        <div className="right list-tools">
+          {queues.length >= SEARCHED && (
+            <>
+              <input className="input small-input" type="search" placeholder={say.find} aria-label={say.find} value={text} onChange={(event) => setText(event.target.value)} />
+              <select className="input small-select" aria-label={say.group.label} value={delimiter} onChange={(event) => groups.choose(event.target.value)}>
+                <option value="">{say.group.none}</option>
+                {DELIMITERS.map((one) => (
+                  <option key={one} value={one}>
+                    {say.group.by(one)}
+                  </option>
+                ))}
+              </select>
+            </>
+          )}
+          <WindowSwitch minutes={minutes} />
+        </div>
       </div>
       {found.length === 0 && <p className="pad quiet no-match">{say.noMatch(text.trim())}</p>}
       {found.length > 0 && (
         <QueueTable
           rows={rowsOf(found, wanted ? '' : delimiter, groups.closed)}
-          minutes={Math.max(1, Math.round(queues[0]!.row.recent.windowSeconds / 60))}
+          minutes={minutes}
           alertAt={(queue) => alerts.get(queue) ?? null}
           onTurn={groups.turn}
           off={off}

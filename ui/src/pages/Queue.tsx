@@ -16,6 +16,7 @@ import { QueueCharts } from '../queues/QueueCharts'
 import { QueueSide } from '../queues/QueueSide'
 import { condition, drained, drainedSays, waitingOf } from '../queues/trouble'
 import { type Slow, slowBecause } from '../queues/why'
+import { SkeletonRows } from '../parts/Skeleton'
 import { texts } from '../texts'
 
 const t = texts.queue
@@ -71,41 +72,48 @@ export function Queue() {
       </div>
       {slow && <Why queue={queue} slow={slow} />}
       {row.data && <Facts row={row.data} />}
-      <div className="split">
-        <QueueCharts queue={queue} objective={objective} behind={behind} />
-        {settings.data ? <QueueSide settings={settings.data} at={settings.dataUpdatedAt / 1000} held={row.data?.held ?? {}} /> : <aside />}
+      {row.isPending && (
+        <div className="over">
+          <SkeletonRows />
+        </div>
+      )}
+      <div className={row.isPending ? 'settling' : undefined}>
+        <div className="split">
+          <QueueCharts queue={queue} objective={objective} behind={behind} />
+          {settings.data ? <QueueSide settings={settings.data} at={settings.dataUpdatedAt / 1000} held={row.data?.held ?? {}} /> : <aside />}
+        </div>
+        <nav className="tabs" aria-label={t.byState}>
+          {STATES.map((one) => {
+            const jobs = row.data ? countOf(one, row.data.states) : null
+            return (
+              <Link
+                key={one.key}
+                to="/queues/$queue"
+                params={{ queue }}
+                search={one.key === state ? search : { ...(search.q ? { q: search.q } : {}), ...(one.key === 'waiting' ? {} : { state: one.key }) }}
+                resetScroll={false}
+                activeOptions={{ exact: true, includeSearch: true }}
+              >
+                <Glyph name={one.glyph} className={jobs ? `is-${one.tone}` : 'quiet'} />
+                {one.name} <b>{jobs == null ? '' : count(jobs)}</b>
+              </Link>
+            )
+          })}
+        </nav>
+        <JobList
+          queue={queue}
+          state={state}
+          text={search.q ?? ''}
+          oldest={search.oldest ?? NEXT_FIRST.includes(state)}
+          onChange={({ q, oldest }) =>
+            void navigate({
+              search: () => readSearch({ ...search, ...(q === undefined ? {} : { q }), ...(oldest === undefined ? {} : { oldest }) }),
+              replace: true,
+              resetScroll: false,
+            })
+          }
+        />
       </div>
-      <nav className="tabs" aria-label={t.byState}>
-        {STATES.map((one) => {
-          const jobs = row.data ? countOf(one, row.data.states) : null
-          return (
-            <Link
-              key={one.key}
-              to="/queues/$queue"
-              params={{ queue }}
-              search={one.key === state ? search : { ...(search.q ? { q: search.q } : {}), ...(one.key === 'waiting' ? {} : { state: one.key }) }}
-              resetScroll={false}
-              activeOptions={{ exact: true, includeSearch: true }}
-            >
-              <Glyph name={one.glyph} className={jobs ? `is-${one.tone}` : 'quiet'} />
-              {one.name} <b>{jobs == null ? '' : count(jobs)}</b>
-            </Link>
-          )
-        })}
-      </nav>
-      <JobList
-        queue={queue}
-        state={state}
-        text={search.q ?? ''}
-        oldest={search.oldest ?? NEXT_FIRST.includes(state)}
-        onChange={({ q, oldest }) =>
-          void navigate({
-            search: () => readSearch({ ...search, ...(q === undefined ? {} : { q }), ...(oldest === undefined ? {} : { oldest }) }),
-            replace: true,
-            resetScroll: false,
-          })
-        }
-      />
     </>
   )
 }

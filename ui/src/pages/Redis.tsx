@@ -10,7 +10,6 @@ import { SkeletonRows } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
-import '../work.css'
 
 const said = texts.redis
 

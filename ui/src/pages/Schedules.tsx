@@ -17,7 +17,6 @@ import { ScheduleForm } from '../schedules/ScheduleForm'
 import type { Schedule } from '../schedules/wish'
 import { type RowMarks, useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
-import '../work.css'
 
 const t = texts.schedules
 

@@ -16,7 +16,6 @@ import { Decisions } from '../workers/Decisions'
 import { byHost, currentVersion, type Host, leftBehind, type Mark, markOf, skewSentence, type Worker } from '../workers/fleet'
 import { type Order, useOrder } from '../workers/orders'
 import { Pickets } from '../workers/Pickets'
-import '../work.css'
 
 const said = texts.workers
 

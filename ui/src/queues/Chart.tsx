@@ -1,9 +1,10 @@
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
+import { count, shownZone, stamp } from '../format'
 import { texts } from '../texts'
 import { ChartTable } from './ChartTable'
-import { annotate, type Drawn, NEAR_MARK, stamp, ticks, useTheme, VARIABLES } from './drawing'
+import { annotate, type Drawn, NEAR_MARK, ticks, useTheme, VARIABLES } from './drawing'
 import type { Line } from './drawing'
 
 interface Props extends Drawn {
@@ -39,11 +40,15 @@ export function Chart({ at, lines, marks, level, write, label, height = 150, roo
         height,
         padding: [20, room, 0, 0],
         legend: { show: false },
+        tzDate: (seconds) => {
+          const [at, zone] = [new Date(seconds * 1000), shownZone()]
+          return zone ? uPlot.tzDate(at, zone) : at
+        },
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
         scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, values: [[86_400, '{MM}-{DD}', '', '', '', '', '', '', 1], [60, '{HH}:{mm}', '', '', '', '', '', '', 1]] },
-          { ...axis, size: 46, splits: (_, __, ___, most) => ticks(most), values: (_, splits) => splits.map((value) => latest.current.write(value)) },
+          { ...axis, size: 46, splits: (_, __, ___, most) => ticks(most, latest.current.write === count ? 1 : 0), values: (_, splits) => splits.map((value) => latest.current.write(value)) },
         ],
         series: [
           {},

@@ -1,7 +1,8 @@
 import { useState } from 'react'
 import { texts } from '../texts'
 import { Time } from '../parts/Time'
-import { type Drawn, stamp } from './drawing'
+import { stamp } from '../format'
+import type { Drawn } from './drawing'
 
 /** A chart's numbers for who cannot see it, and for copying; made when it is opened. */
 export function ChartTable({ at, lines, marks, write }: Pick<Drawn, 'lines' | 'marks' | 'write'> & { at: number[] }) {

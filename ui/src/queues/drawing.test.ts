@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { ticks } from './drawing'
 
+test('what comes whole has a whole axis', () => expect(ticks(1.15, 1)).toEqual([1]))
+
 test.each([
   [1.15, [0.5, 1]],
   [370, [200]],

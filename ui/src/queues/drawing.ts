@@ -30,11 +30,6 @@ const SIGNS = { deploy: '◇', scaling: '↗', alert: '!' }
 /** Pixels between the names of two lines. */
 const LEADING = 14
 
-/** A moment as charts write it: to the minute, where the reader is. */
-export function stamp(at: number): string {
-  return new Date(at * 1000).toLocaleString('en-CA', { hour12: false }).replace(',', '').slice(0, 16)
-}
-
 export function annotate(chart: uPlot, { lines, marks, level, write }: Drawn, colour: (name: string) => string, font: string) {
   const { ctx, bbox } = chart
   const scale = devicePixelRatio
@@ -96,9 +91,9 @@ function fitting(ctx: CanvasRenderingContext2D, name: string, room: number): str
   return text
 }
 
-/** Round values below `most`, two or three of them. */
-export function ticks(most: number): number[] {
-  const rough = most / 3
+/** Round values up to `most`, two or three of them, no closer than `least`: 1 for what comes whole. */
+export function ticks(most: number, least = 0): number[] {
+  const rough = Math.max(most / 3, least)
   const ten = 10 ** Math.floor(Math.log10(rough))
   const step = [1, 2, 5, 10].map((times) => times * ten).find((one) => one >= rough)!
   return [1, 2, 3].map((times) => times * step).filter((value) => value <= most)

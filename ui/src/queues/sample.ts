@@ -2,7 +2,7 @@
 import type { OverviewQueue, QueueRow } from './trouble'
 
 export const RECENT: QueueRow['recent'] = {
-  windowSeconds: 300, arrived: 0, completed: 0, failed: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 0,
+  windowSeconds: 300, arrived: 0, completed: 0, failed: 0, cancelled: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 0,
   waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null,
 }
 

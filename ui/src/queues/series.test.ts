@@ -5,7 +5,7 @@ type Span = StatsPage['spans'][number]
 
 function span(at: number, changes: Partial<Span> = {}): Span {
   return {
-    at, seconds: 60, arrived: 0, started: 0, completed: 0, failed: 0, retried: 0, putBack: 0, stalled: 0, lostLocks: 0,
+    at, seconds: 60, arrived: 0, started: 0, completed: 0, failed: 0, cancelled: 0, retried: 0, putBack: 0, stalled: 0, lostLocks: 0,
     reconnects: 0, waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null, ...changes,
   }
 }

@@ -52,7 +52,7 @@ export function series(spans: Span[], depths: DepthRow[], fold: number, now = Da
     const most = (of: (depth: DepthRow) => number) => worst(part.map((span) => seen.get(span.at)).map((depth) => (depth ? of(depth) : null)))
     lines.at.push(part[0]!.at)
     lines.arrived.push(sum((span) => span.arrived) / seconds)
-    lines.ended.push(sum((span) => span.completed + span.failed) / seconds)
+    lines.ended.push(sum((span) => span.completed + span.failed + span.cancelled) / seconds)
     lines.failed.push(sum((span) => span.failed) / seconds)
     lines.wait.push(worst(part.map((span) => span.waitP95)))
     lines.run.push(worst(part.map((span) => span.runP95)))

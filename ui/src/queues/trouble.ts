@@ -2,6 +2,7 @@
 import type { components } from '../api/schema'
 import { count, duration } from '../format'
 import type { GlyphName } from '../parts/Icon'
+import { called } from '../overview/providers'
 import { texts } from '../texts'
 
 export type OverviewQueue = components['schemas']['OverviewQueue']
@@ -29,7 +30,7 @@ export function condition({ row }: Pick<OverviewQueue, 'row'>): Condition {
   const oldest = row.oldestWaitingSeconds ?? 0
   const objective = row.objective.age
   const held = Object.keys(row.held).filter((breaker) => row.held[breaker]! > 0)
-  if (held.length > 0) return { level: 'trouble', glyph: 'held', says: say.held(held.join(', ')) }
+  if (held.length > 0) return { level: 'trouble', glyph: 'held', says: say.held(held.map(called).join(', ')) }
   // On purpose: worth a look while something waits for it, and grey while nothing does.
   if (row.paused) return waiting > 0 ? { level: 'watch', glyph: 'paused', says: say.paused } : { level: 'calm', glyph: 'paused', says: say.pausedIdle }
   if (waiting > 0 && row.workers === 0) return { level: 'trouble', glyph: 'alert', says: say.noWorker }

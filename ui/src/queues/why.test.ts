@@ -4,14 +4,14 @@ import { queueRow } from './sample'
 import { slowBecause } from './why'
 
 const RECENT = {
-  windowSeconds: 100, arrived: 100, completed: 0, failed: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 2,
+  windowSeconds: 100, arrived: 100, completed: 0, failed: 0, cancelled: 0, retried: 0, stalled: 0, failureRate: 0, perSecond: 2,
   waitP50: null, waitP95: null, waitP99: null, runP50: null, runP95: null, runP99: null,
 }
 const ROW = queueRow('q', { states: { waiting: 5, active: 2 }, oldestWaitingSeconds: 90, drainSeconds: 30, recent: RECENT })
 
 test.each([
   ['Behind, and catching up.', {}, {}],
-  ["7 jobs are held because onfido’s breaker is open.", { held: { onfido: 7, other: 1 }, paused: true }, {}],
+  ["7 jobs are held because Onfido’s breaker is open.", { held: { onfido: 7, other: 1 }, paused: true }, {}],
   ['Nothing starts because the queue is paused.', { paused: true }, {}],
   ['Nothing runs because no worker serves this queue.', { workers: 0 }, {}],
   ['No worker knows build.', { unknownNames: ['build'] }, {}],

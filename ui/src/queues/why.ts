@@ -2,6 +2,7 @@
 import type { components } from '../api/schema'
 import { count, duration } from '../format'
 import type { QueueSettings } from '../jobs/api'
+import { called } from '../overview/providers'
 import { waitingOf } from './trouble'
 
 type QueueRow = components['schemas']['QueueRow']
@@ -24,7 +25,7 @@ export function slowBecause(row: QueueRow, settings: QueueSettings | undefined):
   if (held.length > 0) {
     const [name, jobs] = held[0]!
     return {
-      level: 'trouble', says: `${jobs === 1 ? '1 job is' : `${count(jobs)} jobs are`} held because ${name}’s breaker is open.`,
+      level: 'trouble', says: `${jobs === 1 ? '1 job is' : `${count(jobs)} jobs are`} held because ${called(name)}’s breaker is open.`,
       more: 'They spend no attempt, and run again when it closes.', repair: { kind: 'breaker', name },
     }
   }

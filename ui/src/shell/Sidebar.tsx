@@ -1,4 +1,5 @@
 import { Link, useLocation } from '@tanstack/react-router'
+import { useEffect } from 'react'
 import type { Session } from '../api/client'
 import { count } from '../format'
 import { useOverview } from '../pages/Overview'
@@ -58,9 +59,19 @@ export function Sidebar({ session }: { session: Session }) {
 /** Queues that the sidebar has room for: the worst, by name, so that none moves under the pointer. */
 const SHOWN = 12
 
+/** Where this browser keeps how many there were. */
+const ROOM = 'sidebar-queues'
+
 function Queues() {
-  const queues = useOverview(10_000).data?.queues ?? []
-  if (queues.length === 0) return null
+  const known = useOverview(10_000).data?.queues
+  const queues = known ?? []
+  const room = Math.min(queues.length, SHOWN)
+  useEffect(() => {
+    if (known) localStorage.setItem(ROOM, String(room))
+  }, [known, room])
+  // As many as last time, most likely: what stands below is in its place from the beginning.
+  if (!known) return <div className="sub">{Array.from({ length: Math.min(Number(localStorage.getItem(ROOM)), SHOWN) }, (_, at) => <i key={at} />)}</div>
+  if (room === 0) return null
   return (
     <div className="sub" role="group" aria-label={texts.shell.places.queues}>
       {worstFirst(queues)

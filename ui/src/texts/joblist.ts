@@ -5,6 +5,8 @@ export const joblist = {
   unselect: 'Select nothing',
   // Filter
   filter: 'Filter the jobs',
+  chips: 'Filters',
+  removeChip: (word: string) => `Remove the filter ${word}`,
   placeholder: 'id · name:verify · error:"timed out" · after:14:02 · data.user.id:7',
   placeholderPlain: 'id · name:verify · after:14:02 · attempts:>2',
   suggestions: 'Ways to go on',

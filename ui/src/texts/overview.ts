@@ -10,6 +10,7 @@ export const overview = {
   none: { title: 'No queue yet', says: 'A queue is here as soon as a job was added to it, by Corral or by BullMQ.' },
   noMatch: (text: string) => `No queue is called like ${text}.`,
   find: 'Find a queue',
+  window: { label: 'Rates, failures and p95 of the last', of: (minutes: number) => (minutes === 60 ? '1\u00a0h' : `${minutes}\u00a0min`) },
   group: {
     label: 'Group by',
     none: 'No groups',
@@ -74,6 +75,9 @@ export const overview = {
   incident: {
     region: 'What is wrong',
     since: 'since',
+    firing: (alerts: string, one: boolean) => ` · ${alerts} ${one ? 'alert' : 'alerts'} firing`,
+    told: ' · told',
+    separated: (text: string) => ` · ${text}`,
     wrong: 'What is wrong',
     why: 'Why',
     repair: 'Repair',

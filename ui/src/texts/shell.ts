@@ -1,5 +1,6 @@
 /** What is around every page: sidebar, palette, sheet, what is announced. */
 export const shell = {
+  noPage: { title: 'No such page', says: 'The address may have a mistake, or is of another version. Search finds every page, queue and job.' },
   product: 'Corral',
   places: {
     overview: 'Overview',

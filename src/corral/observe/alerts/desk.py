@@ -1,4 +1,5 @@
-"""The alerts as operators see and change them: what fires, the rules, the history, silences, a test.
+"""The alerts as operators see and change them: what fires, the rules, the history, silences, who has
+what in hand, a test.
 
 All are of one server and prefix. Every change is in the audit log. Nobody needs this for alerts to work.
 """
@@ -20,6 +21,7 @@ from corral.bullmq import alerting
 from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.failures import as_corral_error
 from corral.errors import InvalidInput
+from corral.observe.alerts.acknowledging import Acknowledgement, acknowledged, acknowledgement
 from corral.observe.alerts.channels.chosen import chosen_channels
 from corral.observe.alerts.ledger import ChannelHealth, Ledger
 from corral.observe.alerts.machine import Alert, Event
@@ -29,13 +31,15 @@ from corral.observe.alerts.rulebook import RuleBook, load_rules
 from corral.observe.alerts.rules import RULES
 from corral.observe.alerts.sending import attempt
 from corral.observe.alerts.silence import ANY, Silence, is_silenced, silence
-from corral.observe.alerts.storing import encoded, read_events, read_ledger, read_silences
+from corral.observe.alerts.storing import encoded, read_acknowledged, read_events, read_ledger, read_silences
 from corral.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertView:
-    """An alert that is pending or fires. Times are epoch seconds; `told_at` None: nobody was told."""
+    """An alert that is pending or fires. Times are epoch seconds; `told_at` None: nobody was told;
+    `acknowledged` None: nobody has it in hand.
+    """
 
     rule: str
     subject: str
@@ -50,6 +54,7 @@ class AlertView:
     fired_at: float | None
     told_at: float | None
     silenced: bool
+    acknowledged: Acknowledgement | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +118,11 @@ class Alerts:
             stored = await alerting.read(self._client, self.prefix)
             now, rows = await alerting.silences(self._client, self.prefix)
         ledger, silences = read_ledger(stored.state), tuple(read_silences(rows))
+        in_hand = read_acknowledged(stored.acknowledged)
         return AlertState(
             evaluated_at=ledger.at,
             leader=stored.leader,
-            alerts=tuple(_alert(alert, book, silences, now) for alert in ledger.alerts),
+            alerts=tuple(_alert(alert, book, silences, in_hand, now) for alert in ledger.alerts),
             channels=tuple(_channel(name, ledger) for name in sorted(_channel_names(ledger))),
             silences=silences,
         )
@@ -163,6 +169,41 @@ class Alerts:
                 raise InvalidInput(f"There is no silence {silence_id[:120]!r}.")
             await audit.record(self._client, self.prefix, actor, "alert.unsilence", silence_id)
 
+    async def acknowledge(self, rule: str, subject: str, *, note: str = "", actor: str) -> Acknowledgement:
+        """Somebody has what fires in hand: nothing is told of it but its end. Four round trips.
+
+        It holds until the alert is resolved; one of somebody else is replaced. Raises InvalidInput if it does
+        not fire.
+        """
+        with self._redis_errors():
+            stored = await alerting.read(self._client, self.prefix)
+            firing = {one.group: one for one in read_ledger(stored.state).alerts if one.state == "firing"}
+            alert = firing.get(f"{rule}:{subject}")
+            if alert is None or alert.fired_at is None:
+                raise InvalidInput(
+                    f"{rule[:120]!r} of {subject[:120]!r} does not fire: there is nothing to acknowledge."
+                )
+            now, _ = await alerting.silences(self._client, self.prefix)
+            made = acknowledgement(rule, subject, alert.fired_at, note, by=actor, now=now)
+            over = [one.id for one in read_acknowledged(stored.acknowledged) if one.id not in firing]
+            await alerting.put_acknowledgement(self._client, self.prefix, made.id, encoded(made), over)
+            facts = {"note": made.note} if made.note else None
+            await audit.record(self._client, self.prefix, actor, "alert.acknowledge", made.id, facts)
+        return made
+
+    async def unacknowledge(self, rule: str, subject: str, *, actor: str) -> None:
+        """Nobody has it in hand any more: it is told of again. Three round trips. Raises InvalidInput if
+        nobody had.
+        """
+        with self._redis_errors():
+            stored = await alerting.read(self._client, self.prefix)
+            known = read_acknowledged(stored.acknowledged)
+            fires = [one for one in read_ledger(stored.state).alerts if one.group == f"{rule}:{subject}"]
+            if not any(acknowledged(known, rule, subject, one.fired_at) for one in fires):
+                raise InvalidInput(f"{rule[:120]!r} of {subject[:120]!r} is not acknowledged.")
+            await alerting.drop_acknowledgement(self._client, self.prefix, f"{rule}:{subject}")
+            await audit.record(self._client, self.prefix, actor, "alert.unacknowledge", f"{rule}:{subject}")
+
     async def test(self, *, actor: str) -> list[Tried]:
         """Send a test to every channel of this process's settings. Raises ConfigurationError.
 
@@ -204,7 +245,13 @@ class Alerts:
             raise as_corral_error(error, "the alerts") from error
 
 
-def _alert(alert: Alert, book: RuleBook, silences: tuple[Silence, ...], now: float) -> AlertView:
+def _alert(
+    alert: Alert,
+    book: RuleBook,
+    silences: tuple[Silence, ...],
+    in_hand: list[Acknowledgement],
+    now: float,
+) -> AlertView:
     rule = RULES.get(alert.rule)  # None: of another version of Corral
     limits = book.limits(rule, alert.subject) if rule else Limits(0, 0)
     return AlertView(
@@ -221,6 +268,7 @@ def _alert(alert: Alert, book: RuleBook, silences: tuple[Silence, ...], now: flo
         fired_at=alert.fired_at,
         told_at=alert.told_at,
         silenced=is_silenced(silences, alert.rule, alert.subject, now),
+        acknowledged=acknowledged(in_hand, alert.rule, alert.subject, alert.fired_at),
     )
 
 

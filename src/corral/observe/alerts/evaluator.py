@@ -136,6 +136,7 @@ class Evaluator:
             self._leadership.silences,
             now=standing.at,
             last=ledger.at,
+            in_hand=self._leadership.acknowledged,
         )
 
         def after(before: Ledger) -> Ledger:

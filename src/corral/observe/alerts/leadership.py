@@ -22,10 +22,11 @@ import structlog
 from redis.exceptions import RedisError
 
 from corral.bullmq import alerting
+from corral.observe.alerts.acknowledging import Acknowledgement
 from corral.observe.alerts.ledger import Ledger
 from corral.observe.alerts.machine import Event
 from corral.observe.alerts.silence import Silence
-from corral.observe.alerts.storing import encoded, read_ledger, read_silences
+from corral.observe.alerts.storing import encoded, read_acknowledged, read_ledger, read_silences
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,8 @@ class Leadership:
         self._ledger: Ledger | None = None
         #: As of the last `hold`, whoever leads; also those that are over.
         self.silences: list[Silence] = []
+        #: The same; also of what fires no more.
+        self.acknowledged: list[Acknowledgement] = []
         #: The pid alone is not unique: a container's is 1 on every host.
         self.token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(6)}"
 
@@ -72,6 +75,7 @@ class Leadership:
             )
             self._ahead = lease.now - self._clock()
             self.silences = read_silences(lease.silences)
+            self.acknowledged = read_acknowledged(lease.acknowledged)
             if not lease.held:
                 self._lost()
             elif lease.is_new or self._ledger is None:

@@ -7,7 +7,8 @@ at least `keep` seconds, between an end and the next firing at least `for`. A va
 keeps a firing alert and starts none. A subject that is gone is well. The order of readings does not matter.
 What is told of a group is fired, then maybe still, then resolved; under a silence nothing new is told, and
 what lasts longer than the silence is told at its end. A resolve is told of what was told before, silence or
-not: an incident must not stay open elsewhere. The history has it all.
+not: an incident must not stay open elsewhere. The history has it all. While somebody has it in hand (it was
+acknowledged) it is told of no more but its end; if that is taken back, it is told as if it had not been.
 Limits: after a pause of the evaluator (GAP_SECONDS) durations count anew: nobody knows what was in between.
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from corral.observe.alerts.acknowledging import Acknowledgement, acknowledged
 from corral.observe.alerts.notice import Notice, notice_of
 from corral.observe.alerts.rule import Limits, Reading, Rule
 from corral.observe.alerts.rulebook import RuleBook
@@ -92,8 +94,11 @@ def step(
     *,
     now: float,
     last: float | None,
+    in_hand: Sequence[Acknowledgement] = (),
 ) -> Step:
-    """Judge what was measured. `last`: when the look before was; None: there was none."""
+    """Judge what was measured. `last`: when the look before was; None: there was none. `in_hand`: what was
+    acknowledged.
+    """
     known = {alert.group: alert for alert in before}
     if last is None or now - last > GAP_SECONDS:
         known = {group: _anew(alert, now) for group, alert in known.items()}
@@ -109,7 +114,8 @@ def step(
         if alert is not None and alert.state == "firing":
             if was is None or was.state != "firing":
                 events.append(_event("fired", rule, limits, alert, now, silenced=silenced))
-            alert, notice = _told(alert, rule, limits, now, silenced=silenced)
+            known_of = acknowledged(in_hand, rule.name, reading.subject, alert.fired_at) is not None
+            alert, notice = _told(alert, rule, limits, now, quiet=silenced or known_of)
             notices += [notice] if notice else []
         elif was is not None and was.state == "firing":
             events.append(_event("resolved", rule, limits, was, now, silenced=silenced))
@@ -153,10 +159,10 @@ def _judged(was: Alert | None, rule: Rule, reading: Reading, limits: Limits, now
 
 
 def _told(
-    alert: Alert, rule: Rule, limits: Limits, now: float, *, silenced: bool
+    alert: Alert, rule: Rule, limits: Limits, now: float, *, quiet: bool
 ) -> tuple[Alert, Notice | None]:
-    """Whether a firing alert is told now, for the first time or again."""
-    if silenced:
+    """Whether a firing alert is told now, for the first time or again. quiet: silenced, or in hand."""
+    if quiet:
         return alert, None
     if alert.told_at is None:
         return replace(alert, told_at=now), _notice("fired", rule, limits, alert, now)

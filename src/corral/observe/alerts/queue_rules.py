@@ -124,7 +124,7 @@ QUEUE_RULES = (
     Rule(
         name="dead-letters",
         title="Dead letters",
-        summary="{value} jobs are in the dead letters of {subject}.",
+        summary="Dead letters of {subject}: {value}.",
         advice="Look at them by cause with corral dead list; then retry or discard each group.",
         unit="jobs",
         about="queue",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from corral.observe.alerts.acknowledging import Acknowledgement
 from corral.observe.alerts.ledger import Ledger
 from corral.observe.alerts.machine import Event
 from corral.observe.alerts.silence import Silence
@@ -38,6 +39,12 @@ def read_events(rows: Iterable[bytes]) -> list[Event]:
 def read_silences(rows: Iterable[bytes]) -> list[Silence]:
     """Silences, in the order of their ids."""
     found = [one for raw in rows if (one := _read(raw, Silence, "silence")) is not None]
+    return sorted(found, key=lambda one: one.id)
+
+
+def read_acknowledged(rows: Iterable[bytes]) -> list[Acknowledgement]:
+    """Acknowledgements, in the order of their ids."""
+    found = [one for raw in rows if (one := _read(raw, Acknowledgement, "acknowledgement")) is not None]
     return sorted(found, key=lambda one: one.id)
 
 

@@ -1,0 +1,17 @@
+// How far back the rates of the table of queues go. No I/O.
+
+export const WINDOWS = [5, 15, 60] as const
+export type Minutes = (typeof WINDOWS)[number]
+
+/** What the band and the sidebar go by, and the table if nothing else is said. */
+export const USUAL: Minutes = 5
+
+/** What the address says; nothing for the usual. */
+export interface OverviewSearch {
+  minutes?: Minutes
+}
+
+export function readOverviewSearch(search: Record<string, unknown>): OverviewSearch {
+  const minutes = WINDOWS.find((one) => one === Number(search['minutes']))
+  return minutes === undefined || minutes === USUAL ? {} : { minutes }
+}
