@@ -27,6 +27,9 @@ from corral.sealing import is_sealed
 #: How long an HTTP caller waits for Redis. A healthy one answers in a millisecond.
 ANSWER_SECONDS = 1.0
 
+#: How long he waits for a look at all queues, once Redis has answered: some hundred times what it takes.
+LOOK_SECONDS = 5.0
+
 _T = TypeVar("_T")
 
 
@@ -49,6 +52,19 @@ async def answering(seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
         raise RedisUnavailable(f"Redis did not answer within {seconds:g} s. Try again.") from None
     except (RedisError, OSError) as error:
         raise as_corral_error(error, "the service") from error
+
+
+@contextlib.asynccontextmanager
+async def looking_at_many(client: aioredis.Redis) -> AsyncIterator[None]:
+    """`answering` for what is inside when it reads of all queues. One round trip before it.
+
+    Redis that is away is told within a second, as ever; one that is only busy has LOOK_SECONDS for many
+    commands, and so has this process for what they answered.
+    """
+    async with answering():
+        await client.ping()
+    async with answering(LOOK_SECONDS):
+        yield
 
 
 class Lookup:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import redis.asyncio as aioredis
 
+from corral.bullmq import statistics
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.scripts import Call, ours, run_all
 from corral.bullmq.standings import chunks
@@ -67,6 +68,14 @@ async def read_series(
         [_depth(text) for texts in replies[at : at + hashes] for text in texts]
         for at in range(0, len(replies), hashes or 1)
     ]
+
+
+async def read_minutes(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int
+) -> list[list[Depth | None]]:
+    """Each queue in the minutes `first` to `last` since the epoch; None: nobody looked. One round trip."""
+    found = await statistics.read_minutes(client, queues, first, last, "depth")
+    return [list(map(_depth, texts)) for texts in found]
 
 
 def _hash(keys: QueueKeys, unit: Unit, number: int) -> str:

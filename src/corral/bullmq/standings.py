@@ -22,6 +22,9 @@ CHUNK = 50
 #: A run that is overdue by less is about to be taken.
 LATE_MS = 1_000
 
+#: A schedule that is not among the first so many is late for the same reason as those; as lua/standing.lua.
+MOST_LATE = 20
+
 #: Held jobs that are read of a breaker to tell their queues.
 MOST_HELD = 5_000
 
@@ -57,6 +60,18 @@ async def read_sides(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> lis
         arguments = [text for keys in part for text in (keys.base, keys.unknown_names())]
         calls.append(([keys.meta for keys in part], [LATE_MS, *arguments]))
     return [_side(*row) for reply in await run_all(client, ours("standing"), calls) for row in reply]
+
+
+async def read_late(client: aioredis.Redis, queues: Sequence[QueueKeys], now_ms: int) -> list[dict[str, int]]:
+    """`Side.late` alone, by the same rule. now_ms: the server's. One round trip."""
+    pipe = client.pipeline(transaction=False)
+    for keys in queues:
+        upto = now_ms - LATE_MS
+        pipe.zrangebyscore(keys.repeat, "-inf", upto, start=0, num=MOST_LATE, withscores=True)
+    return [
+        {schedule.decode(errors="replace"): now_ms - int(slot) for schedule, slot in found}
+        for found in (await pipe.execute() if queues else [])
+    ]
 
 
 def _side(

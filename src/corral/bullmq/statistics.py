@@ -152,19 +152,17 @@ def _gaps(buckets: Mapping[int, int]) -> list[int]:
     return flat
 
 
-def _read(text: bytes | None, into: Entry) -> Entry:
+def _read(text: bytes, into: Entry) -> None:
     """Add what was kept. Two hundred queues are some thousand of these, so nothing is made in between."""
-    if text is not None:
-        counts, wait, run = _unpack(text)
-        mine = into.counts
-        for name, number in zip(COUNTED, counts, strict=False):
-            if number:
-                mine[name] = mine.get(name, 0) + int(number)
-        for gaps, buckets in ((wait, into.wait), (run, into.run)):
-            get = buckets.get
-            for bucket, number in zip(accumulate(gaps[::2]), gaps[1::2], strict=True) if gaps else ():
-                buckets[bucket] = get(bucket, 0) + number
-    return into
+    counts, wait, run = _unpack(text)
+    mine = into.counts
+    for name, number in zip(COUNTED, counts, strict=False):
+        if number:
+            mine[name] = mine.get(name, 0) + int(number)
+    for gaps, buckets in ((wait, into.wait), (run, into.run)):
+        get = buckets.get
+        for bucket, number in zip(accumulate(gaps[::2]), gaps[1::2], strict=True) if gaps else ():
+            buckets[bucket] = get(bucket, 0) + number
 
 
 async def read_series(
@@ -200,29 +198,40 @@ async def read_counts(
     client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int
 ) -> list[list[dict[str, int]]]:
     """The numbers, without the times, of each queue in the minutes `first` to `last`. One round trip."""
-    pipe = client.pipeline(transaction=False)
-    hashes = 0
-    for keys in queues:
-        hashes = 0
-        for key, numbers in MINUTE.hashes(keys, first, last):
-            hashes += 1
-            pipe.hmget(key, [str(number % MINUTE.in_hash) for number in numbers])
-    replies = await pipe.execute() if queues else []
-    return [
-        [_counts(text) for texts in replies[start : start + hashes] for text in texts]
-        for start in range(0, len(replies), hashes or 1)
-    ]
+    return [list(map(_counts, texts)) for texts in await read_minutes(client, queues, first, last, "stats")]
+
+
+async def read_minutes(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int, what: str
+) -> list[list[bytes | None]]:
+    """What is kept of each queue in the minutes `first` to `last`. what: as `Unit.hashes`. One round trip."""
+    parts, calls = [], list[Call]()
+    for part in chunks(queues):
+        by_queue = [list(MINUTE.hashes(keys, first, last, what)) for keys in part]
+        for same_hour in zip(*by_queue, strict=True):
+            parts.append(part)
+            fields = [number % MINUTE.in_hash for number in same_hour[0][1]]
+            calls.append(([key for key, _ in same_hour], [*fields]))
+    found: dict[QueueKeys, list[bytes | None]] = {keys: [] for keys in queues}
+    for part, reply in zip(parts, await run_all(client, ours("hash_fields"), calls), strict=True):
+        for keys, texts in zip(part, reply, strict=True):
+            found[keys] += texts
+    return [found[keys] for keys in queues]
 
 
 def _counts(text: bytes | None) -> dict[str, int]:
     return {} if text is None else dict(zip(COUNTED, map(int, _unpack_counts(text)[0]), strict=False))
 
 
+#: Entries of some minutes as they are kept, in their order; `added` tells what they are together.
+Texts = tuple[bytes, ...]
+
+
 class Lately(NamedTuple):
     """A queue as a whole, and by job name."""
 
-    whole: Entry
-    names: dict[str, Entry]
+    whole: Texts
+    names: dict[str, Texts]
 
 
 async def read_recent(
@@ -241,10 +250,18 @@ async def read_recent(
 
 
 def _lately(flat: Sequence[bytes]) -> Lately:
-    found = Lately(Entry(), {})
+    texts: dict[str, list[bytes]] = {"": []}
     for name, text in zip(flat[::2], flat[1::2], strict=True):
-        _read(text, found.names.setdefault(name.decode(errors="replace"), Entry()) if name else found.whole)
-    return found
+        texts.setdefault(name.decode(errors="replace"), []).append(text)
+    return Lately(tuple(texts.pop("")), {name: tuple(some) for name, some in texts.items()})
+
+
+def added(texts: Texts) -> Entry:
+    """What was counted in all of them."""
+    entry = Entry()
+    for text in texts:
+        _read(text, entry)
+    return entry
 
 
 async def names(client: aioredis.Redis, keys: QueueKeys) -> dict[str, float]:

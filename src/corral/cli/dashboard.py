@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import sys
 
@@ -43,10 +44,13 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
             style="yellow",
         )
 
+    dashboard = Dashboard(settings, users, built_in())
+    # What was made so far stays: without this each full collection would walk it, between two answers.
+    gc.collect()
+    gc.freeze()
+
     async def run() -> None:
-        server = HttpServer(
-            Dashboard(settings, users, built_in()), name="dashboard", host=host, port=port, signals=True
-        )
+        server = HttpServer(dashboard, name="dashboard", host=host, port=port, signals=True)
         try:
             await server.start()
             async with keeping_depths(settings):

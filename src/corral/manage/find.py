@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from corral.api.auth import Permission
-from corral.api.lookup import answering
+from corral.api.lookup import looking_at_many
 from corral.bullmq.finding import By, find_everywhere
 from corral.manage.queues import known_queues
 from corral.manage.service import Management, asks_for
@@ -48,10 +48,10 @@ async def find_jobs(
 ) -> FoundJobs:
     """Jobs of this id, deduplication id or idempotency key in all queues. The whole of it: it is looked up.
 
-    Three round trips, however many queues there are and whatever they hold.
+    Four round trips, however many queues there are and whatever they hold.
     """
     queues = [queue.keys() for queue in await known_queues(request, management)]
-    async with answering():
+    async with looking_at_many(management.client):
         found = await find_everywhere(management.client, queues, text)
     jobs = [FoundJob(one.keys.name, one.job_id, one.name, one.state, one.added, one.by) for one in found]
     return FoundJobs(jobs, len(queues))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -12,13 +11,11 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from corral.api.auth import Permission
-from corral.api.lookup import answering
-from corral.bullmq import depths
-from corral.bullmq.depths import Depth
-from corral.bullmq.statistics import MINUTE
+from corral.api.lookup import looking_at_many
 from corral.manage.last_hours import MINUTES, LastHours, Minute
 from corral.manage.queues import QueueRow, known_queues, queue_row
 from corral.manage.service import Management, asks_for
+from corral.manage.shared_look import SharedLook
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.depth import depth_of
 from corral.observe.stand import RECENT_MINUTES, read_standing
@@ -57,27 +54,25 @@ async def read_overview(
     management: NamedDependency[Management],
     minutes: Annotated[int, QueryParameter(ge=1, le=MINUTES)] = RECENT_MINUTES,
 ) -> Overview:
-    """All queues with their last hour, workers, breakers and the server. Seven round trips, some at once.
+    """All queues with their last hour, workers, breakers and the server. Eight round trips, some at once.
 
     minutes: how much is recent: rates, failure rate, run times and what follows from them.
     What each job name did is not in the rows: ask for the queue.
     """
+    shared: SharedLook[Overview] = request.app.state.setdefault(f"overview_look_{minutes}", SharedLook())
+    return await shared.look(lambda: _look(request, management, minutes))
+
+
+async def _look(request: Request[Any, Any, Any], management: Management, minutes: int) -> Overview:
     queues = await known_queues(request, management)
-    async with answering():
+    async with looking_at_many(management.client):
         standing = await read_standing(queues, minutes=minutes, names=False)
-    async with answering():
-        now_ms = round(standing.at * 1000)
-        keys = [queue.keys() for queue in queues]
-        hours, past = await asyncio.gather(
-            _hours_of(request.app).read(management.client, keys, now_ms),
-            depths.read_series(management.client, keys, MINUTE, MINUTES, now_ms),
+        hours = await _hours_of(request.app).read(
+            management.client, [queue.keys() for queue in queues], round(standing.at * 1000)
         )
-    past_of = dict(zip((queue.name for queue in queues), past, strict=True))
     return Overview(
         at=standing.at,
-        queues=[
-            _queue(name, standing, management, hours[name], past_of[name]) for name in sorted(standing.queues)
-        ],
+        queues=[_queue(name, standing, management, hours[name]) for name in sorted(standing.queues)],
         workers=len(standing.workers),
         left_behind=_left_behind(standing.workers),
         breakers=[msgspec.convert(b, BreakerRow, from_attributes=True) for b in standing.breakers],
@@ -100,13 +95,11 @@ def _hours_of(app: Litestar) -> LastHours:
     return found
 
 
-def _queue(
-    name: str, standing: Standing, management: Management, hour: list[Minute], past: list[Depth | None]
-) -> OverviewQueue:
+def _queue(name: str, standing: Standing, management: Management, hour: list[Minute]) -> OverviewQueue:
     now = depth_of(standing.queues[name])
     return OverviewQueue(
         row=queue_row(standing.queues[name], standing, management),
         arrived=[minute.arrived for minute in hour],
         ended=[minute.ended for minute in hour],
-        waiting=[None if one is None else one.waiting + one.held for one in [*past[:-1], now]],
+        waiting=[*(minute.waiting for minute in hour[:-1]), now.waiting + now.held],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -10,9 +11,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from corral.api.auth import Permission
-from corral.api.lookup import answering
+from corral.api.lookup import answering, looking_at_many
 from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
+from corral.manage.shared_look import SharedLook
 from corral.observe import buckets
 from corral.observe.stand import read_standing
 from corral.observe.standing import QueueStanding, Recent, Standing
@@ -145,11 +147,16 @@ class StatsPage(msgspec.Struct, frozen=True, rename="camel"):
 async def list_queues(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> QueueList:
     """All queues, by name: the declared ones, those that workers run, and those found in Redis.
 
-    Three round trips. A queue that nobody here declares is found within 15 s, later where Redis holds a
+    Four round trips. A queue that nobody here declares is found within 15 s, later where Redis holds a
     million keys and more: see `queue_names`.
     """
+    shared: SharedLook[QueueList] = request.app.state.setdefault("queues_look", SharedLook())
+    return await shared.look(lambda: _look(request, management))
+
+
+async def _look(request: Request[Any, Any, Any], management: Management) -> QueueList:
     queues = await known_queues(request, management)
-    async with answering():
+    async with looking_at_many(management.client):
         standing = await read_standing(queues, server=False)
     rows = [queue_row(one, standing, management) for _, one in sorted(standing.queues.items())]
     return QueueList(standing.at, rows)
@@ -229,13 +236,10 @@ def _recent_row(recent: Recent) -> RecentRow:
     return msgspec.convert(recent, RecentRow, from_attributes=True)
 
 
-#: Fields of a span that a row has as they are.
-_COUNTED = [name for name in SpanRow.__struct_fields__ if not name.startswith(("wait_", "run_"))]
+#: Fields of a span that a row has as they are; the others come after them.
+_counted = attrgetter(*(name for name in SpanRow.__struct_fields__ if not name.startswith(("wait_", "run_"))))
 
 
 def _span_row(span: Span) -> SpanRow:
-    plain: dict[str, Any] = {name: getattr(span, name) for name in _COUNTED}
-    for what, times in (("wait", span.wait), ("run", span.run)):
-        found = buckets.quantiles(times, 0.5, 0.95, 0.99)
-        plain |= {f"{what}_p{percent}": one for percent, one in zip((50, 95, 99), found, strict=True)}
-    return SpanRow(**plain)
+    wait, run = (buckets.quantiles(times, 0.5, 0.95, 0.99) for times in (span.wait, span.run))
+    return SpanRow(*_counted(span), *wait, *run)

@@ -15,7 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from corral.api.auth import Permission
-from corral.api.lookup import answering
+from corral.api.lookup import answering, looking_at_many
 from corral.bullmq import schedule_runs, standings
 from corral.bullmq.clock import server_seconds
 from corral.bullmq.schedule_reader import read_many
@@ -58,11 +58,11 @@ async def list_schedules(
 ) -> ScheduleList:
     """The schedules of all queues, or of one. Seven round trips."""
     queues = await known_queues(request, management) if queue is None else [management.queue(queue)]
-    async with answering():
+    async with looking_at_many(management.client):
         now = await server_seconds(management.client)
         counts = await schedule_runs.how_many(management.client, [q.keys() for q in queues])
         having = [q for q, count in zip(queues, counts, strict=True) if count]
-        rows = await _rows(management, having)
+        rows = await _rows(management, having, round(now * 1000))
     return ScheduleList(now, sum(counts), rows[:MOST_ROWS])
 
 
@@ -205,7 +205,7 @@ SCHEDULE_HANDLERS = [
 ]
 
 
-async def _rows(management: Management, queues: list[Queue]) -> list[ScheduleRow]:
+async def _rows(management: Management, queues: list[Queue], now_ms: int) -> list[ScheduleRow]:
     """The next to run first, those without a next run last."""
     read = await read_many(management.client, [queue.keys() for queue in queues], MOST_ROWS)
     pairs = [
@@ -219,8 +219,8 @@ async def _rows(management: Management, queues: list[Queue]) -> list[ScheduleRow
     started = [(q.keys(), one.id, round(one.last_run.timestamp() * 1000)) for q, one in pairs if one.last_run]
     ends = await schedule_runs.ends(management.client, started)
     last = {(keys.name, one): run_row(end) for (keys, one, _), end in zip(started, ends, strict=True) if end}
-    sides = await standings.read_sides(management.client, [q.keys() for q in queues]) if queues else []
-    late = {q.name: side.late for q, side in zip(queues, sides, strict=True)}
+    found_late = await standings.read_late(management.client, [q.keys() for q in queues], now_ms)
+    late = {q.name: one for q, one in zip(queues, found_late, strict=True)}
     return [row_of(q.name, one, late[q.name].get(one.id), last.get((q.name, one.id))) for q, one in pairs]
 
 

@@ -11,7 +11,10 @@ the nearer of the two.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import accumulate
 
 #: Seconds: 10 µs, less than any handler takes, and 30 days.
 SMALLEST, LARGEST = 1e-5, 30 * 86_400.0
@@ -43,6 +46,7 @@ def bounds(bucket: int) -> tuple[float, float]:
     return SMALLEST * GROWTH ** (bucket - 1), SMALLEST * GROWTH**bucket
 
 
+@lru_cache(maxsize=LAST + 1)
 def middle(bucket: int) -> float:
     """What stands for a bucket: as far, in proportion, from its lower bound as from its upper one."""
     low, high = bounds(bucket)
@@ -56,18 +60,12 @@ def quantile(counts: Counts, share: float) -> float | None:
 
 def quantiles(counts: Counts, *shares: float) -> list[float | None]:
     """The same for several, which ascend."""
-    total = sum(counts.values())
-    if total <= 0:
+    ascending = sorted(counts)
+    upto = list(accumulate(map(counts.__getitem__, ascending)))
+    if not upto or upto[-1] <= 0:
         return [None] * len(shares)
-    ranks = [*(max(1, math.ceil(share * total)) for share in shares), math.inf]
-    found: list[float | None] = []
-    rank, seen = ranks[0], 0
-    for bucket in sorted(counts):
-        seen += counts[bucket]
-        while seen >= rank:
-            found.append(middle(bucket))
-            rank = ranks[len(found)]
-    return found
+    ranks = [max(1, math.ceil(share * upto[-1])) for share in shares]
+    return [middle(ascending[bisect_left(upto, rank)]) for rank in ranks]
 
 
 def merge(*many: Counts) -> dict[int, int]:

@@ -111,7 +111,7 @@ async def read_standing(
 
 def _recents(lately: Lately, minutes: int, now_ms: int) -> tuple[Recent, Mapping[str, Recent]]:
     seconds = window_seconds(minutes, now_ms)
-    names = {name: recent_of(entry, seconds) for name, entry in lately.names.items()}
+    names = {name: recent_of(texts, seconds) for name, texts in lately.names.items()}
     return recent_of(lately.whole, seconds), names
 
 
