@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from corral import JobContext, Queue, Retry, Worker
 
-DATA = {"user": "u-1", "documentNumber": "CBA-4711", "notes": "long " * 60}
+DATA = {"user": "u-1", "account": 12345678901234567890, "documentNumber": "CBA-4711", "notes": "long " * 60}
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,7 @@ def test_a_failed_job_is_understood_and_repaired(open_as: OpenAs, failed_job: st
     # What is hidden comes with a click that is written down.
     data = page.get_by_role("region", name="Data", exact=True)
     expect(data).not_to_contain_text("CBA-4711")
+    expect(data).to_contain_text("12345678901234567890")  # more digits than a double has
     data.get_by_role("button", name="Reveal…").click()
     page.get_by_role("dialog").get_by_role("button", name="Reveal").click()
     expect(data).to_contain_text("CBA-4711")
@@ -87,10 +88,12 @@ def test_a_failed_job_is_understood_and_repaired(open_as: OpenAs, failed_job: st
     page.get_by_role("button", name="Duplicate").click()
     field = page.get_by_label("Data as JSON")
     expect(field).to_have_value(re.compile("CBA-4711"))
-    field.fill('{"user": "u-2"}')
+    expect(field).to_have_value(re.compile("12345678901234567890"))
+    field.fill('{"user": "u-2", "account": 12345678901234567891}')
     page.get_by_role("button", name="Add the duplicate").click()
     expect(page.locator("h1")).to_contain_text("Waiting")
     expect(page.get_by_role("region", name="Data", exact=True)).to_contain_text("u-2")
+    expect(page.get_by_role("region", name="Data", exact=True)).to_contain_text("12345678901234567891")
 
     # Removed, it is gone; the page says who did it. A dead letter comes back from the bin.
     page.get_by_label("More: priority, delay, remove").click()

@@ -12,6 +12,7 @@ import pytest
 from attacked import CANARY, Route, every_route, everything, fill
 from http_service import ADMIN, ENQUEUE, READ, Service
 from http_service import serving as serving_api
+from structlog.testing import capture_logs
 from test_dashboard_sign_in import (
     CHANGE,
     FILES,
@@ -28,6 +29,7 @@ from corral.api.auth import Permission, Role
 from corral.bullmq.connection import close_shared_clients
 from corral.dashboard.app import HEADERS, Dashboard
 from corral.dashboard.users import GRANTS, UserRole, Users
+from eventually import eventually
 
 __all__ = ["pages"]
 
@@ -625,3 +627,21 @@ async def test_who_may_not_see_payloads_gets_no_byte_of_one_on_any_route(
     assert seen.get("vi", set()) == set()
     # The secret is where it can be seen by those who may, or the test would find nothing.
     assert len(seen["ada"]) >= 5, seen
+
+
+async def test_a_request_that_is_given_up_is_no_failure_of_ours(http: httpx2.AsyncClient) -> None:
+    await sign_in(http)
+    host, port = str(http.base_url.host), http.base_url.port
+    cookies = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
+    head = f"GET /api/v1/overview HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookies}\r\n\r\n"
+
+    async def give_up_and_see(said: list[Any]) -> bool:
+        _, writer = await asyncio.open_connection(host, port)
+        writer.write(head.encode())
+        await writer.drain()
+        writer.transport.abort()
+        return 499 in [line.get("status") for line in said]
+
+    with capture_logs() as said:
+        await eventually(lambda: give_up_and_see(said))
+    assert not [line for line in said if line["log_level"] == "error"]

@@ -3,9 +3,10 @@
 Security headers (an API's set: nothing is cached, sniffed, framed or run), an X-Request-Id that is the
 caller's own if it is a plain one, and no Server header. No CORS: browsers of other origins stay out.
 
-Emits: log `http_request_refused` (info, 4xx) and `http_request_failed` (error, 5xx) with request_id, method,
-route (the template, never the path: ids can be personal), status, problem and seconds. Bodies, keys and
-query strings are in no log. Successful requests are counted in the metrics, not logged.
+Emits: log `http_request_refused` (info, 4xx; 499: the client left before its answer) and `http_request_failed`
+(error, 5xx) with request_id, method, route (the template, never the path: ids can be personal), status,
+problem and seconds. Bodies, keys and query strings are in no log. Successful requests are counted in the
+metrics, not logged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import structlog
 
 from corral.api.asgi import App, Message, Receive, Scope, Send
-from corral.api.problems import MEDIA_TYPE, Problem
+from corral.api.problems import INTERNAL, MEDIA_TYPE, Problem
 from corral.api.traffic import Traffic
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,9 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 JSON_HEADERS = [(b"content-type", b"application/json"), *SECURITY_HEADERS]
+
+#: What counts where a client left before it was answered: nobody failed. nginx's number for it.
+CLIENT_GONE = 499
 
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 #: Ids of this process: a random part that no other process has, and a count.
@@ -106,7 +110,13 @@ class Edge:
         started = perf_counter()
         rid = request_id(header(scope, b"x-request-id"))
         scope["state"]["request_id"] = rid.decode()
-        status = 500
+        status, gone = 500, False
+
+        async def receive_on() -> Message:
+            nonlocal gone
+            message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
+            return message
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -119,9 +129,12 @@ class Edge:
 
         with structlog.contextvars.bound_contextvars(request_id=rid.decode()):
             try:
-                await self._app(scope, receive, send_on)
+                await self._app(scope, receive_on, send_on)
             finally:
                 seconds = perf_counter() - started
+                if gone and status == 500 and scope["state"].get("problem") != INTERNAL.slug:
+                    # Litestar makes an error of its own of a request that ends in the middle.
+                    status, scope["state"]["problem"] = CLIENT_GONE, "client-gone"
                 route = route_label(scope)
                 self._traffic.observe(scope["method"], route, status, seconds)
                 if status >= 400:

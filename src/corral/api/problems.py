@@ -96,7 +96,7 @@ _KINDS: dict[type[CorralError], tuple[int, str]] = {
     errors.LayoutUnsupported: (503, "The queue's layout is not supported"),
 }
 
-_INTERNAL = Problem(
+INTERNAL = Problem(
     500,
     "internal-error",
     "Internal error",
@@ -120,7 +120,7 @@ def of(error: BaseException) -> Problem:
                 str(error),
                 headers=(("Retry-After", str(RETRY_AFTER_SECONDS)),) if status == 503 else (),
             )
-    return _INTERNAL
+    return INTERNAL
 
 
 def slug(cls: type) -> str:
@@ -132,7 +132,7 @@ def http(status: int, detail: str = "", *, headers: Mapping[str, str] | None = N
     """The problem for a bare HTTP status, e.g. 404 or 405 from the router."""
     phrase = HTTPStatus(status).phrase
     if status >= 500:
-        detail = _INTERNAL.detail
+        detail = INTERNAL.detail
     return Problem(
         status,
         re.sub(r"[^a-z]+", "-", phrase.lower()),

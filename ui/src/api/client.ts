@@ -1,8 +1,9 @@
 // The management API, typed by its own description (openapi.json); errors become what the server says of them.
 import createClient from 'openapi-fetch'
+import { exactFetch } from './exact'
 import type { paths } from './schema'
 
-export const api = createClient<paths>({ headers: { 'x-corral-dashboard': '1' } })
+export const api = createClient<paths>({ fetch: exactFetch, headers: { 'x-corral-dashboard': '1' } })
 
 /** A problem as the server tells it (RFC 9457). */
 export class ProblemError extends Error {

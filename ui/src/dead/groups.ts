@@ -1,4 +1,5 @@
 // What the page of dead letters decides: which groups it shows, what it says of each, what fits a breaker.
+import { parseJson } from '../api/exact'
 import type { components } from '../api/schema'
 import { texts } from '../texts'
 import { ago, count, duration, rate } from '../format'
@@ -168,7 +169,7 @@ function shortFile(line: string): string {
 /** JSON as people type it: the value, or where it is wrong. */
 export function readJson(text: string): { value: unknown } | { error: string } {
   try {
-    return { value: JSON.parse(text) as unknown }
+    return { value: parseJson(text) }
   } catch (error) {
     return { error: (error as Error).message }
   }

@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { parseJson } from '../api/exact'
 import { texts } from '../texts'
 
 const says = texts.job
@@ -50,7 +51,7 @@ export function JsonField({ text, onChange }: { text: string; onChange: (text: s
 
 export function readJson(text: string): { ok: true; value: unknown } | { ok: false; wrong: string } {
   try {
-    return { ok: true, value: JSON.parse(text || 'null') }
+    return { ok: true, value: parseJson(text || 'null') }
   } catch (error) {
     return { ok: false, wrong: (error as Error).message }
   }

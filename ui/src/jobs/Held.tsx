@@ -4,6 +4,7 @@ import { Icon } from '../parts/Icon'
 import { say } from '../parts/toasting'
 import { texts } from '../texts'
 import { DataTree, Redacted } from './DataTree'
+import { isBranch } from './tree'
 
 const says = texts.job
 
@@ -26,7 +27,7 @@ export function Held({ title, root, value, size, redacted = false, right, childr
   const [raw, setRaw] = useState(false)
   const [wanted, setWanted] = useState('')
   const text = redacted ? '' : (JSON.stringify(value, null, 2) ?? 'null')
-  const many = typeof value === 'object' && value !== null
+  const many = isBranch(value)
   const copy = () => void navigator.clipboard.writeText(text).then(() => say(says.copiedJson))
   return (
     <Section

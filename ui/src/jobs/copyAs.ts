@@ -1,4 +1,5 @@
 // The same job once more, as a text to paste: into a shell, into Python.
+import { Digits } from '../api/exact'
 import type { JobView } from './api'
 import { isHidden } from './tree'
 
@@ -32,7 +33,7 @@ export function copyAs(kind: Copied, of: Pick<JobView, 'queue' | 'name' | 'data'
 }
 
 function withoutMasks(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || value instanceof Digits) return value
   if (isHidden(value)) return REDACTED
   if (Array.isArray(value)) return value.map(withoutMasks)
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutMasks(item)]))
@@ -47,7 +48,7 @@ export function python(value: unknown): string {
   if (value === null || value === undefined) return 'None'
   if (typeof value === 'boolean') return value ? 'True' : 'False'
   if (Array.isArray(value)) return `[${value.map(python).join(', ')}]`
-  if (typeof value === 'object') {
+  if (typeof value === 'object' && !(value instanceof Digits)) {
     return `{${Object.entries(value).map(([key, item]) => `${python(key)}: ${python(item)}`).join(', ')}}`
   }
   return JSON.stringify(value)

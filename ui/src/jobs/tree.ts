@@ -1,4 +1,5 @@
 // JSON as the rows of a tree: only what is open, so that large data stays cheap.
+import { Digits } from '../api/exact'
 
 export interface Row {
   path: string
@@ -20,13 +21,18 @@ export function isHidden(value: unknown): boolean {
   return typeof value === 'object' && value !== null && (value as Record<string, unknown>)['$corral:hidden'] === true
 }
 
+/** Something with parts to show. */
+export function isBranch(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !(value instanceof Digits) && !isHidden(value)
+}
+
 export function rows(name: string, value: unknown, isOpen: (path: string, depth: number) => boolean): Row[] {
   const found: Row[] = []
   add('$', '', name, value, 0)
   return found
 
   function add(path: string, at: string, key: string, item: unknown, depth: number) {
-    if (typeof item !== 'object' || item === null || isHidden(item)) {
+    if (!isBranch(item)) {
       found.push({ path, at: at || key, depth, key, open: false, value: item, ...leaf(item) })
       return
     }
@@ -55,6 +61,7 @@ function step(at: string, key: string, inList: boolean): string {
 function leaf(value: unknown): Pick<Row, 'kind' | 'text'> {
   if (isHidden(value)) return { kind: 'hidden', text: '' }
   if (typeof value === 'string') return { kind: 'text', text: JSON.stringify(value) }
+  if (value instanceof Digits) return { kind: 'number', text: value.text }
   if (typeof value === 'number') return { kind: 'number', text: String(value) }
   return { kind: 'word', text: String(value) }
 }
@@ -80,7 +87,7 @@ export function search(value: unknown, wanted: string): Hits {
 
   function walk(path: string, key: string, item: unknown, over: string[]) {
     if ((looked += 1) > LOOKED_AT) return
-    const branch = typeof item === 'object' && item !== null && !isHidden(item)
+    const branch = isBranch(item)
     if (key.toLowerCase().includes(low) || (!branch && leaf(item).text.toLowerCase().includes(low))) {
       fit.add(path)
       for (const one of over) above.add(one)

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react'
+import { parseJson } from '../api/exact'
 import { Icon } from '../parts/Icon'
 import { texts } from '../texts'
 import { at, type Field, type Path, put, startOf } from './form'
@@ -164,7 +165,7 @@ function JsonInput({ field, value, onChange, ...common }: Omit<InputProps, 'inva
 function parsed(text: string): { ok: boolean; value?: unknown } {
   if (text.trim() === '') return { ok: true, value: undefined }
   try {
-    return { ok: true, value: JSON.parse(text) as unknown }
+    return { ok: true, value: parseJson(text) }
   } catch {
     return { ok: false }
   }

@@ -1,4 +1,5 @@
 // What the form of a schedule holds, and what it asks the server for. Pure.
+import { parseJson } from '../api/exact'
 import type { components } from '../api/schema'
 
 export type Schedule = components['schemas']['ScheduleRow']
@@ -56,7 +57,7 @@ export function read(draft: Draft, was: Schedule | null = null): Read {
   if (was?.limit != null) wish.limit = was.limit
   if (draft.data.trim() !== '') {
     try {
-      wish.data = JSON.parse(draft.data)
+      wish.data = parseJson(draft.data)
     } catch {
       return { wish: null, problem: 'The data is not JSON.' }
     }
