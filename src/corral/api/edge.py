@@ -3,7 +3,8 @@
 Security headers (an API's set: nothing is cached, sniffed, framed or run), an X-Request-Id that is the
 caller's own if it is a plain one, and no Server header. No CORS: browsers of other origins stay out.
 
-Emits: log `http_request_refused` (info, 4xx; 499: the client left before its answer) and `http_request_failed`
+Emits: log `http_request_refused` (info, 4xx; 499: the client left before its answer) and
+`http_request_failed`
 (error, 5xx) with request_id, method, route (the template, never the path: ids can be personal), status,
 problem and seconds. Bodies, keys and query strings are in no log. Successful requests are counted in the
 metrics, not logged.
