@@ -8,13 +8,17 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from corral.errors import ConfigurationError
 
 _SOAK = Path("bench", "soak", "__main__.py")
 
+#: Its own help is that of what runs: `corral bench soak --help`.
+app = App(name="bench", help_flags=(), version_flags=())
 
+
+@app.default
 def bench(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     """Run the benchmarks, or the soak (`corral bench soak --help`), in a checkout of Corral.
 

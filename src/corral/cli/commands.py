@@ -59,7 +59,7 @@ COMMANDS = (
     ),
     Command(
         "bench",
-        "bench:bench",
+        "bench:app",
         "Run the benchmarks, or the soak (`corral bench soak --help`), in a checkout of Corral.",
     ),
     Command(
