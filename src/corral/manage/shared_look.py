@@ -24,10 +24,10 @@ class SharedLook(Generic[T]):
     async def look(self, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` returns, called for this caller or another who asks for it now. Raises what it does."""
         if self._now is None or self._now.done():
-            self._now = asyncio.create_task(_look(read))
+            self._now = _started(read())
             return await asyncio.shield(self._now)
         if self._next is None or self._next.done():
-            self._next = asyncio.create_task(self._after(self._now, read))
+            self._next = _started(self._after(self._now, read))
         return await asyncio.shield(self._next)
 
     async def _after(self, now: asyncio.Task[T], read: Callable[[], Awaitable[T]]) -> T:
@@ -36,5 +36,11 @@ class SharedLook(Generic[T]):
         return await read()
 
 
-async def _look(read: Callable[[], Awaitable[T]]) -> T:
-    return await read()
+def _started(look: Awaitable[T]) -> asyncio.Task[T]:
+    async def run() -> T:
+        return await look
+
+    task = asyncio.create_task(run())
+    # All who asked may have left: then nobody else takes notice of an error.
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return task
