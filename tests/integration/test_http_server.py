@@ -91,7 +91,7 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
     app = create_app(Settings(_env_file=None, api_keys=KEYS), {})
     async with ApiServer(app) as first:
         port = int(first.url.rsplit(":", 1)[1])
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} of .* is taken"):
             await ApiServer(app, port=port).start()
 
 

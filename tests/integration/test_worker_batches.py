@@ -178,7 +178,7 @@ async def test_failures_are_of_single_jobs(make_queue: MakeQueue, kind: str) -> 
     await drain(queue)
     assert await statuses(jobs) == ["completed", "failed", "failed", "completed"]
     assert [job.result_value for job in jobs] == [0, None, None, 3]
-    assert [job.failed_reason for job in jobs] == [None, "told", "'returned'", None]
+    assert [job.failed_reason for job in jobs] == [None, "told", "KeyError: 'returned'", None]
 
 
 async def test_each_job_keeps_its_attempts(make_queue: MakeQueue) -> None:
@@ -231,8 +231,8 @@ async def test_an_error_of_the_handler_fails_all_that_are_not_settled(
     jobs = await queue.add_many("track", range(3))
     await drain(queue)
     assert await statuses(jobs) == ["failed"] * 3
-    assert jobs[0].failed_reason == "'own'"
-    assert jobs[1].failed_reason == jobs[2].failed_reason != "'own'"
+    assert jobs[0].failed_reason == "KeyError: 'own'"
+    assert jobs[1].failed_reason == jobs[2].failed_reason != "KeyError: 'own'"
 
 
 async def test_a_lost_lock_that_ends_the_handler_leaves_no_other_job_hanging(make_queue: MakeQueue) -> None:

@@ -9,6 +9,7 @@ import pytest
 from corral.bullmq.settlement import Fetched
 from corral.errors import KilledItsWorker, Unrecoverable
 from corral.worker.suspects import (
+    MAX_BATCH_STALLS,
     MAX_STALLS,
     STALLED,
     Suspects,
@@ -64,6 +65,12 @@ def test_what_stalled_too_often_is_given_up_whoever_was_guilty() -> None:
     with pytest.raises(KilledItsWorker, match="died or stalled 10 times"):
         refuse_killers(job(10, MAX_STALLS))
     assert is_refused(job(10, MAX_STALLS))
+
+
+def test_a_job_of_batches_is_given_up_sooner() -> None:
+    refuse_killers(job(9, MAX_BATCH_STALLS - 1), in_batches=True)
+    with pytest.raises(KilledItsWorker, match="died or stalled 3 times"):
+        refuse_killers(job(9, MAX_BATCH_STALLS), in_batches=True)
 
 
 def test_a_sentence_of_another_worker_stands() -> None:
@@ -150,3 +157,14 @@ async def test_a_handler_that_raises_gives_its_turn_on() -> None:
 
 def test_who_stalls_again_is_alone_for_longer() -> None:
     assert [alone_seconds(stalls) for stalls in (1, 2, 3, 4, 9)] == [1, 4, 16, 60, 60]
+
+
+async def test_behind_a_crowd_nobody_is_alone_for_long() -> None:
+    suspects, said, gate = Suspects(first_seconds=60), list[str](), asyncio.Event()
+    tasks = [asyncio.create_task(run(suspects, Told(str(number), said), gate)) for number in range(100_000)]
+    async with asyncio.timeout(60):  # the first is to be alone for 6 ms, and 60 s where nobody waits
+        while "1 runs" not in said:
+            await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

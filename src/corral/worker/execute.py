@@ -157,8 +157,9 @@ class Executor:
     async def _suspected(
         self, slot: Slot, job: Fetched, job_id: str, token: str, plan: Plan
     ) -> Settlement | None:
-        """As `_attempt`, for a job that stalled: in its turn, unless it will not run at all."""
-        if is_refused(job) or (job.name not in self._names and self._definition(job.name) is None):
+        """As `_attempt`, for a job that stalled: in its turn, unless it will not run, or in a batch."""
+        definition = self._names.get(job.name) or self._definition(job.name)
+        if is_refused(job) or definition is None or definition.batch is not None:
             return await self._traced(slot, job, job_id, token, plan)
         mark = _Mark(self._consumer, job, job_id, token)
         try:
@@ -197,7 +198,7 @@ class Executor:
                 await make_next_run(self._queue, job, job_id)
             definition = self._names.get(job.name) or self._definition(job.name)
             if job.deferred_failure is not None or job.stalled_count is not None:
-                refuse_killers(job)
+                refuse_killers(job, in_batches=definition is not None and definition.batch is not None)
             if plan.ttl is not None and not whole(job.attempts_started):
                 refuse_expired(plan, float(job.timestamp or self.fetched_ms), self.fetched_ms)
             if definition is None:

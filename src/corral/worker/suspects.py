@@ -10,7 +10,8 @@ fetches it after that run stalled too finds the mark of that very run. One more 
 After one death nobody waits behind a suspect for longer than ALONE_SECONDS: the next starts beside it then,
 and neither is marked, so that a hundred long jobs of a process that was killed are soon all at work again.
 One that takes longer to kill passes as innocent then, and has four times as long alone after each further
-death. At MAX_STALLS it is given up in any case.
+death. Behind many that wait the time is shorter: thousands start within minutes. At MAX_STALLS it is given up
+in any case. Jobs of batches run together by their nature; they are given up at MAX_BATCH_STALLS.
 """
 
 from __future__ import annotations
@@ -35,9 +36,15 @@ ALONE_SECONDS = 1.0
 PATIENCE = 4
 MOST_ALONE_SECONDS = 60.0
 
+#: So many may wait before the time alone is cut: a hundred are through in half a minute, ten thousand in two.
+FEW = 10
+
 #: A job that stalled so often goes to the dead letters, whoever was guilty: what kills always ends there. One
 #: that waits for its turn behind so many killers does too.
 MAX_STALLS = 10
+
+#: Of a job that runs in batches, whose suspects are not told apart.
+MAX_BATCH_STALLS = 3
 
 #: With this BullMQ's stalled check sentences a job that stalled too often for its own count.
 STALLED = "job stalled more than allowable limit"
@@ -54,13 +61,13 @@ def is_guilty(job: Fetched) -> bool:
     return job.suspect is not None and job.suspect.decode(errors="replace") == last
 
 
-def refuse_killers(job: Fetched) -> None:
+def refuse_killers(job: Fetched, *, in_batches: bool = False) -> None:
     """Raise for a job that killed its worker, or that another worker sentenced.
 
     BullMQ never sentences jobs of a scheduler; counting here covers them too.
     """
     stalls = whole(job.stalled_count)
-    if is_guilty(job) or stalls >= MAX_STALLS:
+    if is_guilty(job) or stalls >= (MAX_BATCH_STALLS if in_batches else MAX_STALLS):
         raise KilledItsWorker(
             f"The process died or stalled {stalls} times while it ran this job. "
             "Look for memory use, a crash in native code, or a blocked event loop; then retry it."
@@ -98,18 +105,21 @@ class Suspects:
         self._first_seconds = first_seconds
         self._turn = asyncio.Lock()  # first come, first served
         self._running: dict[Mark, asyncio.Event] = {}
-        self._alone_until = 0.0  # the youngest, in loop time
+        self._waiting = 0
+        #: Of the youngest: when it started, in loop time, and for how long it is to be alone.
+        self._since = self._alone = 0.0
 
     @contextlib.asynccontextmanager
     async def turn(self, mark: Mark, stalls: int) -> AsyncIterator[None]:
         """Wait for the turn of this suspect, which stalled so often, and run the block as its run."""
         ended = asyncio.Event()
-        async with self._turn:
+        async with self._queueing(), self._turn:
             await self._youngest_had_its_time()
             # Without await in between: else one could end here, and its mark be removed too late.
             beside = list(self._running)
             self._running[mark] = ended
-            self._alone_until = asyncio.get_running_loop().time() + alone_seconds(stalls, self._first_seconds)
+            self._since = asyncio.get_running_loop().time()
+            self._alone = alone_seconds(stalls, self._first_seconds)
             try:
                 for other in beside:
                     await other.remove()
@@ -128,6 +138,15 @@ class Suspects:
         if not self._running:
             return
         youngest = next(reversed(self._running.values()))
+        alone = self._alone * min(1.0, FEW / self._waiting)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._alone_until):
+            async with asyncio.timeout_at(self._since + alone):
                 await youngest.wait()
+
+    @contextlib.asynccontextmanager
+    async def _queueing(self) -> AsyncIterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1

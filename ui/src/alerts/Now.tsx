@@ -77,7 +77,7 @@ export function Now({ now, off, actions }: Props) {
                     <Time at={alert.firedAt ?? alert.since} relative />
                   </td>
                   <td data-l={said.told}>{alert.toldAt ? <Time at={alert.toldAt} /> : <span className="quiet">{said.nobody}</span>}</td>
-                  <td className="num act">
+                  <td className="num act full">
                     <div className="btn-row">
                       {there && (
                         <Link className="btn sm" to={there.to} search={there.queue ? { queue: there.queue } : {}}>
