@@ -120,3 +120,17 @@ async def test_closing_tells_who_still_waits(queue: Queue, line: Line, redis: Re
             await adding
     finally:
         await redis.client_unpause()
+
+
+async def test_a_line_that_cannot_write_fails_the_adds_that_it_was_given(
+    queue: Queue, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError("no way out")
+
+    monkeypatch.setattr(line, "send", broken)
+    with pytest.raises(RedisUnavailable):
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(queue.add("build", n) for n in range(3)))
+    monkeypatch.undo()
+    assert (await queue.add("build", 4)).id == "1"

@@ -229,11 +229,10 @@ class Producer:
             self._go_on()
 
         try:
-            argument = self._argument(batch)
+            self._line.send(self._script, self._keys, self._argument(batch), answered)
         except Exception as error:
             _fail(batch, error)
             return
-        self._line.send(self._script, self._keys, argument, answered)
         self._on_line += 1
 
     async def _send(self, batch: list[_Group]) -> None:

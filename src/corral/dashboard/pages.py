@@ -23,7 +23,6 @@ SIGN_IN = f"{OPEN}index.html"
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".woff2": "font/woff2"}
 
-
 #: Fonts are compressed as they are; pages are small.
 _PACKED = (".js", ".css")
 
