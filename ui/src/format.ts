@@ -1,4 +1,5 @@
 // Numbers and times as the pages write them: exact, with their unit, never breaking within.
+import { parts as says } from './texts/parts'
 
 const NBSP = '\u00a0'
 
@@ -95,11 +96,11 @@ export function precise(epochSeconds: number, now = Date.now() / 1000): string {
 /** How long ago, in words that stay true for a while: now, 12 s ago, 6 m ago. */
 export function ago(epochSeconds: number, now = Date.now() / 1000): string {
   const seconds = now - epochSeconds
-  if (seconds < 2) return 'now'
-  if (seconds < 60) return `${Math.round(seconds)}${NBSP}s ago`
-  if (seconds < 3600) return `${Math.round(seconds / 60)}${NBSP}m ago`
-  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)}${NBSP}h ago`
-  return `${Math.round(seconds / 86_400)}${NBSP}d ago`
+  if (seconds < 2) return says.now
+  if (seconds < 60) return says.ago(`${Math.round(seconds)}${NBSP}s`)
+  if (seconds < 3600) return says.ago(`${Math.round(seconds / 60)}${NBSP}m`)
+  if (seconds < 48 * 3600) return says.ago(`${Math.round(seconds / 3600)}${NBSP}h`)
+  return says.ago(`${Math.round(seconds / 86_400)}${NBSP}d`)
 }
 
 export function exact(epochSeconds: number): string {
@@ -109,11 +110,11 @@ export function exact(epochSeconds: number): string {
 /** How long until then, in words that stay true for a while: now, in 12 s, in 6 m, in 3 h, in 2 d. */
 export function until(epochSeconds: number, now = Date.now() / 1000): string {
   const seconds = epochSeconds - now
-  if (seconds < 1) return 'now'
-  if (seconds < 60) return `in ${Math.round(seconds)}${NBSP}s`
-  if (seconds < 3600) return `in ${Math.round(seconds / 60)}${NBSP}m`
-  if (seconds < 48 * 3600) return `in ${Math.round(seconds / 3600)}${NBSP}h`
-  return `in ${Math.round(seconds / 86_400)}${NBSP}d`
+  if (seconds < 1) return says.now
+  if (seconds < 60) return says.in(`${Math.round(seconds)}${NBSP}s`)
+  if (seconds < 3600) return says.in(`${Math.round(seconds / 60)}${NBSP}m`)
+  if (seconds < 48 * 3600) return says.in(`${Math.round(seconds / 3600)}${NBSP}h`)
+  return says.in(`${Math.round(seconds / 86_400)}${NBSP}d`)
 }
 
 /** A fragment as the start of a sentence. */

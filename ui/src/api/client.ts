@@ -1,6 +1,7 @@
 // The management API, typed by its own description (openapi.json); errors become what the server says of them.
 import createClient from 'openapi-fetch'
 import { exactFetch } from './exact'
+import { texts } from '../texts'
 import type { paths } from './schema'
 
 export const api = createClient<paths>({ fetch: exactFetch, headers: { 'x-corral-dashboard': '1' } })
@@ -27,7 +28,7 @@ export async function answered<Data>(call: Promise<Answer<Data>>): Promise<Data>
   if (response.ok) return data as Data
   if (response.status === 401) location.reload()
   const detail = (error as { detail?: string } | undefined)?.detail
-  throw new ProblemError(response.status, detail ?? `The dashboard answered ${response.status}.`)
+  throw new ProblemError(response.status, detail ?? texts.parts.answered(response.status))
 }
 
 export interface Session {

@@ -1,5 +1,6 @@
 // The production checklist as a page: grouped by subject, worst first. Pure.
 import type { components } from '../api/schema'
+import { texts } from '../texts'
 
 export type Finding = components['schemas']['FindingRow']
 export type Status = 'failure' | 'warning' | 'unknown' | 'note' | 'ok'
@@ -7,9 +8,7 @@ export type Status = 'failure' | 'warning' | 'unknown' | 'note' | 'ok'
 /** From bad to well. */
 export const STATUSES: Status[] = ['failure', 'warning', 'unknown', 'note', 'ok']
 
-const NAMES: Record<string, string> = {
-  redis: 'Redis', workers: 'Workers', queues: 'Queues', access: 'Access', providers: 'Providers', operation: 'Operation',
-}
+const NAMES: Record<string, string> = texts.checklist.subjects
 
 export function isBad(finding: Finding): boolean {
   return finding.status !== 'ok' && finding.status !== 'note'
@@ -35,7 +34,7 @@ export function grouped(findings: Finding[]): Group[] {
 export function verdict(counts: Record<string, number>): string {
   const failures = counts['failure'] ?? 0
   const warnings = counts['warning'] ?? 0
-  if (failures > 0) return failures === 1 ? 'One thing to repair before production' : `${failures} things to repair before production`
-  if (warnings > 0) return warnings === 1 ? 'Ready, with one thing to look at' : `Ready, with ${warnings} things to look at`
-  return (counts['unknown'] ?? 0) > 0 ? 'Ready, as far as could be seen' : 'Ready for production'
+  if (failures > 0) return texts.checklist.toRepair(failures)
+  if (warnings > 0) return texts.checklist.toLookAt(warnings)
+  return (counts['unknown'] ?? 0) > 0 ? texts.checklist.readyAsSeen : texts.checklist.ready
 }

@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { count } from '../format'
+import { called } from '../overview/providers'
 import { Glyph, Icon } from '../parts/Icon'
 import type { Pace } from './actions'
 import { type Breaker, PACES, takes } from './groups'
@@ -29,7 +30,7 @@ export function Retry({ jobs, queue, breaker, disabled, onRetry }: Props) {
       {breaker && (
         <p className="held-says">
           <span className="is-failed strong">
-            <Glyph name="held" /> {say.breakerOpen(breaker.name)}
+            <Glyph name="held" /> {say.breakerOpen(called(breaker.name))}
           </span>{' '}
           {say.onlyHeld}
         </p>
@@ -52,7 +53,7 @@ export function Retry({ jobs, queue, breaker, disabled, onRetry }: Props) {
           <>
             <label htmlFor="start">{say.start}</label>
             <select id="start" className="input" value={waits ? 'closed' : 'now'} onChange={(event) => setChosen(event.target.value as 'now' | 'closed')}>
-              <option value="closed">{say.whenCloses(breaker.name)}</option>
+              <option value="closed">{say.whenCloses(called(breaker.name))}</option>
               <option value="now">{say.now}</option>
             </select>
           </>

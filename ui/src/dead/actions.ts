@@ -3,9 +3,13 @@ import type { QueryClient } from '@tanstack/react-query'
 import { useQueryClient } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import { count } from '../format'
+import { called } from '../overview/providers'
 import { failed, toast } from '../parts/toasting'
+import { texts } from '../texts'
 import { DESK } from './desk'
 import { type Desk, errorName, type Group, isOver, keyOf, type Operation, type State } from './groups'
+
+const says = texts.dead.actions
 
 const STOPPED_WITHIN_MS = 10_000
 
@@ -29,37 +33,37 @@ function makeActions(client: QueryClient) {
   const look = () => client.invalidateQueries({ queryKey: DESK })
 
   async function retry(groups: Group[], pace: Pace) {
-    await attempt('The retry did not begin.', async () => {
+    await attempt(says.notBegun, async () => {
       await each(groups, ({ queue, id }) =>
         api.POST('/api/v1/queues/{queue}/dead/retry', { params: { path: { queue } }, body: { group: id, ...pace } }),
       )
-      const when = pace.breaker ? `They run when ${pace.breaker}’s breaker closes.` : 'Stop is beside the progress.'
-      toast({ says: `Retrying ${named(groups)}.`, detail: when })
+      const when = pace.breaker ? says.whenCloses(called(pace.breaker)) : says.canStop
+      toast({ says: says.retrying(named(groups)), detail: when })
     })
   }
 
   async function discard(groups: Group[]) {
-    await attempt('Nothing was discarded.', async () => {
+    await attempt(says.notDiscarded, async () => {
       const begun = await each(groups, ({ queue, id }) =>
         api.POST('/api/v1/queues/{queue}/dead/discard', { params: { path: { queue } }, body: { group: id, breaker: '' } }),
       )
-      toast({ says: `Discarded ${named(groups)}.`, detail: 'Kept in the bin for 10 m.', undo: () => bringBack(begun) })
+      toast({ says: says.discarded(named(groups)), detail: says.inBin, undo: () => bringBack(begun) })
     })
   }
 
   async function discardJob(queue: string, id: string) {
-    await attempt('The job was not discarded.', async () => {
+    await attempt(says.jobNotDiscarded, async () => {
       const operation = await answered(
         api.POST('/api/v1/queues/{queue}/dead/jobs/{job_id}/discard', { params: { path: { queue, job_id: id } } }),
       )
-      toast({ says: `Discarded job ${id}.`, detail: 'Kept in the bin for 10 m.', undo: () => bringBack([operation]) })
+      toast({ says: says.jobDiscarded(id), detail: says.inBin, undo: () => bringBack([operation]) })
     })
   }
 
   async function retryJob(queue: string, id: string) {
-    await attempt('The job was not retried.', async () => {
+    await attempt(says.jobNotRetried, async () => {
       await answered(api.POST('/api/v1/queues/{queue}/dead/jobs/{job_id}/retry', { params: { path: { queue, job_id: id } } }))
-      toast({ says: `Job ${id} runs again, as new.` })
+      toast({ says: says.jobRetried(id) })
     })
   }
 
@@ -68,36 +72,34 @@ function makeActions(client: QueryClient) {
     await answered(
       api.PUT('/api/v1/queues/{queue}/dead/jobs/{job_id}/data', { params: { path: { queue, job_id: id } }, body: { data, retry: run } }),
     )
-    toast({ says: run ? `Job ${id} runs again with the new data.` : `Job ${id} has new data.`, detail: 'What it had is kept for 7 days.' })
+    toast({ says: says.edited(id, run), detail: says.oldKept })
     await Promise.all([look(), client.invalidateQueries({ queryKey: ['dead-letter', queue, id] })])
   }
 
   async function mark(groups: Group[], state: State, ignore: Ignore = {}) {
     const before = new Map(groups.map((group) => [keyOf(group), group]))
-    await attempt('The state was not changed.', async () => {
+    await attempt(says.notChanged, async () => {
       await client.cancelQueries({ queryKey: DESK })
       client.setQueryData<Desk>(DESK, (desk) =>
         desk && { ...desk, groups: desk.groups.map((one) => (before.has(keyOf(one)) ? { ...one, state } : one)) },
       )
       await each(groups, (group) => told(group, state, ignore))
-      const did = { resolved: 'Resolved', ignored: 'Ignored', open: 'Opened' }[state]
-      const detail = state === 'resolved' ? 'It opens again if it fails again.' : ''
       toast({
-        says: `${did} ${groups.length === 1 ? errorName(groups[0]!.error) : `${groups.length} groups`}.`,
-        detail,
+        says: says.marked(says.did[state], allOf(groups)),
+        detail: state === 'resolved' ? says.opensAgain : '',
         undo: async () => {
           await each(groups, (group) =>
             told(group, group.state as State, { until: group.ignoredUntil ?? undefined, failures: group.ignoredFailures ?? undefined }),
           )
           await look()
-          return 'As it was.'
+          return says.asItWas
         },
       })
     })
   }
 
   async function note(group: Group, text: string) {
-    await attempt('The note was not kept.', () =>
+    await attempt(says.noteNotKept, () =>
       answered(
         api.POST('/api/v1/queues/{queue}/dead/groups/{group}/notes', {
           params: { path: { queue: group.queue, group: group.id } },
@@ -108,14 +110,14 @@ function makeActions(client: QueryClient) {
   }
 
   async function stop(operation: Operation) {
-    await attempt('It was not stopped.', async () => {
+    await attempt(says.notStopped, async () => {
       const stopped = await halt(operation)
-      toast({ says: `Stopped with ${count(stopped.left)} left.`, detail: 'What was done stays done.' })
+      toast({ says: says.stopped(count(stopped.left)), detail: says.staysDone })
     })
   }
 
   async function undo(operation: Operation) {
-    await attempt('Nothing was brought back.', async () => toast({ says: await bringBack([operation]) }))
+    await attempt(says.notBroughtBack, async () => toast({ says: await bringBack([operation]) }))
   }
 
   async function bringBack(operations: Operation[]): Promise<string> {
@@ -128,7 +130,7 @@ function makeActions(client: QueryClient) {
       )
     }
     await look()
-    return 'They come back, as they were.'
+    return says.comeBack
   }
 
   async function attempt(unless: string, act: () => Promise<unknown>) {
@@ -176,6 +178,9 @@ async function ended(operation: Operation): Promise<void> {
 
 function named(groups: Group[]): string {
   const jobs = groups.reduce((all, group) => all + group.count, 0)
-  const of = groups.length === 1 ? errorName(groups[0]!.error) : `${groups.length} groups`
-  return `${count(jobs)} ${jobs === 1 ? 'dead letter' : 'dead letters'} of ${of}`
+  return says.named(count(jobs), jobs === 1, allOf(groups))
+}
+
+function allOf(groups: Group[]): string {
+  return groups.length === 1 ? errorName(groups[0]!.error) : texts.dead.groups(groups.length)
 }

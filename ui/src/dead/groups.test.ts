@@ -56,7 +56,7 @@ test('a retry waits for the open breaker of its queue, not for another', () => {
 
 test.each([
   [{}, 'Retrying 18 of 24', 0.75, ['2/s', '3.0 s left']],
-  [{ state: 'waiting', breaker: 'onfido', moved: 0, left: 24 }, 'Waits until onfido’s breaker closes', 0, ['2/s']],
+  [{ state: 'waiting', breaker: 'onfido', moved: 0, left: 24 }, 'Waits until Onfido’s breaker closes', 0, ['2/s']],
   [{ state: 'waiting', selected: false, total: 0, moved: 0, left: 0 }, 'Retrying', null, ['2/s']],
   [{ state: 'stopped' }, 'Retried 18, stopped with 6 left', 1, ['2/s']],
   [{ kind: 'discard', state: 'done', moved: 20, gone: 4, left: 0, rate: null, final: 5 }, 'Discarded 20', 1,

@@ -1,8 +1,11 @@
 // What the page of dead letters decides: which groups it shows, what it says of each, what fits a breaker.
 import { parseJson } from '../api/exact'
 import type { components } from '../api/schema'
-import { texts } from '../texts'
 import { ago, count, duration, rate } from '../format'
+import { called } from '../overview/providers'
+import { texts } from '../texts'
+
+const { remarks, operation: says } = texts.dead
 
 type Schemas = components['schemas']
 export type Group = Schemas['GroupView']
@@ -21,7 +24,7 @@ export function keyOf(group: { queue: string; id: string }): string {
 
 /** The class without its module: `corral.errors.Unrecoverable` is Unrecoverable. */
 export function errorName(error: string): string {
-  return error.split('.').at(-1) || 'Failed'
+  return error.split('.').at(-1) || texts.dead.noClass
 }
 
 /** `lab/worker.py in send` as people write it: lab/worker.py:send. */
@@ -31,7 +34,7 @@ export function placeOf(frame: string): string {
 
 export function sentence(group: Pick<Group, 'reason' | 'text' | 'redacted'>): string {
   if (group.redacted) return texts.dead.redacted
-  return (group.reason || group.text).split('\n', 1)[0] || 'without a reason'
+  return (group.reason || group.text).split('\n', 1)[0] || texts.dead.noReason
 }
 
 /** What is typed into the filter: `queue:email error:503 name:send` and words that may be anywhere. */
@@ -67,20 +70,20 @@ export function isOf(operation: Operation, group: Group): boolean {
 /** What is remarkable about a group, in a few words. */
 export function remark(group: Group, now: number): { says: string; bad?: boolean } | null {
   if (group.state === 'ignored') {
-    if (group.ignoredUntil) return { says: `ignored for ${duration(Math.max(0, group.ignoredUntil - now))} more` }
-    if (group.ignoredFailures) return { says: `ignored for ${count(group.ignoredFailures)} more failures` }
-    return { says: 'ignored until somebody opens it' }
+    if (group.ignoredUntil) return { says: remarks.ignoredFor(duration(Math.max(0, group.ignoredUntil - now))) }
+    if (group.ignoredFailures) return { says: remarks.ignoredFailures(count(group.ignoredFailures)) }
+    return { says: remarks.ignored }
   }
-  if (group.state === 'resolved') return { says: `resolved ${ago(group.stateSince ?? now, now)} by ${person(group.stateBy)}` }
-  if (group.reopened) return { says: `failed again after it was ${group.reopened}`, bad: true }
-  if (errorName(group.error) === 'Unrecoverable') return { says: 'permanent, a retry cannot help by itself' }
-  if (now - group.firstSeen < 3600) return { says: `new, since ${ago(group.firstSeen, now).replace(' ago', '')}`, bad: true }
+  if (group.state === 'resolved') return { says: remarks.resolved(ago(group.stateSince ?? now, now), person(group.stateBy)) }
+  if (group.reopened) return { says: remarks.again(group.reopened), bad: true }
+  if (errorName(group.error) === 'Unrecoverable') return { says: remarks.permanent }
+  if (now - group.firstSeen < 3600) return { says: remarks.fresh(ago(group.firstSeen, now)), bad: true }
   return null
 }
 
 /** `user:ada` is ada. */
 export function person(actor: string): string {
-  return actor.replace(/^user:/, '') || 'somebody'
+  return actor.replace(/^user:/, '') || texts.dead.somebody
 }
 
 /** The breaker that a retry of this group should wait for: it holds jobs of the same queue. */
@@ -95,7 +98,7 @@ export function breakerFor(group: Group, letter: Letter | undefined, breakers: B
 
 /** How long a retry takes at a pace, in words; null: as fast as it goes. */
 export function takes(jobs: number, perSecond: number | null): string {
-  return perSecond === null ? 'at once' : `in about ${duration(Math.max(1, jobs / perSecond))}`
+  return perSecond === null ? says.atOnce : says.takes(duration(Math.max(1, jobs / perSecond)))
 }
 
 /** The paces that the slider has. */
@@ -104,9 +107,6 @@ export const PACES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] as const
 export function isOver(operation: Operation): boolean {
   return operation.state === 'done' || operation.state === 'stopped'
 }
-
-const DOING = { retry: 'Retrying', discard: 'Discarding', undo: 'Bringing back' } as const
-const DID = { retry: 'Retried', discard: 'Discarded', undo: 'Brought back' } as const
 
 export interface Told {
   says: string
@@ -120,19 +120,19 @@ export function told(operation: Operation): Told {
   const done = operation.moved + operation.gone
   const share = operation.selected && operation.total ? Math.min(1, done / operation.total) : null
   const facts: string[] = []
-  if (operation.rate) facts.push(`${rate(operation.rate)}/s`)
-  if (operation.gone) facts.push(`${count(operation.gone)} were gone already`)
-  if (operation.final) facts.push(`${count(operation.final)} for good: the bin was full`)
+  if (operation.rate) facts.push(says.rate(rate(operation.rate)))
+  if (operation.gone) facts.push(says.gone(count(operation.gone)))
+  if (operation.final) facts.push(says.final(count(operation.final)))
   if (isOver(operation)) {
-    const stopped = operation.state === 'stopped' ? `, stopped with ${count(operation.left)} left` : ''
-    return { says: `${DID[operation.kind]} ${count(operation.moved)}${stopped}`, share: 1, facts }
+    const left = operation.state === 'stopped' ? count(operation.left) : ''
+    return { says: says.over(says.did[operation.kind], count(operation.moved), left), share: 1, facts }
   }
   if (operation.state === 'waiting' && operation.breaker) {
-    return { says: `Waits until ${operation.breaker}’s breaker closes`, share, facts }
+    return { says: says.waits(called(operation.breaker)), share, facts }
   }
-  if (operation.rate && operation.left) facts.push(`${duration(operation.left / operation.rate)} left`)
-  const of = operation.total ? ` ${count(done)} of ${count(operation.total)}` : ''
-  return { says: `${operation.state === 'stopping' ? 'Stopping' : DOING[operation.kind]}${of}`, share, facts }
+  if (operation.rate && operation.left) facts.push(texts.dead.left(duration(operation.left / operation.rate)))
+  const doing = operation.state === 'stopping' ? says.stopping : says.doing[operation.kind]
+  return { says: operation.total ? says.runs(doing, count(done), count(operation.total)) : doing, share, facts }
 }
 
 /** For how many seconds a discard can still be taken back; 0: it cannot, or was. */

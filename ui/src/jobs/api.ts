@@ -1,6 +1,7 @@
 // What the pages ask the server about jobs and queues.
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
+import { texts } from '../texts'
 import { bodyOf, type Filter } from './filter'
 
 export type JobRow = components['schemas']['JobRow']
@@ -126,7 +127,7 @@ export async function testAndResume(name: string): Promise<void> {
   // 422: there is no key of this name to test, so the operator's word counts.
   if (tried.response.status !== 422) {
     const trial = await answered(Promise.resolve(tried))
-    if (!trial.ok) throw new Error(`Still out of order: ${trial.reason ?? trial.kind}. Its jobs stay held.`)
+    if (!trial.ok) throw new Error(texts.queue.stillOut(trial.reason ?? trial.kind))
   }
   await answered(api.POST('/api/v1/breakers/{name}/resume', { ...path, body: { rate: null } }))
 }

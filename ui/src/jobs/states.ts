@@ -1,5 +1,8 @@
 // The states of a job as the pages name and draw them.
 import type { GlyphName } from '../parts/Icon'
+import { texts } from '../texts'
+
+const names = texts.joblist.states
 
 export interface State {
   key: string
@@ -11,12 +14,12 @@ export interface State {
 }
 
 export const STATES: State[] = [
-  { key: 'waiting', name: 'Waiting', glyph: 'waiting', tone: 'waiting', counted: ['waiting', 'prioritized'] },
-  { key: 'active', name: 'Active', glyph: 'active', tone: 'active', counted: ['active'] },
-  { key: 'delayed', name: 'Delayed', glyph: 'delayed', tone: 'delayed', counted: ['delayed', 'held'] },
-  { key: 'waiting-children', name: 'Waiting for children', glyph: 'children', tone: 'waiting', counted: ['waiting-children'] },
-  { key: 'completed', name: 'Completed', glyph: 'completed', tone: 'completed', counted: ['completed'] },
-  { key: 'failed', name: 'Dead letters', glyph: 'failed', tone: 'failed', counted: ['failed'] },
+  { key: 'waiting', name: names.waiting, glyph: 'waiting', tone: 'waiting', counted: ['waiting', 'prioritized'] },
+  { key: 'active', name: names.active, glyph: 'active', tone: 'active', counted: ['active'] },
+  { key: 'delayed', name: names.delayed, glyph: 'delayed', tone: 'delayed', counted: ['delayed', 'held'] },
+  { key: 'waiting-children', name: names['waiting-children'], glyph: 'children', tone: 'waiting', counted: ['waiting-children'] },
+  { key: 'completed', name: names.completed, glyph: 'completed', tone: 'completed', counted: ['completed'] },
+  { key: 'failed', name: names.failed, glyph: 'failed', tone: 'failed', counted: ['failed'] },
 ]
 
 export const stateOf = (key: string): State => STATES.find((state) => state.key === key) ?? STATES[0]!

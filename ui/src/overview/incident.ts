@@ -63,7 +63,7 @@ const DEPLOY_SECONDS = 1_800
 /** A share of failures that explains a backlog by itself. */
 const FAILING = 0.2
 
-const says = texts.overview.held
+const { held: says, unserved: alone, rising: rises, behind: late, figures } = texts.overview
 
 const ORDER = { held: 0, unserved: 1, rising: 2, behind: 3 }
 
@@ -128,7 +128,7 @@ function held(breaker: Breaker, overview: Overview): Incident {
   const dead = first?.row.states['failed'] ?? 0
   const arrives = queues.reduce((all, { row }) => all + row.recent.arrived / row.recent.windowSeconds, 0)
   const probing = breaker.state === 'half-open'
-  const jobs = breaker.held === 1 ? '1 job' : `${count(breaker.held)} jobs`
+  const jobs = figures.jobs(count(breaker.held), breaker.held === 1)
   const provider = providerOf(breaker.name)
   const called = provider?.name ?? breaker.name
   const settings = provider?.settings ?? []
@@ -141,9 +141,9 @@ function held(breaker: Breaker, overview: Overview): Incident {
     title: says.title(name, more, cause),
     since: breaker.since ?? undefined,
     figures: [
-      { value: count(breaker.held), label: 'held', bad: true },
-      { value: breaker.since === null ? '–' : duration(overview.at - breaker.since), label: 'since it opened' },
-      { value: count(dead), label: dead === 1 ? 'dead letter' : 'dead letters' },
+      { value: count(breaker.held), label: figures.held, bad: true },
+      { value: breaker.since === null ? figures.unknown : duration(overview.at - breaker.since), label: figures.sinceOpen },
+      { value: count(dead), label: figures.dead(dead === 1) },
     ],
     impact: arrives > 0 ? says.arrive(rate(arrives)) : says.noneLost,
     why: [
@@ -160,33 +160,23 @@ function held(breaker: Breaker, overview: Overview): Incident {
 
 function unserved({ row }: OverviewQueue, overview: Overview): Incident {
   const waiting = waitingOf(row.states)
-  const others = overview.workers
   return {
     kind: 'unserved',
     glyph: 'alert',
     queue: row.queue,
-    title: `${row.queue} has no worker`,
+    title: alone.title(row.queue),
     figures: [
-      { value: count(waiting), label: 'waiting', bad: true },
-      { value: duration(row.oldestWaitingSeconds), label: 'oldest', bad: true },
-      { value: '0', label: 'workers' },
+      { value: count(waiting), label: figures.waiting, bad: true },
+      { value: duration(row.oldestWaitingSeconds), label: figures.oldest, bad: true },
+      { value: count(0), label: figures.workers },
     ],
-    impact: row.recent.arrived ? `${rate(row.recent.arrived / row.recent.windowSeconds)} new jobs a second come in.` : 'Nothing new comes in.',
+    impact: row.recent.arrived ? alone.arrive(rate(row.recent.arrived / row.recent.windowSeconds)) : alone.noneArrives,
     why: [
-      {
-        glyph: 'alert',
-        says:
-          others === 0
-            ? 'No worker runs at all'
-            : others === 1
-              ? 'The one worker that runs serves other queues'
-              : `The ${count(others)} workers that run serve other queues`,
-        cause: true,
-      },
-      { glyph: 'waiting', says: `${waiting === 1 ? '1 job waits' : `${count(waiting)} jobs wait`}; none is lost` },
+      { glyph: 'alert', says: alone.others(overview.workers), cause: true },
+      { glyph: 'waiting', says: alone.wait(count(waiting), waiting === 1) },
     ],
-    repair: { does: 'copy', command: `corral worker --queues ${row.queue}` },
-    brings: 'starts one; for queues of your own, name their module',
+    repair: { does: 'copy', command: alone.command(row.queue) },
+    brings: alone.brings,
   }
 }
 
@@ -199,20 +189,20 @@ function rising(group: Group, dead: Dead, overview: Overview): Incident {
     kind: 'rising',
     glyph: 'failed',
     queue: group.queue,
-    title: `${group.queue} loses jobs to one error: ${what}`,
+    title: rises.title(group.queue, what),
     since: group.firstSeen,
     figures: [
-      { value: count(last), label: 'in the last hour', bad: true },
-      { value: count(group.count), label: 'of this kind' },
-      { value: row ? `${(row.recent.failureRate * 100).toFixed(1)}\u00a0%` : '–', label: 'fail, last 5 m' },
+      { value: count(last), label: figures.lastHour, bad: true },
+      { value: count(group.count), label: figures.ofKind },
+      { value: row ? figures.percent((row.recent.failureRate * 100).toFixed(1)) : figures.unknown, label: figures.fail },
     ],
-    impact: `All of them are ${group.name} jobs, and stay in the dead letters.`,
+    impact: rises.impact(group.name),
     why: [
-      { at: group.firstSeen, glyph: 'failed', says: `${name} seen first` },
+      { at: group.firstSeen, glyph: 'failed', says: rises.seenFirst(name) },
       { at: group.lastSeen, glyph: 'failed', says: sentence(group), cause: true },
     ],
     repair: { does: 'dead', queue: group.queue, group: keyOf(group), jobs: group.count },
-    brings: 'shows the stack, and retries them at your pace',
+    brings: rises.brings,
   }
 }
 
@@ -222,31 +212,31 @@ function behind({ row }: OverviewQueue, now: number): Incident {
   const comes = row.recent.arrived / row.recent.windowSeconds
   const goes = row.recent.perSecond
   const why: Link[] = [{ glyph: 'limited', says: cause(row, comes, goes), cause: true }]
-  if (row.drainSeconds != null && comes < goes) why.push({ glyph: 'next', says: `Nothing waits in about ${duration(row.drainSeconds)}, at this rate` })
+  if (row.drainSeconds != null && comes < goes) why.push({ glyph: 'next', says: late.drained(duration(row.drainSeconds)) })
   return {
     kind: 'behind',
     glyph: 'limited',
     queue: row.queue,
-    title: `${row.queue} is behind by ${duration(oldest - objective)}`,
+    title: late.title(row.queue, duration(oldest - objective)),
     since: now - (oldest - objective),
     figures: [
-      { value: count(waitingOf(row.states)), label: 'waiting' },
-      { value: duration(oldest), label: `oldest, limit ${duration(objective)}`, bad: true },
-      { value: `${rate(goes)}/s`, label: 'done' },
+      { value: count(waitingOf(row.states)), label: figures.waiting },
+      { value: duration(oldest), label: figures.oldestOf(duration(objective)), bad: true },
+      { value: figures.perSecond(rate(goes)), label: figures.done },
     ],
-    impact: `${rate(comes)} jobs a second come in, ${rate(goes)} are done.`,
+    impact: late.impact(rate(comes), rate(goes)),
     why,
     repair: { does: 'workers' },
-    brings: 'more slots or workers, or less work a job',
+    brings: late.brings,
   }
 }
 
 function cause(row: OverviewQueue['row'], comes: number, goes: number): string {
-  if (row.recent.failureRate > FAILING) return `${Math.round(row.recent.failureRate * 100)}\u00a0% of its jobs fail for good`
-  if (row.recent.stalled > 0) return `${count(row.recent.stalled)} jobs were lost by their workers and run again`
-  if (goes === 0) return 'No job has ended within five minutes'
-  if (comes > goes) return `More comes in (${rate(comes)}/s) than is done (${rate(goes)}/s)`
-  return 'It works a backlog off'
+  if (row.recent.failureRate > FAILING) return late.fail(Math.round(row.recent.failureRate * 100))
+  if (row.recent.stalled > 0) return late.stalled(count(row.recent.stalled), row.recent.stalled === 1)
+  if (goes === 0) return late.stands
+  if (comes > goes) return late.growing(rate(comes), rate(goes))
+  return late.backlog
 }
 
 function weight(incident: Incident, overview: Overview): number {

@@ -1,4 +1,5 @@
 // A breaker is named after the provider that it guards: how people call that one, and the settings that are its key.
+import { texts } from '../texts'
 
 interface Provider {
   name: string
@@ -6,18 +7,18 @@ interface Provider {
 }
 
 const PROVIDERS: Record<string, Provider> = {
-  apns: { name: 'APNs', settings: ['APNS_KEY', 'APNS_KEY_ID', 'APNS_TEAM_ID'] },
-  cloudflare: { name: 'Cloudflare', settings: ['CLOUDFLARE_ACCOUNT_ID', 'CLOUDFLARE_API_TOKEN'] },
-  fcm: { name: 'FCM', settings: ['FCM_CREDENTIALS'] },
-  idenfy: { name: 'iDenfy', settings: ['IDENFY_API_KEY', 'IDENFY_API_SECRET'] },
-  mailgun: { name: 'Mailgun', settings: ['MAILGUN_API_KEY'] },
-  onfido: { name: 'Onfido', settings: ['ONFIDO_API_KEY'] },
-  s3: { name: 'S3', settings: ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] },
-  sendgrid: { name: 'SendGrid', settings: ['SENDGRID_API_KEY'] },
-  smtp: { name: 'The SMTP server', settings: ['SMTP_USERNAME', 'SMTP_PASSWORD'] },
-  supabase: { name: 'Supabase', settings: ['SUPABASE_SERVICE_KEY'] },
-  twilio: { name: 'Twilio', settings: ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN'] },
-  webpush: { name: 'Web push', settings: ['VAPID_PRIVATE_KEY'] },
+  apns: { name: texts.providers.apns, settings: ['APNS_KEY', 'APNS_KEY_ID', 'APNS_TEAM_ID'] },
+  cloudflare: { name: texts.providers.cloudflare, settings: ['CLOUDFLARE_ACCOUNT_ID', 'CLOUDFLARE_API_TOKEN'] },
+  fcm: { name: texts.providers.fcm, settings: ['FCM_CREDENTIALS'] },
+  idenfy: { name: texts.providers.idenfy, settings: ['IDENFY_API_KEY', 'IDENFY_API_SECRET'] },
+  mailgun: { name: texts.providers.mailgun, settings: ['MAILGUN_API_KEY'] },
+  onfido: { name: texts.providers.onfido, settings: ['ONFIDO_API_KEY'] },
+  s3: { name: texts.providers.s3, settings: ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] },
+  sendgrid: { name: texts.providers.sendgrid, settings: ['SENDGRID_API_KEY'] },
+  smtp: { name: texts.providers.smtp, settings: ['SMTP_USERNAME', 'SMTP_PASSWORD'] },
+  supabase: { name: texts.providers.supabase, settings: ['SUPABASE_SERVICE_KEY'] },
+  twilio: { name: texts.providers.twilio, settings: ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN'] },
+  webpush: { name: texts.providers.webpush, settings: ['VAPID_PRIVATE_KEY'] },
 }
 
 /** Null: a breaker that an application made. `supabase-storage` is a part of Supabase. */

@@ -1,5 +1,6 @@
 // One toast at a time, for ten seconds: what was done, and how to take it back.
 import { useSyncExternalStore } from 'react'
+import { texts } from '../texts'
 
 export interface Toast {
   says: string
@@ -35,11 +36,11 @@ export function failed(what: string, error: unknown): void {
 export async function undoNow(): Promise<void> {
   const undone = current?.undo
   if (!undone) return
-  toast({ says: 'Bringing it back' })
+  toast({ says: texts.parts.bringingBack })
   try {
     toast({ says: await undone() })
   } catch (error) {
-    failed('Not brought back.', error)
+    failed(texts.parts.notBroughtBack, error)
   }
 }
 
@@ -61,7 +62,7 @@ export function say(says: string, undo?: () => unknown): void {
           says,
           undo: async () => {
             await undo()
-            return 'Taken back.'
+            return texts.parts.takenBack
           },
         }
       : { says },

@@ -3,9 +3,12 @@ import type { components } from '../api/schema'
 import { count, duration } from '../format'
 import type { QueueSettings } from '../jobs/api'
 import { called } from '../overview/providers'
+import { texts } from '../texts'
 import { waitingOf } from './trouble'
 
 type QueueRow = components['schemas']['QueueRow']
+
+const says = texts.why
 
 export interface Slow {
   level: 'trouble' | 'watch'
@@ -20,42 +23,36 @@ export function slowBecause(row: QueueRow, settings: QueueSettings | undefined):
   const active = row.states['active'] ?? 0
   const oldest = row.oldestWaitingSeconds ?? 0
   const behind = oldest > row.objective.age
-  const line = `${count(waiting)} ${waiting === 1 ? 'job waits' : 'jobs wait'}${oldest ? `, the oldest for ${duration(oldest)}` : ''}.`
+  const line = says.waits(count(waiting), waiting === 1, oldest ? duration(oldest) : '')
   const held = Object.entries(row.held).filter(([, jobs]) => jobs > 0).sort((a, b) => b[1] - a[1])
   if (held.length > 0) {
     const [name, jobs] = held[0]!
     return {
-      level: 'trouble', says: `${jobs === 1 ? '1 job is' : `${count(jobs)} jobs are`} held because ${called(name)}’s breaker is open.`,
-      more: 'They spend no attempt, and run again when it closes.', repair: { kind: 'breaker', name },
+      level: 'trouble', says: says.held(count(jobs), jobs === 1, called(name)), more: says.heldMore, repair: { kind: 'breaker', name },
     }
   }
   if (row.paused) {
-    return { level: 'watch', says: 'Nothing starts because the queue is paused.', more: waiting ? line : 'Nothing waits.', repair: { kind: 'resume' } }
+    return { level: 'watch', says: says.paused, more: waiting ? line : says.nothingWaits, repair: { kind: 'resume' } }
   }
   if (waiting > 0 && row.workers === 0) {
-    return { level: 'trouble', says: 'Nothing runs because no worker serves this queue.', more: `${line} Start a worker for it.` }
+    return { level: 'trouble', says: says.unserved, more: says.unservedMore(line) }
   }
   if (row.unknownNames.length > 0) {
-    const names = row.unknownNames.join(', ')
-    return { level: 'watch', says: `No worker knows ${names}.`, more: 'Jobs of these names wait for a day. Deploy a worker with a handler.' }
+    return { level: 'watch', says: says.unknown(row.unknownNames.join(', ')), more: says.unknownMore }
   }
   if (!behind) return null
   if (settings && settings.rateLimitedFor > 0) {
-    return { level: 'watch', says: 'Slow because its rate limit is used up.', more: `${line} The next start is in ${duration(settings.rateLimitedFor)}.` }
+    return { level: 'watch', says: says.limited, more: says.limitedMore(line, duration(settings.rateLimitedFor)) }
   }
   if (settings?.concurrency != null && active >= settings.concurrency) {
-    return { level: 'watch', says: `Slow because it runs as many jobs as it may: ${count(settings.concurrency)}.`, more: line }
+    return { level: 'watch', says: says.full(count(settings.concurrency)), more: line }
   }
   const { arrived, windowSeconds, perSecond } = row.recent
   const coming = arrived / windowSeconds
   if (coming > perSecond * 1.05) {
-    return {
-      level: 'trouble', says: `Slow because more comes than goes: ${fixed(coming)} in, ${fixed(perSecond)} out a second.`,
-      more: `${line} More workers or slots would help.`,
-    }
+    return { level: 'trouble', says: says.growing(fixed(coming), fixed(perSecond)), more: says.growingMore(line) }
   }
-  const drained = row.drainSeconds == null ? '' : ` At this rate that takes ${duration(row.drainSeconds)}.`
-  return { level: 'trouble', says: 'Behind, and catching up.', more: line + drained }
+  return { level: 'trouble', says: says.behind, more: says.behindMore(line, row.drainSeconds == null ? '' : duration(row.drainSeconds)) }
 }
 
 const fixed = (value: number) => (value < 10 ? value.toFixed(1) : count(value))

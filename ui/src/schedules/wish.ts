@@ -1,6 +1,7 @@
 // What the form of a schedule holds, and what it asks the server for. Pure.
 import { parseJson } from '../api/exact'
 import type { components } from '../api/schema'
+import { texts } from '../texts'
 
 export type Schedule = components['schemas']['ScheduleRow']
 export type Wish = components['schemas']['ScheduleWish']
@@ -43,12 +44,12 @@ export type Read = { wish: Wish; problem: null } | { wish: null; problem: string
 export function read(draft: Draft, was: Schedule | null = null): Read {
   const wish: Wish = { name: draft.name.trim() }
   if (draft.kind === 'cron') {
-    if (draft.cron.trim() === '') return { wish: null, problem: 'Write a cron expression: minute hour day month weekday.' }
+    if (draft.cron.trim() === '') return { wish: null, problem: texts.schedules.wrongCron }
     wish.cron = draft.cron.trim()
     wish.tz = draft.tz
   } else {
     const every = seconds(draft.every)
-    if (every === null) return { wish: null, problem: 'Write how often, as 90s, 15m, 2h or 1d.' }
+    if (every === null) return { wish: null, problem: texts.schedules.wrongEvery }
     wish.every = every
     if (was?.offset != null && was.every === every) wish.offset = was.offset
   }
@@ -59,7 +60,7 @@ export function read(draft: Draft, was: Schedule | null = null): Read {
     try {
       wish.data = parseJson(draft.data)
     } catch {
-      return { wish: null, problem: 'The data is not JSON.' }
+      return { wish: null, problem: texts.schedules.wrongData }
     }
   }
   return { wish, problem: null }

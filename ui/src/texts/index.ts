@@ -11,11 +11,13 @@ import { keys } from './keys'
 import { outbox } from './outbox'
 import { overview } from './overview'
 import { parts } from './parts'
+import { providers } from './providers'
 import { queue } from './queue'
 import { schedules } from './schedules'
 import { settings } from './settings'
 import { shell } from './shell'
 import { trouble } from './trouble'
+import { why } from './why'
 import { workers } from './workers'
 
 export const texts = {
@@ -32,11 +34,13 @@ export const texts = {
   outbox,
   overview,
   parts,
+  providers,
   queue,
   redis,
   schedules,
   settings,
   shell,
   trouble,
+  why,
   workers,
 }

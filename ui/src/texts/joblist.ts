@@ -2,6 +2,9 @@
 const plural = (jobs: string) => (jobs === '1' ? '1 job' : `${jobs} jobs`)
 
 export const joblist = {
+  states: {
+    waiting: 'Waiting', active: 'Active', delayed: 'Delayed', 'waiting-children': 'Waiting for children', completed: 'Completed', failed: 'Dead letters',
+  },
   unselect: 'Select nothing',
   // Filter
   filter: 'Filter the jobs',

@@ -19,4 +19,11 @@ export const parts = {
   undoTitle: 'Undo (u)',
   close: 'Close',
   notDone: 'Not done.',
+  bringingBack: 'Bringing it back',
+  notBroughtBack: 'Not brought back.',
+  takenBack: 'Taken back.',
+  answered: (status: number) => `The dashboard answered ${status}.`,
+  now: 'now',
+  ago: (time: string) => `${time} ago`,
+  in: (time: string) => `in ${time}`,
 }

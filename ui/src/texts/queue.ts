@@ -22,6 +22,7 @@ export const queue = {
     runTime: 'Run time p95', p50: (time: string) => `p50 ${time}`, failed: (minutes: number) => `Failed, ${minutes} min`, drainedIn: 'Drained in', now: 'now',
     notDraining: 'not draining',
   },
+  stillOut: (reason: string) => `Still out of order: ${reason}. Its jobs stay held.`,
   // Actions
   addJob: 'Add job',
   pause: 'Pause',

@@ -59,6 +59,9 @@ export const schedules = {
   nextAt: ', next ',
   never: 'never',
   cancel: 'Cancel',
+  wrongCron: 'Write a cron expression: minute hour day month weekday.',
+  wrongEvery: 'Write how often, as 90s, 15m, 2h or 1d.',
+  wrongData: 'The data is not JSON.',
   save: 'Save',
   addVerb: 'Add schedule',
 

@@ -14,8 +14,14 @@ export const workers = {
   quiet: 'Make it quiet',
   leave: 'Leave it',
   skew: (who: string, others: string) => `${who}, ${others}.`,
+  behindRuns: (names: readonly string[], versions: readonly string[]) =>
+    `${names.length <= 2 ? names.join(' and ') : `${names.length} processes`} ${names.length === 1 ? 'runs' : 'run'} ${versions.join(' and ')}`,
+  othersRun: (others: number, version: string) => (others === 1 ? `the other one ${version}` : `the other ${others} run ${version}`),
   notReplaced: (several: boolean) =>
     `${several ? 'They were' : 'It was'} not replaced when the last version came. Nothing is lost as long as each knows the jobs it gets.`,
+  processesOf: (n: number, host: string) => `${n} processes of ${host}`,
+  told: (who: string, quiet: boolean) => (quiet ? `${who} told to take no new jobs` : `${who} told to stop`),
+  notTold: (name: string, quiet: boolean) => `${name} not told to ${quiet ? 'go quiet' : 'stop'}.`,
   stopName: (name: string) => `Stop ${name}`,
   nobodyTitle: 'No worker runs',
   nobody: 'Jobs wait until one does. A process is here within five seconds of its start, and gone 20 seconds after its last beat.',

@@ -1,5 +1,6 @@
 // What the fleet of worker processes looks like: by host, by version, slot by slot. Pure.
 import type { components } from '../api/schema'
+import { texts } from '../texts'
 
 export type Worker = components['schemas']['WorkerRow']
 
@@ -80,9 +81,6 @@ export function skewSentence(workers: Worker[]): { who: string; others: string }
   const current = currentVersion(workers)
   if (behind.length === 0 || current === null) return null
   const versions = [...new Set(behind.map((worker) => worker.version))].sort()
-  const named = behind.length <= 2 ? behind.map((worker) => worker.name).join(' and ') : `${behind.length} processes`
-  const verb = behind.length === 1 ? 'runs' : 'run'
-  const rest = workers.length - behind.length
-  const others = rest === 1 ? `the other one ${current}` : `the other ${rest} run ${current}`
-  return { who: `${named} ${verb} ${versions.join(' and ')}`, others }
+  const { behindRuns, othersRun } = texts.workers
+  return { who: behindRuns(behind.map((worker) => worker.name), versions), others: othersRun(workers.length - behind.length, current) }
 }

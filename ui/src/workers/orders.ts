@@ -1,6 +1,7 @@
 import { useMutation } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
 import { failed, say } from '../parts/toasting'
+import { texts } from '../texts'
 
 export interface Order {
   wish: 'quiet' | 'stop'
@@ -18,9 +19,9 @@ export function useOrder() {
         : answered(api.POST('/api/v1/workers/{name}/stop', params))
     },
     onSuccess: ({ workers }, { wish, name }) => {
-      const who = workers.length === 1 ? workers[0] : `${workers.length} processes of ${name}`
-      say(wish === 'quiet' ? `${who} told to take no new jobs` : `${who} told to stop`)
+      const who = workers.length === 1 ? workers[0]! : texts.workers.processesOf(workers.length, name)
+      say(texts.workers.told(who, wish === 'quiet'))
     },
-    onError: (error, { wish, name }) => failed(`${name} not told to ${wish === 'quiet' ? 'go quiet' : 'stop'}.`, error),
+    onError: (error, { wish, name }) => failed(texts.workers.notTold(name, wish === 'quiet'), error),
   })
 }
