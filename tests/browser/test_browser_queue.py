@@ -28,6 +28,12 @@ async def add_five(site: Site) -> None:
     await orders.close()
 
 
+async def add_first(site: Site) -> None:
+    first = site.queue("no-such-queue")
+    await first.add("ship", {"n": 1})
+    await first.close()
+
+
 def rows(page: Page) -> int:
     return page.locator("table.jobs tbody tr:not(.space)").count()
 
@@ -119,3 +125,13 @@ def test_a_job_is_added_by_the_form_of_its_schema(open_as: OpenAs) -> None:
     expect(dialog.get_by_role("alert").first).to_be_visible()
     text.fill('{"to": "x"')
     expect(dialog.get_by_role("button", name="Add the job")).to_be_disabled()
+
+
+def test_an_unknown_queue_is_told_so_and_appears_with_its_first_job(open_as: OpenAs, site: Site) -> None:
+    page = open_as("olu", "/queues/no-such-queue")
+    expect(page.get_by_role("heading", name="No queue of the name no-such-queue is known")).to_be_visible()
+    expect(page.get_by_role("button", name="Add job")).to_have_count(0)
+    expect(page.get_by_role("link", name="All queues")).to_have_attribute("href", "/")
+    site.do(add_first)
+    expect(page.get_by_role("heading", name="no-such-queue", exact=False, level=1)).to_contain_text("No worker")
+    expect(page.get_by_role("button", name="Add job")).to_be_visible()

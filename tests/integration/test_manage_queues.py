@@ -51,6 +51,31 @@ async def test_all_queues_are_listed_with_how_they_stand(service: Service) -> No
     assert (await service.http.get("/api/v1/queues/reports")).json()["states"] == row["states"]
 
 
+async def test_a_queue_that_nobody_knows_is_told_so_until_it_has_a_job(service: Service) -> None:
+    async def asked(name: str) -> tuple[int, str]:
+        answer = await service.http.get(f"/api/v1/queues/{name}", headers=service.as_(READ))
+        return answer.status_code, answer.json().get("detail", "")
+
+    status, detail = await asked("nowhere")
+    assert status == 404
+    assert "nowhere" in detail
+    assert (await asked("kyc-verification"))[0] == 200  # declared, and never used
+    nowhere = Queue("nowhere", redis_url=service.queues["reports"].address().url, prefix="bull")
+    client = nowhere.client()
+    beat = {"name": "w", "host": "h", "pid": 1, "version": "1", "queues": ["nowhere"], "slots": 1, "busy": 0,
+            "memory_bytes": 1, "beat_at": time.time(), "started_at": time.time()}  # fmt: skip
+    await registry.write_beat(client, "bull", "w", encode(beat), seconds=60)
+    assert (await asked("nowhere"))[0] == 200  # a worker serves it
+    await client.flushdb()
+    assert (await asked("nowhere"))[0] == 404
+    await nowhere.add("x", 1)
+    await nowhere.admin.drain()
+    assert (await asked("nowhere"))[0] == 200  # empty, and there
+    await nowhere.admin.obliterate()
+    assert (await asked("nowhere"))[0] == 404
+    await nowhere.close()
+
+
 async def test_the_overview_tells_rates_of_the_minutes_asked_for(service: Service) -> None:
     reports = service.queues["reports"]
     now_ms = round(time.time() * 1000)

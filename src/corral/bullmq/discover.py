@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import redis.asyncio as aioredis
 
@@ -24,6 +25,12 @@ async def queue_names(client: aioredis.Redis, prefix: str) -> list[str]:
         if name and b":" not in name:
             names.add(name.decode(errors="replace"))
     return sorted(names)
+
+
+async def is_there(client: aioredis.Redis, keys: QueueKeys) -> bool:
+    """Whether the server has anything of this queue. One round trip."""
+    asked: Any = client.exists(keys.meta, keys.id, keys.events, keys.repeat)
+    return bool(await asked)
 
 
 async def with_right_types(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[QueueKeys]:

@@ -12,6 +12,8 @@ from litestar.params import FromPath, FromQuery
 
 from corral.api.auth import Permission
 from corral.api.lookup import answering, looking_at_many
+from corral.bullmq.discover import is_there
+from corral.errors import UnknownQueue
 from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
@@ -169,11 +171,21 @@ async def known_queues(request: Request[Any, Any, Any], management: Management) 
 
 @get("/queues/{queue:str}", guards=[asks_for(Permission.WATCH)], tags=["queues"])
 async def read_queue(management: NamedDependency[Management], queue: FromPath[str]) -> QueueRow:
-    """One queue. Three round trips."""
+    """One queue. Three round trips, four of one that nothing is in. 404: no queue of this name is known.
+
+    Known is a queue that this process declares, a worker serves or has served with an objective, or Redis has.
+    """
     chosen = management.queue(queue)
     async with answering():
         standing = await read_standing([chosen], server=False)
-    return queue_row(standing.queues[chosen.name], standing, management)
+        one = standing.queues[chosen.name]
+        row = queue_row(one, standing, management)
+        seen = row.workers or one.objective or any(one.counts.values()) or queue in management.known.declared
+        if not seen and not await is_there(chosen.client(), chosen.keys()):
+            raise UnknownQueue(
+                f"No queue of the name {queue} is known. It appears once a job is added to it, or a worker serves it."
+            )
+    return row
 
 
 @get("/queues/{queue:str}/stats", guards=[asks_for(Permission.WATCH)], tags=["queues"])

@@ -16,6 +16,11 @@ export class ProblemError extends Error {
   }
 }
 
+/** What was asked for is not there, or not for this user: to ask again at once helps nobody. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ProblemError && error.status >= 400 && error.status < 500
+}
+
 interface Answer<Data> {
   data?: Data
   error?: unknown

@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useSearch } from '@tanstack/react-router'
 import { useDeferredValue, useMemo, useState } from 'react'
+import { ALERTS } from '../alerts/actions'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
 import { useDesk } from '../dead/desk'
@@ -17,6 +18,7 @@ import { type Minutes, USUAL } from '../overview/window'
 import { WindowSwitch } from '../overview/WindowSwitch'
 import { PageTop } from '../parts/PageTop'
 import { SkeletonRows } from '../parts/Skeleton'
+import { useDelayed } from '../parts/useDelayed'
 import { useEvery } from '../parts/useEvery'
 import { useStillOrder } from '../parts/useStillOrder'
 import { type Change, useChanges } from '../queues/marks'
@@ -29,6 +31,9 @@ const say = texts.overview
 
 /** Queues from which on a list is searched rather than read. */
 const SEARCHED = 6
+
+/** How long rows wait for what stands above them. */
+const DECIDED_MS = 600
 
 /** minutes: how far back rates go. The shell asks for the usual ones, and whoever does shares the answer. */
 export function useOverview(every = 2_000, minutes: Minutes = USUAL) {
@@ -46,13 +51,17 @@ export function Overview() {
   // What is wrong is decided by the last minutes, whatever the table shows. The shell has read them.
   const usual = useOverview(10_000).data
   const dead = useDesk()
-  const data = overview.data
-  const changes = useChanges(1).data?.changes
+  const changes = useChanges(1)
+  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')) })
+  // What stands above the rows is decided before they are shown, so that nothing moves them; for a while only.
+  const deciding = [dead, changes, alerts].some((one) => one.isPending)
+  const undecided = useDelayed(deciding && overview.data !== undefined, DECIDED_MS)
+  const data = deciding && !undecided ? undefined : overview.data
   return (
     <>
       <PageTop query={overview}>{say.title}</PageTop>
-      {overview.isPending && <SkeletonRows />}
-      {usual && <IncidentBand incidents={incidents(usual, dead.data, changes)} off={overview.isError} />}
+      {!data && !overview.isError && <SkeletonRows />}
+      {data && usual && <IncidentBand incidents={incidents(usual, dead.data, changes.data?.changes)} off={overview.isError} />}
       {data && <Facts queues={data.queues} workers={data.workers} leftBehind={data.leftBehind} memory={data.server?.memoryBytes} />}
       {data && <Queues data={data} minutes={minutes} off={overview.isError} />}
     </>

@@ -8,6 +8,7 @@ import { countOf, STATES } from '../jobs/states'
 import { WhyBand } from '../jobs/WhyBand'
 import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
+import { ProblemError } from '../api/client'
 import { useMay } from '../api/session'
 import { useAct } from '../parts/useAct'
 import { useEvery } from '../parts/useEvery'
@@ -52,14 +53,11 @@ export function Queue() {
   const slow = row.data ? slowBecause(row.data, settings.data) : null
   const objective = row.data?.objective.age ?? Infinity
   const behind = (row.data?.oldestWaitingSeconds ?? 0) > objective
+  if (row.error instanceof ProblemError && row.error.status === 404) return <Unknown queue={queue} />
   return (
     <>
       <PageTop query={row}>
-        <Link className="hide-narrow" to="/">
-          {t.queues}
-        </Link>
-        <Above />
-        <span>{queue}</span>
+        <Crumbs queue={queue} />
       </PageTop>
       <div className="pagehead" inert={row.error != null}>
         <div>
@@ -113,6 +111,36 @@ export function Queue() {
             })
           }
         />
+      </div>
+    </>
+  )
+}
+
+function Crumbs({ queue }: { queue: string }) {
+  return (
+    <>
+      <Link className="hide-narrow" to="/">
+        {t.queues}
+      </Link>
+      <Above />
+      <span>{queue}</span>
+    </>
+  )
+}
+
+/** The page goes on asking, so that it is the queue's as soon as there is one. */
+function Unknown({ queue }: { queue: string }) {
+  return (
+    <>
+      <PageTop>
+        <Crumbs queue={queue} />
+      </PageTop>
+      <div className="empty">
+        <h1>{t.unknown.title(queue)}</h1>
+        <p>{t.unknown.says}</p>
+        <Link className="btn" to="/">
+          {t.unknown.back}
+        </Link>
       </div>
     </>
   )

@@ -3,6 +3,11 @@ const workers = (n: string) => (n === '1' ? '1 worker serves it' : `${n} workers
 
 export const queue = {
   queues: 'Queues',
+  unknown: {
+    title: (name: string) => `No queue of the name ${name} is known`,
+    says: 'A queue appears here once it has a job, or a worker that serves it. One that was obliterated is gone with its jobs.',
+    back: 'All queues',
+  },
   nobodyServes: 'No worker serves it',
   workersServe: workers,
   latelyRan: (names: string[]) => `lately ran ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`,
