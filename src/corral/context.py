@@ -38,6 +38,7 @@ MAX_WAIT_SECONDS = 10 * 365 * 86_400.0
 DEAF_SECONDS = 1.0
 
 CHECKPOINT_FIELD = "corral:checkpoint"
+CHECKPOINT_TIME = "corral:checkpointed"
 WAIT_FIELD = "corral:wait"
 
 
@@ -154,7 +155,9 @@ class JobContext(Children):
             self._storing = asyncio.Lock()
         async with self._storing:  # two at once would both start from what is there now
             merged = self.checkpoints | dict(values)
-            await self._store(CHECKPOINT_FIELD, self._sealed("checkpoint", encode(merged)))
+            await self._store(
+                CHECKPOINT_FIELD, self._sealed("checkpoint", encode(merged)), timed=CHECKPOINT_TIME
+            )
             self._checkpoint = merged
 
     async def wait_for(self, signal: str, timeout: float) -> Any:  # noqa: ASYNC109  # part of the public contract
@@ -200,8 +203,8 @@ class JobContext(Children):
         except (RedisError, OSError) as error:
             raise as_corral_error(error, f"job {self.id} in {self.queue!r}") from error
 
-    async def _store(self, field: str, value: str) -> None:
-        if not await self._ask(self._consumer.store(self.id, self._token, field, value)):
+    async def _store(self, field: str, value: str, *, timed: str | None = None) -> None:
+        if not await self._ask(self._consumer.store(self.id, self._token, field, value, timed=timed)):
             raise LockLost(
                 f"Job {self.id} in {self.queue!r} is no longer held by this worker. Stop working on it."
             )

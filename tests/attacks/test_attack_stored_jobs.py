@@ -26,6 +26,7 @@ FIELDS = [
     "name", "data", "opts", "timestamp", "processedOn", "finishedOn", "progress", "returnvalue", "failedReason",
     "stacktrace", "atm", "attemptsMade", "ats", "stc", "priority", "delay", "pb", "deid", "rjk", "nrjid",
     "corral:group", "corral:cancel", "corral:checkpoint", "corral:unknown", "corral:deaths",
+    "corral:checkpointed",
 ]  # fmt: skip
 
 VALUES: dict[str, bytes] = {

@@ -133,5 +133,5 @@ def test_an_unknown_queue_is_told_so_and_appears_with_its_first_job(open_as: Ope
     expect(page.get_by_role("button", name="Add job")).to_have_count(0)
     expect(page.get_by_role("link", name="All queues")).to_have_attribute("href", "/")
     site.do(add_first)
-    expect(page.get_by_role("heading", name="no-such-queue", exact=False, level=1)).to_contain_text("No worker")
+    expect(page.get_by_role("heading", name="no-such-queue", level=1)).to_contain_text("No worker")
     expect(page.get_by_role("button", name="Add job")).to_be_visible()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from http_service import ENQUEUE, READ, Service, serving
 
-from corral import Dedup, Flow, Queue, Retry
+from corral import Dedup, Flow, JobContext, Queue, Retry
 from corral.breakers import Breakers
 from corral.testing import drain
 from eventually import eventually
@@ -114,6 +114,23 @@ async def test_a_held_job_names_its_breaker(service: Service, reports: Queue, re
     assert "the key is wrong" in shown["why"]["says"]
     (row,) = (await get(service, "/jobs", state="delayed"))["jobs"]
     assert row["held"] == "onfido"
+
+
+async def test_a_checkpoint_is_shown_with_when_it_was_written(
+    service: Service, reports: Queue, redis: Any
+) -> None:
+    @reports.job("steps")
+    async def steps(job: JobContext, data: Any) -> None:
+        await job.checkpoint({"paid": True})
+
+    before = await redis.time()
+    job_id = await end(reports, "steps", {})
+    shown = await get(service, f"/jobs/{job_id}")
+    assert shown["checkpoint"] == {"paid": True}
+    assert before[0] <= shown["checkpointAt"] <= shown["at"]
+    await redis.hdel(f"bull:reports:{job_id}", "corral:checkpointed")  # as an earlier version left it
+    shown = await get(service, f"/jobs/{job_id}")
+    assert (shown["checkpoint"], shown["checkpointAt"]) == ({"paid": True}, None)
 
 
 async def test_who_may_not_see_payloads_sees_none(service: Service, reports: Queue, redis: Any) -> None:

@@ -275,8 +275,13 @@ class Consumer:
             self._client, [self.keys.job(job_id), self.keys.logs(job_id)], job_id, row, keep
         )
 
-    async def store(self, job_id: str, token: str, field: str, value: str) -> bool:
-        """Write a field of a job this worker holds. One round trip. False: the lock is no longer ours."""
+    async def store(
+        self, job_id: str, token: str, field: str, value: str, *, timed: str | None = None
+    ) -> bool:
+        """Write a field of a job this worker holds. One round trip. False: the lock is no longer ours.
+
+        timed: a field for when that was.
+        """
         stored = await ours("store")(
             self._client,
             [self.keys.job(job_id), f"{self.keys.job(job_id)}:lock", self.keys.active],
@@ -284,6 +289,7 @@ class Consumer:
             field,
             value,
             job_id,
+            *([] if timed is None else [timed]),
         )
         return bool(stored)
 

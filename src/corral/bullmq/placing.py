@@ -30,6 +30,7 @@ PRIORITY_FOLD = 2**32
 _NOTES = (
     b"parentKey", b"corral:checkpoint", b"corral:wait", HELD_FIELD.encode(), b"corral:unknown",
     GROUP_FIELD.encode(), b"rjk", b"deid", attempts.FIELD.encode(), b"corral:cancel",
+    b"corral:checkpointed",
 )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ class Notes(NamedTuple):
     dedup: bytes | None
     runs: bytes | None
     cancel: bytes | None
+    checkpointed: bytes | None
 
 
 class Place(NamedTuple):

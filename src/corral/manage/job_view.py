@@ -98,6 +98,7 @@ class JobView(msgspec.Struct, frozen=True, rename="camel"):
     attempts: how many it may have. runs: all that are known of, the newest at the end. hidden: some fields
     stand as masks, which `reveal` lifts. data_form: json, text (no JSON), encrypted (and no key here).
     timeout: seconds that an attempt may take. cancelling: why its running attempt is to end.
+    checkpointAt: when it was last written; null of one by an earlier version of Corral.
     delay: what it last was to wait, seconds. heldSince: since when the breaker `held` holds it.
     """
 
@@ -130,6 +131,7 @@ class JobView(msgspec.Struct, frozen=True, rename="camel"):
     has_result: bool
     progress: Any
     checkpoint: Any
+    checkpoint_at: float | None
     error_type: str
     failed_reason: str | None
     runs: list[JobRun]
@@ -279,6 +281,7 @@ def view(
         has_result=record.returnvalue is not None,
         progress=masked(record.progress) if payloads else number_of(record.progress),
         checkpoint=checkpoint,
+        checkpoint_at=_checkpoint_at(notes),
         error_type=row.error_type,
         failed_reason=record.failed_reason if payloads else None,
         runs=runs_of(
@@ -312,6 +315,11 @@ def _group(raw: bytes | None) -> str | None:
 
 def _text(raw: bytes | None) -> str | None:
     return raw.decode(errors="replace") if raw else None
+
+
+def _checkpoint_at(notes: Notes) -> float | None:
+    text = notes.checkpointed
+    return int(text) / 1000 if notes.checkpoint and text and text.isdigit() and len(text) < 16 else None
 
 
 def _form(data: bytes) -> Literal["json", "text", "encrypted"]:

@@ -173,7 +173,7 @@ async def known_queues(request: Request[Any, Any, Any], management: Management) 
 async def read_queue(management: NamedDependency[Management], queue: FromPath[str]) -> QueueRow:
     """One queue. Three round trips, four of one that nothing is in. 404: no queue of this name is known.
 
-    Known is a queue that this process declares, a worker serves or has served with an objective, or Redis has.
+    Known is a queue that this process declares, that a worker serves, or of which Redis has anything.
     """
     chosen = management.queue(queue)
     async with answering():
@@ -183,7 +183,7 @@ async def read_queue(management: NamedDependency[Management], queue: FromPath[st
         seen = row.workers or one.objective or any(one.counts.values()) or queue in management.known.declared
         if not seen and not await is_there(chosen.client(), chosen.keys()):
             raise UnknownQueue(
-                f"No queue of the name {queue} is known. It appears once a job is added to it, or a worker serves it."
+                f"No queue of the name {queue} is known. It appears once it has a job, or a worker serves it."
             )
     return row
 

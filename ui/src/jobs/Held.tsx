@@ -17,13 +17,15 @@ interface Props {
   root: string
   value: unknown
   size?: number
+  /** Beside the title, where there is no size. */
+  note?: ReactNode
   redacted?: boolean
   right?: ReactNode
   children?: ReactNode
 }
 
 /** Something that a job holds: as a tree with a search, or as raw JSON. */
-export function Held({ title, root, value, size, redacted = false, right, children }: Props) {
+export function Held({ title, root, value, size, note, redacted = false, right, children }: Props) {
   const [raw, setRaw] = useState(false)
   const [wanted, setWanted] = useState('')
   const text = redacted ? '' : (JSON.stringify(value, null, 2) ?? 'null')
@@ -32,7 +34,7 @@ export function Held({ title, root, value, size, redacted = false, right, childr
   return (
     <Section
       title={title}
-      note={size === undefined ? undefined : bytes(size)}
+      note={size === undefined ? note : bytes(size)}
       right={
         <>
           {right}
@@ -70,7 +72,7 @@ export function Held({ title, root, value, size, redacted = false, right, childr
   )
 }
 
-export function Section({ title, note, right, children }: { title: string; note?: string; right?: ReactNode; children: ReactNode }) {
+export function Section({ title, note, right, children }: { title: string; note?: ReactNode; right?: ReactNode; children: ReactNode }) {
   return (
     <section className="rail-sec" aria-label={title}>
       <div className="head">

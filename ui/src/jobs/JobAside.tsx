@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
 import { clock, exact } from '../format'
 import { useMay } from '../api/session'
+import { Time } from '../parts/Time'
 import { useNow } from '../parts/useNow'
 import { texts } from '../texts'
 import type { JobView, Revealed } from './api'
@@ -30,7 +31,18 @@ export function JobAside({ job, reveal }: { job: JobView; reveal: Reveal }) {
         {job.dataForm === 'text' && !job.redacted && <p className="note-box above">{says.notJson}</p>}
       </Held>
       {job.checkpoint != null && (
-        <Held title={says.checkpointTitle} root="checkpoint" value={held.checkpoint}>
+        <Held
+          title={says.checkpointTitle}
+          root="checkpoint"
+          value={held.checkpoint}
+          note={
+            job.checkpointAt != null && (
+              <>
+                {says.written} <Time at={job.checkpointAt} />
+              </>
+            )
+          }
+        >
           {job.status !== 'completed' && <p className="note-box above">{says.resumesHere}</p>}
         </Held>
       )}

@@ -16,7 +16,7 @@ function job(changes: Partial<JobView>): JobView {
     at: 1000, id: '7', queue: 'kyc', name: 'verify', status: 'waiting', priority: 0, attemptsMade: 0, attemptsStarted: 0,
     attempts: 3, stalled: 0, enqueuedAt: 900, startedAt: null, finishedAt: null, due: null, delay: 0, processedBy: null,
     cancelled: false, cancelling: null, held: null, heldSince: null, redacted: false, data: null, dataBytes: 4, dataForm: 'json', hidden: false,
-    result: null, hasResult: false, progress: 0, checkpoint: null, errorType: '', failedReason: null, runs: [], options: [], parent: null,
+    result: null, hasResult: false, progress: 0, checkpoint: null, checkpointAt: null, errorType: '', failedReason: null, runs: [], options: [], parent: null,
     children: { pending: 0, completed: 0, ignored: 0, failed: 0, some: [] }, schedule: null, dedup: null, group: null, signal: null, lock: null,
     timeout: null, traceId: null, logRows: 0, why: { cause: 'next', says: 'It is next.', more: '', until: null, breaker: null }, ...changes,
   }

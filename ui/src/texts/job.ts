@@ -136,6 +136,7 @@ export const job = {
   data: 'Data',
   result: 'Result',
   checkpointTitle: 'Checkpoint',
+  written: 'written',
   progressTitle: 'Progress',
   options: 'Options',
   family: 'Family',

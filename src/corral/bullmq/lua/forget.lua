@@ -18,7 +18,7 @@ for _, entry in ipairs(jobs) do
   local data = call("ZSCORE", KEYS[1], id) and call("HGET", job, "data")
   if data and redis.sha1hex(data) == sha1 then
     call("HSET", job, "data", becomes)
-    call("HDEL", job, "corral:checkpoint")
+    call("HDEL", job, "corral:checkpoint", "corral:checkpointed")
     written = written + 1
   end
 end
