@@ -46,9 +46,13 @@ def test_all_that_match_are_counted_promoted_and_told(open_as: OpenAs, site: Sit
     field.press("Backspace")
     expect(chip).to_have_count(0)
     expect(page).not_to_have_url(re.compile("ship"))
-    field.fill("name:ship ")
+    field.fill("name:ship attempts:0 ")
+    expect(page).to_have_url(re.compile(r"q=name(:|%3A)ship.*attempts"))
+    page.get_by_role("button", name="Remove the filter attempts:0").click()
+    expect(page).to_have_url(re.compile(r"q=name(:|%3A)ship$"))
+    expect(field).to_be_focused()
+    expect(page.get_by_role("list", name="Filters").get_by_role("button")).to_have_count(1)
     expect(chip).to_be_visible()
-    expect(page).to_have_url(re.compile(r"q=name(:|%3A)ship"))
     expect(page.get_by_text(re.compile(r"match · searched"))).to_be_visible()
     boxes = page.locator("table.jobs tbody .check")
     boxes.nth(1).click()
@@ -119,3 +123,39 @@ def test_a_job_is_added_by_the_form_of_its_schema(open_as: OpenAs) -> None:
     expect(dialog.get_by_role("alert").first).to_be_visible()
     text.fill('{"to": "x"')
     expect(dialog.get_by_role("button", name="Add the job")).to_be_disabled()
+
+
+def test_what_cannot_be_undone_wants_its_name_typed(open_as: OpenAs) -> None:
+    page = open_as("olu", "/queues/email")
+
+    def ask() -> None:
+        page.get_by_role("button", name=re.compile("^More: ")).click()
+        page.get_by_role("menuitem", name="Drain what waits").click()
+
+    ask()
+    dialog = page.get_by_role("dialog", name="Drain email?")
+    keep, drain = dialog.get_by_role("button", name="Keep"), dialog.get_by_role("button", name="Drain email")
+    expect(keep).to_be_focused()
+    expect(drain).to_be_disabled()
+    field = dialog.get_by_role("textbox")
+    for wrong in ("emai", "Email", "email ", "drain email"):
+        field.fill(wrong)
+        expect(drain).to_be_disabled()
+        field.press("Enter")
+        expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("link", name="Waiting").filter(has_text="12")).to_be_visible()
+
+    # The right word of before does not count for the next question.
+    ask()
+    field.fill("email")
+    expect(drain).to_be_enabled()
+    keep.click()
+    ask()
+    expect(drain).to_be_disabled()
+    field.fill("email")
+    drain.click()
+    expect(page.get_by_text("email is drained.")).to_be_visible()
+    expect(page.get_by_role("link", name="Waiting").filter(has_text="0")).to_be_visible()
