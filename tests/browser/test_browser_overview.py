@@ -115,19 +115,19 @@ def test_the_rates_go_back_as_far_as_one_chooses(open_as: OpenAs, site: Site) ->
     switch = page.get_by_role("navigation", name="Rates, failures and p95 of the last")
     chosen = switch.locator("[aria-current]")
     expect(chosen).to_have_text("5\u00a0min")
-    expect(row).to_contain_text("10\u00a0%")
-    for minutes, name, share in ((15, "15\u00a0min", "30\u00a0%"), (60, "1\u00a0h", "65\u00a0%")):
+    expect(row).to_contain_text("10.0\u00a0%")
+    for minutes, name, share in ((15, "15\u00a0min", "30.0\u00a0%"), (60, "1\u00a0h", "65.0\u00a0%")):
         switch.get_by_role("link", name=name).click()
         expect(row).to_contain_text(share)
         expect(chosen).to_have_text(name)
         expect(table).to_contain_text(f"Failed, {minutes}\u00a0min")
         expect(page).to_have_url(f"{site.url}/?minutes={minutes}")
     page.reload()
-    expect(row).to_contain_text("65\u00a0%")
+    expect(row).to_contain_text("65.0\u00a0%")
     expect(chosen).to_have_text("1\u00a0h")
     # What it goes by else is no word in the address; a number that is none is like none.
     switch.get_by_role("link", name="5\u00a0min").click()
-    expect(row).to_contain_text("10\u00a0%")
+    expect(row).to_contain_text("10.0\u00a0%")
     expect(page).to_have_url(f"{site.url}/")
     go(page, "/?minutes=7")
     expect(chosen).to_have_text("5\u00a0min")

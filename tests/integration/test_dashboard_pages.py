@@ -190,11 +190,12 @@ async def test_names_stay_text(redis_url: str) -> None:
 
 async def test_what_failed_to_sign_in_stays_text(redis_url: str) -> None:
     """The name of the provider is said on the page for who is not signed in."""
+    name = "\"o'neil</script><script>alert(1)"
     settings: dict[str, Any] = {
         "dashboard_oidc_issuer": "https://id.test",
         "dashboard_oidc_client_id": "corral",
         "dashboard_oidc_client_secret": "a secret of the client",
-        "dashboard_oidc_name": HOSTILE,
+        "dashboard_oidc_name": name,
         "dashboard_oidc_roles": "ops:operator",
         "dashboard_url": "https://ops.test",
     }
@@ -202,7 +203,7 @@ async def test_what_failed_to_sign_in_stays_text(redis_url: str) -> None:
         page = (await client.get("/", headers={"host": "ops.test"})).text
     await close_shared_clients()
     root = Root(page)
-    assert (root.facts, root.scripts) == ({"data-sso": HOSTILE}, 0)
+    assert (root.facts, root.scripts) == ({"data-sso": name}, 0)
 
 
 @pytest.mark.parametrize("missing", ["index.html", "signin/index.html"])

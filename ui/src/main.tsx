@@ -1,6 +1,7 @@
 import './styles'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent as later, RouterProvider } from '@tanstack/react-router'
+import { isRefusal } from './api/client'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Job } from './pages/Job'
@@ -43,7 +44,7 @@ declare module '@tanstack/react-router' {
   }
 }
 
-const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTime: 2_000 } } })
+const queries = new QueryClient({ defaultOptions: { queries: { retry: (failures, error) => failures < 1 && !isRefusal(error), staleTime: 2_000 } } })
 
 apply(readPreferences())
 

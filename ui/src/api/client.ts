@@ -15,6 +15,11 @@ export class ProblemError extends Error {
   }
 }
 
+/** The server has answered and will answer the same again: asking once more shows nothing but a later page. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ProblemError && error.status < 500
+}
+
 interface Answer<Data> {
   data?: Data
   error?: unknown
