@@ -146,7 +146,8 @@ def test_what_cannot_be_undone_wants_its_name_typed(open_as: OpenAs) -> None:
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     page.reload()
-    expect(page.get_by_role("link", name="Waiting").filter(has_text="12")).to_be_visible()
+    waiting = page.get_by_role("link", name="Waiting").first
+    expect(waiting).to_contain_text(re.compile(r"Waiting\s*1[23]"))  # a schedule adds one
 
     # The right word of before does not count for the next question.
     ask()
@@ -158,4 +159,4 @@ def test_what_cannot_be_undone_wants_its_name_typed(open_as: OpenAs) -> None:
     field.fill("email")
     drain.click()
     expect(page.get_by_text("email is drained.")).to_be_visible()
-    expect(page.get_by_role("link", name="Waiting").filter(has_text="0")).to_be_visible()
+    expect(waiting).to_contain_text(re.compile(r"Waiting\s*0"))

@@ -18,6 +18,8 @@ export function Dialog({ title, onClose, children, wide = false, look }: Props) 
   useLayoutEffect(() => {
     const shown = dialog.current
     shown?.showModal()
+    // What has the focus may stand below the end of a low window: it begins at its heading all the same.
+    shown?.scrollTo(0, 0)
     return () => shown?.close()
   }, [])
   return (

@@ -16,6 +16,9 @@ interface Props extends Drawn {
   room?: number
 }
 
+/** What a character of an axis takes at most, nearly. */
+const DIGIT_PX = 6
+
 /** The nearest that two ticks may be and still read differently. */
 const LEAST = new Map([[count, 1], [rate, 0.1]])
 
@@ -51,7 +54,7 @@ export function Chart({ at, lines, marks, level, write, label, height = 150, roo
         scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, values: [[86_400, '{MM}-{DD}', '', '', '', '', '', '', 1], [60, '{HH}:{mm}', '', '', '', '', '', '', 1]] },
-          { ...axis, size: 46, splits: (_, __, ___, most) => ticks(most, LEAST.get(latest.current.write) ?? 0), values: (_, splits) => splits.map((value) => latest.current.write(value).replace('.0\u00a0', '\u00a0')) },
+          { ...axis, size: (_, texts) => Math.max(46, 14 + DIGIT_PX * Math.max(0, ...(texts ?? []).map((text) => text.length))), splits: (_, __, ___, most) => ticks(most, LEAST.get(latest.current.write) ?? 0), values: (_, splits) => splits.map((value) => latest.current.write(value).replace('.0\u00a0', '\u00a0')) },
         ],
         series: [
           {},
