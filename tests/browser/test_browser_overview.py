@@ -126,7 +126,7 @@ def test_the_rates_go_back_as_far_as_one_chooses(open_as: OpenAs, site: Site) ->
     expect(row).to_contain_text("65.0\u00a0%")
     expect(chosen).to_have_text("1\u00a0h")
     # What it goes by else is no word in the address; a number that is none is like none.
-    switch.get_by_role("link", name="5\u00a0min").click()
+    switch.get_by_role("link", name="5\u00a0min", exact=True).click()
     expect(row).to_contain_text("10.0\u00a0%")
     expect(page).to_have_url(f"{site.url}/")
     go(page, "/?minutes=7")

@@ -173,7 +173,7 @@ function Facts({ row }: { row: QueueRow }) {
         <dt>{t.facts.waiting}</dt>
         <dd>
           {count(queuedOf(states))}
-          {held > 0 && <small> {t.facts.held(count(held))}</small>}
+          {held > 0 && <small> {t.facts.held(count(held), held === queuedOf(states))}</small>}
         </dd>
       </div>
       <div>
