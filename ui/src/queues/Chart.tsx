@@ -23,7 +23,7 @@ const DIGIT_PX = 6
 const LEAST = new Map([[count, 1], [rate, 0.1]])
 
 /** Lines over time, each named at its end. Dashed: a deploy, scaling or the objective; solid red: an alert. */
-export function Chart({ at, lines, marks, level, write, label, height = 150, room = 84 }: Props) {
+export function Chart({ at, lines, marks, level, write, label, height = 150, room = 100 }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const tip = useRef<HTMLParagraphElement>(null)
   const theme = useTheme()
