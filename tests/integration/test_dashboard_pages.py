@@ -148,7 +148,7 @@ async def test_the_page_says_who_is_signed_in_and_no_more(http: httpx2.AsyncClie
 
 async def test_nobody_gets_the_page_of_another(http: httpx2.AsyncClient) -> None:
     """The browser is the same, and so is the address."""
-    tags = []
+    tags: list[str] = []
     for user in ("ada", "vi"):
         await sign_in(http, user)
         answer = await http.get("/", headers={"if-none-match": ", ".join(tags)})
@@ -177,7 +177,7 @@ async def test_names_stay_text(redis_url: str) -> None:
     assert granted is not None
     users = Users({HOSTILE: User(HOSTILE, UserRole.ADMIN, HASH, granted[1])})
     environment = '"><script>alert(3)</script>'
-    settings = Settings(_env_file=None, redis_url=redis_url, environment=environment)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, redis_url=redis_url, environment=environment)
     async with serving(Dashboard(settings, users, {})) as client:
         assert (await sign_in(client, HOSTILE)).status_code == 200
         page = (await client.get("/")).text
