@@ -33,6 +33,9 @@ LOOKS = {
     "light-375": ("light", 375), "dark-375": ("dark", 375),
 }  # fmt: skip
 
+#: The whole of a page, but of a long list only its beginning.
+TALLEST_PX = 3_200
+
 #: Until the incident is bad enough.
 GATHERING_SECONDS = 40
 
@@ -103,7 +106,7 @@ INCIDENT = [
     Shot("dead", "/dead"),
     Shot("dead-loading", "/dead", before_answers),
     Shot("dead-ignore", "/dead", press("Ignore until")),
-    Shot("dead-running", "/dead", lambda page: (press("Retry")(page), press("Start")(page))),
+    Shot("dead-running", "/dead", press("Retry")),
     Shot("dead-operations", "/dead?state=operations"),
     Shot("workers", "/workers"),
     Shot("schedules", "/schedules"),
@@ -140,7 +143,7 @@ ODD = [
 ]
 
 AWAY = [
-    Shot(f"away-{path.strip('/') or 'overview'}", path)
+    Shot(f"away-{path.strip('/').replace('/', '-') or 'overview'}", path)
     for path in ("/", "/dead", "/workers", "/queues/orders")
 ]
 
@@ -284,7 +287,9 @@ class Camera:
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if over > 0:
             print(f"{name} {look}: {over} px too wide", file=sys.stderr)
-        page.screenshot(path=self.folder / f"{name}.{look}.png")
+        size = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        shown = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], TALLEST_PX)}
+        page.screenshot(path=self.folder / f"{name}.{look}.png", full_page=True, clip=shown)
 
     def _path(self, page: Page, shot: Shot) -> str:
         if isinstance(shot.path, str):

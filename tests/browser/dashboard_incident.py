@@ -24,7 +24,7 @@ async def seed_incident(site: Site) -> None:
     await seed(site)
     await _orders(site)
     await _workers(site)
-    await _alert(site)
+    await seed_alert(site)
     breakers = Breakers(site.redis.url)
     await breakers.hold("onfido", "its key was revoked")
 
@@ -65,7 +65,8 @@ async def _workers(site: Site) -> None:
     await email.close()
 
 
-async def _alert(site: Site) -> None:
+async def seed_alert(site: Site) -> None:
+    """The breaker of onfido fires, and somebody was told."""
     now = time.time()
     email = site.queue("email")
     fires = Alert(

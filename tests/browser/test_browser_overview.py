@@ -1,4 +1,4 @@
-"""The overview as an operator uses it: what is worst, groups, search, pause with undo, a chart's numbers."""
+"""The overview as an operator uses it: what is worst and who has it, groups, search, rates, a chart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 import time
 
 import pytest
-from dashboard_browser import OpenAs
+from dashboard_browser import OpenAs, go
+from dashboard_incident import seed_alert
 from dashboard_site import Site
 from playwright.sync_api import expect
 
@@ -14,6 +15,10 @@ from corral import Objective
 from corral.breakers import Breakers
 from corral.bullmq import depths, objectives, statistics
 from corral.bullmq.depths import Depth
+from corral.bullmq.statistics import Entry
+
+#: How many jobs failed of how many, by minutes ago.
+ENDED = {0: (10, 100), 10: (50, 100), 40: (200, 200)}
 
 NAMES = [*(f"mail-{place}" for place in ("eu", "us", "in")), *(f"sync-{n}" for n in range(10)), "kyc"]
 
@@ -35,8 +40,13 @@ async def seed(site: Site) -> None:
     for name in ("mail-in", *NAMES[3:13]):  # so that there is something to find
         await queues[name].add("send", 1)
         await queues[name].admin.drain()
+    for number, (minute, (failed, ended)) in enumerate(ENDED.items(), start=1):
+        did = {"send": Entry({"failed": failed, "completed": ended - failed})}
+        one = statistics.counted(queues["mail-in"].keys(), did, {}, ())
+        await statistics.write(client, "bull", "w", number, [one], now_ms=now - minute * 60_000)
     for queue in queues.values():
         await queue.close()
+    await seed_alert(site)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,6 +106,64 @@ def test_the_overview(open_as: OpenAs) -> None:
     changed = page.locator(".side")
     expect(changed).to_contain_text("Deploy 2.14.0")
     expect(changed).to_contain_text("sync-4, by olu")
+
+
+def test_the_rates_go_back_as_far_as_one_chooses(open_as: OpenAs, site: Site) -> None:
+    page = open_as("olu", "/")
+    table = page.locator("table.queues")
+    row = table.get_by_role("row").filter(has=page.get_by_role("link", name="mail-in", exact=True))
+    switch = page.get_by_role("navigation", name="Rates, failures and p95 of the last")
+    chosen = switch.locator("[aria-current]")
+    expect(chosen).to_have_text("5\u00a0min")
+    expect(row).to_contain_text("10.0\u00a0%")
+    for minutes, name, share in ((15, "15\u00a0min", "30.0\u00a0%"), (60, "1\u00a0h", "65.0\u00a0%")):
+        switch.get_by_role("link", name=name).click()
+        expect(row).to_contain_text(share)
+        expect(chosen).to_have_text(name)
+        expect(table).to_contain_text(f"Failed, {minutes}\u00a0min")
+        expect(page).to_have_url(f"{site.url}/?minutes={minutes}")
+    page.reload()
+    expect(row).to_contain_text("65.0\u00a0%")
+    expect(chosen).to_have_text("1\u00a0h")
+    # What it goes by else is no word in the address; a number that is none is like none.
+    switch.get_by_role("link", name="5\u00a0min", exact=True).click()
+    expect(row).to_contain_text("10.0\u00a0%")
+    expect(page).to_have_url(f"{site.url}/")
+    go(page, "/?minutes=7")
+    expect(chosen).to_have_text("5\u00a0min")
+
+
+def test_an_alert_is_taken_in_hand_and_all_see_by_whom(open_as: OpenAs) -> None:
+    page = open_as("olu", "/")
+    band = page.get_by_role("region", name="What is wrong")
+    expect(band).to_contain_text("1 alert firing")
+    main = page.get_by_role("navigation", name="Main")
+    expect(main.get_by_role("link", name=re.compile("^Alerts"))).to_contain_text("1")
+    band.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("You have it in hand.")).to_be_visible()
+    expect(band).to_contain_text("Acknowledged by olu, ")
+    expect(band.get_by_text("Acknowledged by olu")).to_have_attribute("title", re.compile(r"\d\d:\d\d:\d\d"))
+    expect(main.get_by_role("link", name="Alerts", exact=True)).to_be_visible()
+
+    main.get_by_role("link", name="Alerts").click()
+    row = page.get_by_role("row").filter(has_text="onfido")
+    expect(row).to_contain_text("in hand")
+    expect(row.get_by_text("Acknowledged by olu, ")).to_have_attribute("title", re.compile(r"\d\d:\d\d:\d\d"))
+    row.get_by_role("button", name="Take back").click()
+    expect(row).not_to_contain_text("Acknowledged")
+    row.get_by_role("button", name="Acknowledge…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Note for the others").fill("the key is being renewed")
+    dialog.get_by_role("button", name="Acknowledge").click()
+    expect(dialog).to_have_count(0)
+    expect(row).to_contain_text(re.compile("Acknowledged by olu, .*: the key is being renewed"))
+
+    other = open_as("vi", "/")
+    band = other.get_by_role("region", name="What is wrong")
+    expect(band).to_contain_text(re.compile("Acknowledged by olu, .*: the key is being renewed"))
+    expect(band.get_by_role("button", name=re.compile("Acknowledge|Take back"))).to_have_count(0)
+    go(other, "/audit")
+    expect(other.get_by_role("row").filter(has_text="alert.acknowledge").first).to_contain_text("olu")
 
 
 def test_who_may_only_look_pauses_nothing(open_as: OpenAs) -> None:

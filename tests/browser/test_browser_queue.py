@@ -52,9 +52,13 @@ def test_all_that_match_are_counted_promoted_and_told(open_as: OpenAs, site: Sit
     field.press("Backspace")
     expect(chip).to_have_count(0)
     expect(page).not_to_have_url(re.compile("ship"))
-    field.fill("name:ship ")
+    field.fill("name:ship attempts:0 ")
+    expect(page).to_have_url(re.compile(r"q=name(:|%3A)ship.*attempts"))
+    page.get_by_role("button", name="Remove the filter attempts:0").click()
+    expect(page).to_have_url(re.compile(r"q=name(:|%3A)ship$"))
+    expect(field).to_be_focused()
+    expect(page.get_by_role("list", name="Filters").get_by_role("button")).to_have_count(1)
     expect(chip).to_be_visible()
-    expect(page).to_have_url(re.compile(r"q=name(:|%3A)ship"))
     expect(page.get_by_text(re.compile(r"match · searched"))).to_be_visible()
     boxes = page.locator("table.jobs tbody .check")
     boxes.nth(1).click()
@@ -135,3 +139,41 @@ def test_an_unknown_queue_is_told_so_and_appears_with_its_first_job(open_as: Ope
     site.do(add_first)
     expect(page.get_by_role("heading", name="no-such-queue", level=1)).to_contain_text("No worker")
     expect(page.get_by_role("button", name="Add job")).to_be_visible()
+
+
+def test_what_cannot_be_undone_wants_its_name_typed(open_as: OpenAs) -> None:
+    page = open_as("olu", "/queues/email")
+
+    def ask() -> None:
+        page.get_by_role("button", name=re.compile("^More: ")).click()
+        page.get_by_role("menuitem", name="Drain what waits").click()
+
+    ask()
+    dialog = page.get_by_role("dialog", name="Drain email?")
+    keep, drain = dialog.get_by_role("button", name="Keep"), dialog.get_by_role("button", name="Drain email")
+    expect(keep).to_be_focused()
+    expect(drain).to_be_disabled()
+    field = dialog.get_by_role("textbox")
+    for wrong in ("emai", "Email", "email ", "drain email"):
+        field.fill(wrong)
+        expect(drain).to_be_disabled()
+        field.press("Enter")
+        expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.reload()
+    waiting = page.get_by_role("link", name="Waiting").first
+    expect(waiting).to_contain_text(re.compile(r"Waiting\s*1[23]"))  # a schedule adds one
+
+    # The right word of before does not count for the next question.
+    ask()
+    field.fill("email")
+    expect(drain).to_be_enabled()
+    keep.click()
+    ask()
+    expect(drain).to_be_disabled()
+    field.fill("email")
+    drain.click()
+    expect(page.get_by_text("email is drained.")).to_be_visible()
+    # The next run of a schedule stays.
+    expect(waiting).to_have_text(re.compile(r"^\s*Waiting\s*[01]\s*$"))

@@ -1,6 +1,7 @@
 import './styles'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent as later, RouterProvider } from '@tanstack/react-router'
+import { isRefusal } from './api/client'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { isRefusal } from './api/client'

@@ -14,6 +14,7 @@ from corral.api.server import HttpServer
 from corral.bullmq.connection import close_shared_clients
 from corral.cli.output import console, errors, print_json
 from corral.dashboard.app import Dashboard
+from corral.dashboard.serving import NOT_BUILT
 from corral.dashboard.users import LONGEST_PASSWORD_CHARS, SHORTEST_PASSWORD_CHARS, Users, hash_password
 from corral.errors import InvalidInput
 from corral.observe.depth_watch import keeping_depths
@@ -45,6 +46,8 @@ def serve(*, port: int = 3002, host: str = "127.0.0.1", json: bool | None = None
         )
 
     dashboard = Dashboard(settings, users, built_in())
+    if "index.html" not in dashboard.site.pages:
+        errors.print(NOT_BUILT.detail, style="yellow")
     # What was made so far stays: without this each full collection would walk it, between two answers.
     gc.collect()
     gc.freeze()

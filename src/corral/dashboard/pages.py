@@ -37,6 +37,11 @@ class Page:
     #: The same, smaller; nothing for what is compressed already or made for one reader.
     gzipped: bytes = b""
 
+    @property
+    def etag_gzipped(self) -> str:
+        """Other bytes have another tag."""
+        return f'{self.etag[:-1]}-gzip"'
+
 
 def with_facts(page: Page, **facts: str) -> Page:
     """The page with these facts on its root element (`data-…`), where its script finds them."""

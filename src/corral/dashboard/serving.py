@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from corral.api import problems
-from corral.api.problems import Refused
+from corral.api.problems import Problem, Refused
 from corral.dashboard.pages import OPEN, SIGN_IN, Page, with_facts
 from corral.dashboard.sessions import view_of
 from corral.dashboard.site import Site
@@ -20,6 +20,15 @@ _LASTING = "private, max-age=31536000, immutable"
 
 #: Below these, an address is a file or a route, never a place in the page.
 _NO_PAGES = ("assets/", "api/")
+
+#: What is wrong in a clone whose pages were never made.
+NOT_BUILT = Problem(
+    503,
+    "pages-not-built",
+    "There is no page yet",
+    "The pages of the dashboard are not built. Run `make setup` in the clone and start it again; "
+    "an installed Corral comes with them.",
+)
 
 
 @get("/")
@@ -55,17 +64,44 @@ async def _page(request: Request[Any, Any, Any], site: Site, path: str) -> Respo
             if found is None and is_page and "index.html" in pages:
                 facts = msgspec.json.encode(view_of(user, site)).decode()
                 found = with_facts(pages["index.html"], session=facts)
-    if found is None:
+    if found is not None:
+        return _answer(request, found)
+    if path.startswith((*_NO_PAGES, OPEN)):
         raise Refused(problems.http(404, "There is nothing here."))
-    return _answer(request, found)
+    raise Refused(NOT_BUILT)
 
 
 def _answer(request: Request[Any, Any, Any], found: Page) -> Response[bytes]:
-    kept = _LASTING if found.lasting else "private, no-cache"
-    headers = {"ETag": found.etag, "Cache-Control": kept, "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == found.etag:
+    packed = bool(found.gzipped) and takes_gzip(request.headers.get("accept-encoding", ""))
+    etag = found.etag_gzipped if packed else found.etag
+    headers = {
+        "ETag": etag,
+        "Cache-Control": _LASTING if found.lasting else "private, no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    if has_it(request.headers.get("if-none-match", ""), etag):
         return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
-    if found.gzipped and "gzip" in request.headers.get("accept-encoding", ""):
-        packed = headers | {"Content-Encoding": "gzip"}
-        return Response(found.gzipped, headers=packed, media_type=found.media_type)
-    return Response(found.body, headers=headers, media_type=found.media_type)
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    return Response(found.gzipped if packed else found.body, headers=headers, media_type=found.media_type)
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether the header allows it: `gzip;q=0` names it and refuses it."""
+    weights = dict(_weighed(part) for part in accept_encoding.lower().split(","))
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    name, _, parameters = part.partition(";")
+    weight = parameters.partition("q=")[2].strip() or "1"
+    try:
+        return name.strip(), float(weight)
+    except ValueError:
+        return name.strip(), 0.0
+
+
+def has_it(if_none_match: str, etag: str) -> bool:
+    """Whether the browser says that it has this. A proxy that packs by itself marks tags with `W/`."""
+    given = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return etag in given or "*" in given

@@ -16,12 +16,14 @@ const keyOf = (alert: Alert) => `${alert.rule} ${alert.subject}`
 
 interface Props {
   now: AlertsNow
+  /** Whether somebody looks at the rules: else that nothing fires says nothing. */
+  judged: boolean
   off: boolean
   actions: ReturnType<typeof useAlertActions>
 }
 
 /** What fires or is about to, and what is kept silent. */
-export function Now({ now, off, actions }: Props) {
+export function Now({ now, judged, off, actions }: Props) {
   const [asking, setAsking] = useState<Alert | null>(null)
   const [taking, setTaking] = useState<Alert | null>(null)
   const alerts = worstFirst(now.alerts)
@@ -30,8 +32,8 @@ export function Now({ now, off, actions }: Props) {
     <>
       {alerts.length === 0 ? (
         <div className="empty">
-          <h2>{said.nothingTitle}</h2>
-          <p>{said.nothing}</p>
+          <h2>{judged ? said.nothingTitle : said.unknownTitle}</h2>
+          <p>{judged ? said.nothing : said.unknown}</p>
         </div>
       ) : (
         <table className="table rows">

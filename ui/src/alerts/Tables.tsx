@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
-import { count, duration } from '../format'
+import { count, duration, span } from '../format'
 import { Glyph } from '../parts/Icon'
 import { Staleness } from '../parts/Staleness'
 import { Time } from '../parts/Time'
@@ -106,7 +106,7 @@ export function Rules() {
               </td>
               <td data-l={said.severity}>{rule.limits.severity}</td>
               <td data-l={said.toldAgain}>
-                {rule.limits.repeatSeconds && rule.limits.severity === 'critical' ? said.every(duration(rule.limits.repeatSeconds)) : <span className="quiet">{said.no}</span>}
+                {rule.limits.repeatSeconds && rule.limits.severity === 'critical' ? said.every(span(rule.limits.repeatSeconds)) : <span className="quiet">{said.no}</span>}
               </td>
             </tr>
           ))}

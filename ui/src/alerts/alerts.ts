@@ -1,6 +1,6 @@
 // What the page of alerts decides: the order, who looks, a value in its unit, where an alert leads. No I/O.
 import type { components } from '../api/schema'
-import { ago, count, duration } from '../format'
+import { ago, count, span } from '../format'
 import type { GlyphName } from '../parts/Icon'
 import { texts } from '../texts'
 
@@ -60,12 +60,12 @@ export function sign(alert: Pick<Alert, 'state' | 'severity' | 'silenced' | 'ack
 /** A value as the rule means it. */
 export function written(value: number, unit: string): string {
   if (unit === 'share') return `${Number((value * 100).toPrecision(3))}\u00a0%`
-  return unit === 'seconds' ? duration(value) : count(value)
+  return unit === 'seconds' ? span(value) : count(value)
 }
 
 /** When a rule fires, in words. */
 export function condition(rule: Rule, limits: Limits = rule.limits): string {
-  const lasts = limits.forSeconds ? said.forTime(duration(limits.forSeconds)) : ''
+  const lasts = limits.forSeconds ? said.forTime(span(limits.forSeconds)) : ''
   const least = limits.minimum ? said.leastJobs(count(limits.minimum)) : ''
   const many = limits.fire === 0 ? said.asSoonAsAny : said.over(written(limits.fire, rule.unit))
   return `${many}${lasts && limits.fire === 0 ? `,${lasts}` : lasts}${least}`

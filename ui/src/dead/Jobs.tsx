@@ -21,7 +21,7 @@ export function Jobs({ group, job, onJob }: { group: Group; job: string; onJob: 
         <h2>{say.jobsOfGroup}</h2>
         <span className="small quiet">{say.newestFirst(count(group.count))}</span>
       </div>
-      {jobs.isError && <p className="pad is-failed">{jobs.error.message}</p>}
+      {jobs.isError && !jobs.data && <p className="pad is-failed">{jobs.error.message}</p>}
       <table className="table list rows">
         <thead>
           <tr>

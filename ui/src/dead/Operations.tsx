@@ -58,7 +58,7 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
                   <Progress operation={operation} onStop={onStop} />
                 )}
               </td>
-              <td data-l={say.columns.queue}>{operation.queue}</td>
+              <td className="two" data-l={say.columns.queue}>{operation.queue}</td>
               <td data-l={say.columns.who}>{person(operation.by)}</td>
               <td data-l={say.columns.when}>
                 <Time at={operation.created} />

@@ -37,7 +37,7 @@ export function Sample({ group, id, actions, may, down }: Props) {
           </span>
         )}
       </div>
-      {letter.isError && <p className="quiet">{letter.error.message}</p>}
+      {letter.isError && !shown && <p className="quiet">{letter.error.message}</p>}
       {shown && shown.attempts.length > 1 && (
         <nav className="seg attempts" aria-label={say.columns.attempts}>
           {shown.attempts.map((one) => (

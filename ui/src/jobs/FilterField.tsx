@@ -76,6 +76,8 @@ export function FilterField({ text, known, wrong, onChange }: Props) {
                 onClick={() => {
                   setChips(without(chips, place))
                   input.current?.focus()
+                  // What is wanted now is the list below, not what else could be asked.
+                  setOpen(false)
                 }}
               >
                 <span>{word}</span>

@@ -1,12 +1,14 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import { ALERTS } from '../alerts/actions'
+import type { Alert } from '../alerts/alerts'
 import { answered, api } from '../api/client'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { useEvery } from '../parts/useEvery'
 import { useChanges } from '../queues/marks'
 import { texts } from '../texts'
-import { told } from './changes'
+import { isBeginning, told } from './changes'
 
 const say = texts.overview
 
@@ -16,17 +18,17 @@ const FIRING = 5
 
 /** Alerts that fire, and what changed lately: whatever went wrong, the cause is often among these. */
 export function Lately() {
+  const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
+  const firing = (alerts.data?.alerts.filter((alert) => alert.state === 'firing') ?? []).slice(0, FIRING)
   return (
     <div className="side">
-      <Firing />
-      <Changed />
+      <Firing firing={firing} />
+      <Changed firing={firing} />
     </div>
   )
 }
 
-function Firing() {
-  const alerts = useQuery({ queryKey: ['alerts'], queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
-  const firing = alerts.data?.alerts.filter((alert) => alert.state === 'firing') ?? []
+function Firing({ firing }: { firing: Alert[] }) {
   if (firing.length === 0) return null
   return (
     <>
@@ -39,7 +41,7 @@ function Firing() {
         </div>
       </div>
       <ol className="ledger">
-        {firing.slice(0, FIRING).map((alert) => (
+        {firing.map((alert) => (
           <li key={`${alert.rule} ${alert.subject}`}>
             <Time at={alert.firedAt ?? alert.since} />
             <Glyph name="alert" className="is-failed" />
@@ -54,8 +56,10 @@ function Firing() {
   )
 }
 
-function Changed() {
-  const changes = useChanges(24).data?.changes
+/** What is said above already is not said again. */
+function Changed({ firing }: { firing: Alert[] }) {
+  const all = useChanges(24).data?.changes
+  const changes = all?.filter((change) => !firing.some((alert) => isBeginning(change, alert)))
   return (
     <>
       <div className="head">
@@ -67,7 +71,7 @@ function Changed() {
           </Link>
         </div>
       </div>
-      {changes?.length === 0 && <p className="small quiet">{say.nothingChanged}</p>}
+      {all?.length === 0 && <p className="small quiet">{say.nothingChanged}</p>}
       <ol className="ledger">
         {changes?.slice(0, LISTED).map((change, at) => {
           const { glyph, tone, says, more } = told(change)

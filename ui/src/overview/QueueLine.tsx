@@ -75,7 +75,7 @@ export function QueueLine({ marks, queue, inGroup, at, alertAt, setPaused }: Pro
       </td>
       <td className="num col-wide wide-only">
         {duration(row.recent.runP95)}
-        <span className="second">{say.p50(duration(row.recent.runP50))}</span>
+        {row.recent.runP50 != null && <span className="second">{say.p50(duration(row.recent.runP50))}</span>}
       </td>
       <td className="col-wide wide-only">
         {row.slots > 0 ? (

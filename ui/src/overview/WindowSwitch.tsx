@@ -9,7 +9,7 @@ export function WindowSwitch({ minutes }: { minutes: Minutes }) {
   return (
     <nav className="seg" aria-label={say.label}>
       {WINDOWS.map((one) => (
-        <Link key={one} to="/" search={one === USUAL ? {} : { minutes: one }} replace resetScroll={false} activeProps={{}} aria-current={one === minutes ? 'true' : undefined}>
+        <Link key={one} to="/" search={one === USUAL ? {} : { minutes: one }} replace resetScroll={false} activeOptions={{ exact: true }} activeProps={{}} aria-current={one === minutes ? 'true' : undefined}>
           {say.of(one)}
         </Link>
       ))}

@@ -1,4 +1,5 @@
 // What changed lately, in words, for the list beside the chart. Pure.
+import type { Alert } from '../alerts/alerts'
 import { capital } from '../format'
 import type { GlyphName } from '../parts/Icon'
 import type { Change } from '../queues/marks'
@@ -26,6 +27,11 @@ export function told(change: Change): Told {
     case 'audit':
       return { glyph: 'key', tone: '', says: capital(change.what.replace('.', ' ')), more: say.did(who(change.detail), change.subject) }
   }
+}
+
+/** Whether it tells that this alert, which still fires, began to. */
+export function isBeginning(change: Change, alert: Alert): boolean {
+  return change.kind === 'fired' && change.what === alert.title && change.subject === alert.subject && change.at >= (alert.firedAt ?? alert.since)
 }
 
 /** `user:mia`, `cli:mia@host`, `key:ops`: the name alone, as people say it. */

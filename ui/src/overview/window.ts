@@ -8,10 +8,11 @@ export const USUAL: Minutes = 5
 
 /** What the address says; nothing for the usual. */
 export interface OverviewSearch {
-  minutes?: Minutes
+  minutes?: Minutes | undefined
 }
 
 export function readOverviewSearch(search: Record<string, unknown>): OverviewSearch {
   const minutes = WINDOWS.find((one) => one === Number(search['minutes']))
-  return minutes === undefined || minutes === USUAL ? {} : { minutes }
+  // Said even if it is nothing: what is left out, the router takes from the address as it stands there.
+  return { minutes: minutes === USUAL ? undefined : minutes }
 }

@@ -67,7 +67,7 @@ export function Alerts() {
         current={tab}
         onChange={setTab}
       >
-        {now && tab === 'now' && <Now now={now} off={off} actions={actions} />}
+        {now && tab === 'now' && <Now now={now} judged={!looked?.bad} off={off} actions={actions} />}
         {tab === 'history' && <PastAlerts />}
         {tab === 'rules' && <Rules />}
         {now && tab === 'channels' && <Channels channels={now.channels} />}

@@ -62,9 +62,7 @@ export function Audit() {
                 <td className="wrap" data-l={said.on}>
                   {entry.target}
                 </td>
-                <td className="wrap quiet two" data-l={said.facts}>
-                  <code className="small">{JSON.stringify(entry.facts)}</code>
-                </td>
+                <Facts facts={Object.entries(entry.facts)} />
               </tr>
             ))}
           </tbody>
@@ -78,5 +76,18 @@ export function Audit() {
         </div>
       )}
     </>
+  )
+}
+
+/** What the change was made with, by name; nothing where there is nothing to say. */
+function Facts({ facts }: { facts: [string, unknown][] }) {
+  return (
+    <td className="wrap two" data-l={facts.length > 0 ? said.facts : undefined}>
+      {facts.map(([name, value]) => (
+        <span key={name} className="fact small">
+          <span className="quiet">{name}</span> <code>{typeof value === 'string' ? value : JSON.stringify(value)}</code>
+        </span>
+      ))}
+    </td>
   )
 }

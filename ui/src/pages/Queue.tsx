@@ -6,6 +6,7 @@ import { readQueue, readSettings, resumeQueue, testAndResume } from '../jobs/api
 import { JobList } from '../jobs/JobList'
 import { countOf, STATES } from '../jobs/states'
 import { WhyBand } from '../jobs/WhyBand'
+import { USUAL } from '../overview/window'
 import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
 import { ProblemError } from '../api/client'
@@ -15,7 +16,7 @@ import { useEvery } from '../parts/useEvery'
 import { QueueActions } from '../queues/QueueActions'
 import { QueueCharts } from '../queues/QueueCharts'
 import { QueueSide } from '../queues/QueueSide'
-import { condition, drained, drainedSays, waitingOf } from '../queues/trouble'
+import { condition, drained, drainedSays, oldestOf, queuedOf } from '../queues/trouble'
 import { type Slow, slowBecause } from '../queues/why'
 import { SkeletonRows } from '../parts/Skeleton'
 import { texts } from '../texts'
@@ -191,14 +192,17 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
 
 function Facts({ row }: { row: QueueRow }) {
   const { recent, states } = row
-  const oldest = row.oldestWaitingSeconds ?? 0
-  const minutes = Math.round(recent.windowSeconds / 60)
+  const oldest = oldestOf(row)
+  const held = states['held'] ?? 0
   const drain = drained(row)
   return (
     <dl className="facts">
       <div>
         <dt>{t.facts.waiting}</dt>
-        <dd>{count(waitingOf(states))}</dd>
+        <dd>
+          {count(queuedOf(states))}
+          {held > 0 && <small> {t.facts.held(count(held), held === queuedOf(states))}</small>}
+        </dd>
       </div>
       <div>
         <dt>{t.facts.oldest(span(row.objective.age))}</dt>
@@ -221,11 +225,11 @@ function Facts({ row }: { row: QueueRow }) {
       <div>
         <dt>{t.facts.runTime}</dt>
         <dd>
-          {duration(recent.runP95)} <small>{t.facts.p50(duration(recent.runP50))}</small>
+          {duration(recent.runP95)} {recent.runP50 != null && <small>{t.facts.p50(duration(recent.runP50))}</small>}
         </dd>
       </div>
       <div className="col-wide">
-        <dt>{t.facts.failed(minutes)}</dt>
+        <dt>{t.facts.failed(USUAL)}</dt>
         <dd>{percent(recent.failureRate)}</dd>
       </div>
       <div className="col-wide">

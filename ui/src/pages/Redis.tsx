@@ -210,7 +210,7 @@ function Keyspace({ data }: { data: Page }) {
                 </td>
                 <td className="hide-narrow">
                   <span className="bar" aria-hidden="true">
-                    <i style={{ width: `${((queue.bytes ?? 0) / heaviest) * 100}%` }} />
+                    <i className={queue.bytes ? undefined : 'none'} style={{ width: `${((queue.bytes ?? 0) / heaviest) * 100}%` }} />
                   </span>
                 </td>
               </tr>

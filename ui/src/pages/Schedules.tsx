@@ -70,12 +70,15 @@ export function Schedules() {
             </div>
             <div className="btn-row">
               {queues.length > 1 && (
-                <select className="plain-select" aria-label={t.queue} value={queue} onChange={(event) => setQueue(event.target.value)}>
-                  <option value="">{t.allQueues}</option>
-                  {queues.map((name) => (
-                    <option key={name}>{name}</option>
-                  ))}
-                </select>
+                <label className="filter bare-filter">
+                  <span className="sr">{t.queue}</span>
+                  <select className="input" value={queue} onChange={(event) => setQueue(event.target.value)}>
+                    <option value="">{t.allQueues}</option>
+                    {queues.map((name) => (
+                      <option key={name}>{name}</option>
+                    ))}
+                  </select>
+                </label>
               )}
               {mayOperate && (
                 <button className="btn grow" onClick={() => setForm('new')}>

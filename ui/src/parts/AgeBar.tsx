@@ -3,7 +3,7 @@ export function AgeBar({ seconds, objective }: { seconds: number; objective: num
   const share = Math.min(1, seconds / objective / 3)
   return (
     <span className={`bar ${seconds > objective ? 'over' : ''}`} aria-hidden="true">
-      <i style={{ width: `${share * 100}%` }} />
+      <i className={seconds > 0 ? undefined : 'none'} style={{ width: `${share * 100}%` }} />
       <u style={{ left: '33.3%' }} />
     </span>
   )

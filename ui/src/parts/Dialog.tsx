@@ -1,4 +1,4 @@
-import { type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react'
+import { type ReactNode, useEffect, useId, useLayoutEffect, useRef, useState } from 'react'
 import { texts } from '../texts'
 
 interface Props {
@@ -18,6 +18,8 @@ export function Dialog({ title, onClose, children, wide = false, look }: Props) 
   useLayoutEffect(() => {
     const shown = dialog.current
     shown?.showModal()
+    // What has the focus may stand below the end of a low window: it begins at its heading all the same.
+    shown?.scrollTo(0, 0)
     return () => shown?.close()
   }, [])
   return (
@@ -39,6 +41,13 @@ export function Dialog({ title, onClose, children, wide = false, look }: Props) 
   )
 }
 
+/** For the button that changes nothing: it has the focus, whatever stands before it in the dialog. */
+export function useSafeFocus() {
+  const button = useRef<HTMLButtonElement>(null)
+  useEffect(() => button.current?.focus(), [])
+  return button
+}
+
 interface Question {
   title: string
   says: string
@@ -55,6 +64,7 @@ interface Question {
 /** Asks before what undo cannot reach; the safe button has the focus. */
 export function Confirm({ title, says, verb, keep = texts.parts.keep, typed, busy = false, onClose, onConfirm }: Question) {
   const [text, setText] = useState('')
+  const safe = useSafeFocus()
   const ready = typed === undefined || text === typed
   return (
     <Dialog title={title} onClose={onClose}>
@@ -66,7 +76,7 @@ export function Confirm({ title, says, verb, keep = texts.parts.keep, typed, bus
         </label>
       )}
       <div className="btn-row">
-        <button className="btn" autoFocus onClick={onClose}>
+        <button className="btn" ref={safe} onClick={onClose}>
           {keep}
         </button>
         <button className="btn danger solid" disabled={!ready || busy} onClick={onConfirm}>

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { count, shownZone, stamp } from '../format'
+import { count, rate, shownZone, stamp } from '../format'
 import { texts } from '../texts'
 import { ChartTable } from './ChartTable'
 import { annotate, type Drawn, NEAR_MARK, ticks, useTheme, VARIABLES } from './drawing'
@@ -16,8 +16,14 @@ interface Props extends Drawn {
   room?: number
 }
 
+/** What a character of an axis takes at most, nearly. */
+const DIGIT_PX = 6
+
+/** The nearest that two ticks may be and still read differently. */
+const LEAST = new Map([[count, 1], [rate, 0.1]])
+
 /** Lines over time, each named at its end. Dashed: a deploy, scaling or the objective; solid red: an alert. */
-export function Chart({ at, lines, marks, level, write, label, height = 150, room = 72 }: Props) {
+export function Chart({ at, lines, marks, level, write, label, height = 150, room = 100 }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const tip = useRef<HTMLParagraphElement>(null)
   const theme = useTheme()
@@ -48,7 +54,7 @@ export function Chart({ at, lines, marks, level, write, label, height = 150, roo
         scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, values: [[86_400, '{MM}-{DD}', '', '', '', '', '', '', 1], [60, '{HH}:{mm}', '', '', '', '', '', '', 1]] },
-          { ...axis, size: 46, splits: (_, __, ___, most) => ticks(most, latest.current.write === count ? 1 : 0), values: (_, splits) => splits.map((value) => latest.current.write(value)) },
+          { ...axis, size: (_, texts) => Math.max(46, 14 + DIGIT_PX * Math.max(0, ...(texts ?? []).map((text) => text.length))), splits: (_, __, ___, most) => ticks(most, LEAST.get(latest.current.write) ?? 0), values: (_, splits) => splits.map((value) => latest.current.write(value).replace('.0\u00a0', '\u00a0')) },
         ],
         series: [
           {},

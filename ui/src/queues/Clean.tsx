@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { count } from '../format'
 import { cleanQueue } from '../jobs/api'
-import { Dialog } from '../parts/Dialog'
+import { Dialog, useSafeFocus } from '../parts/Dialog'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
 import { texts } from '../texts'
@@ -18,6 +18,7 @@ export function Clean({ queue, onClose }: { queue: string; onClose: () => void }
   const [age, setAge] = useState(2)
   const [removed, setRemoved] = useState(0)
   const { act, busy } = useAct()
+  const safe = useSafeFocus()
 
   async function clean() {
     let done = 0
@@ -54,7 +55,7 @@ export function Clean({ queue, onClose }: { queue: string; onClose: () => void }
       </div>
       <div className="btn-row">
         {busy && <span className="small quiet">{t.removedSoFar(count(removed))}</span>}
-        <button className="btn" autoFocus onClick={onClose}>
+        <button className="btn" ref={safe} onClick={onClose}>
           {t.keep}
         </button>
         <button

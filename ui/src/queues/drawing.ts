@@ -37,6 +37,7 @@ export function annotate(chart: uPlot, { lines, marks, level, write }: Drawn, co
   ctx.save()
   ctx.font = font.replace(/^11px/, `${11 * scale}px`)
   ctx.lineWidth = scale
+  ctx.textAlign = 'left' // the axes have drawn last, and leave theirs
   ctx.setLineDash([3 * scale, 3 * scale])
   // Far below the objective it would only press the lines flat.
   if (level && level.value <= chart.scales.y!.max!) {

@@ -95,7 +95,7 @@ function Row({ setting }: { setting: Setting }) {
           <Doc text={setting.doc} />
         </span>
       </td>
-      <td data-l={t.value} className="wrap three">
+      <td data-l={t.value} className="wrap two">
         {setting.secret ? (
           <span className={setting.set ? '' : 'quiet'}>{setting.set ? t.isSet : t.notSet}</span>
         ) : setting.value ? (
@@ -105,7 +105,7 @@ function Row({ setting }: { setting: Setting }) {
         )}
       </td>
       <td className="wrap quiet wide-only">{setting.set && !setting.secret && (setting.default ? <code>{setting.default}</code> : t.empty)}</td>
-      <td data-l={t.source} className={setting.source === 'default' ? 'quiet' : ''}>
+      <td data-l={t.source} className={setting.source === 'default' ? 'two quiet' : 'two'}>
         {t.sources[setting.source]}
       </td>
     </tr>

@@ -10,6 +10,8 @@ export const alerts = {
   tabs: { now: 'Now', history: 'History', rules: 'Rules', channels: 'Channels' },
   nothingTitle: 'Nothing fires',
   nothing: 'Every rule finds its limits kept. What fired before is in the history.',
+  unknownTitle: 'No rule is judged',
+  unknown: 'So nothing can fire. What fired before is in the history.',
   alert: 'Alert',
   of: 'Of',
   since: 'Since',

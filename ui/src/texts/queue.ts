@@ -23,7 +23,7 @@ export const queue = {
   isPaused: (name: string) => `${name} is paused.`,
   resumed: (breaker: string) => `${breaker} is resumed; its jobs run again.`,
   facts: {
-    waiting: 'Waiting', oldest: (objective: string) => `Oldest, objective ${objective}`, none: 'none', in: 'In', out: 'Out', perSecond: '/s',
+    waiting: 'Waiting', held: (jobs: string, all: boolean) => (all ? 'held' : `${jobs} held`), oldest: (objective: string) => `Oldest, objective ${objective}`, none: 'none', in: 'In', out: 'Out', perSecond: '/s',
     runTime: 'Run time p95', p50: (time: string) => `p50 ${time}`, failed: (minutes: number) => `Failed, ${minutes} min`, drainedIn: 'Drained in', now: 'now',
     notDraining: 'not draining',
   },
