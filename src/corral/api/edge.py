@@ -22,8 +22,8 @@ from typing import Any
 
 import structlog
 
-from corral.api.asgi import App, Message, Receive, Scope, Send
 from corral.api import sse
+from corral.api.asgi import App, Message, Receive, Scope, Send
 from corral.api.problems import INTERNAL, MEDIA_TYPE, Problem
 from corral.api.traffic import Traffic
 

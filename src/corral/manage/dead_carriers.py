@@ -26,7 +26,7 @@ from corral.queue import Queue
 log = structlog.get_logger(__name__)
 
 #: How long a reader waits for the index; what is not indexed by then is in the next answer.
-PATIENCE_SECONDS = 0.3
+PATIENCE_SECONDS = 0.05
 
 #: Behind the answers a step of indexing is followed by a rest so many times as long.
 REST = 3.0

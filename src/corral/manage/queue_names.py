@@ -68,7 +68,7 @@ class QueueNames:
         return self._chosen(self._names or ())
 
     async def so_far(self) -> SoFar:
-        """`queues`, without waiting for a walk that takes long. A few round trips before the first is over."""
+        """`queues`, without waiting for a walk that takes long. Three round trips before it is over."""
         walk = self._begin() if self._names is None else None
         if walk is not None:
             await asyncio.wait([walk], timeout=BRIEFLY_SECONDS)
