@@ -13,20 +13,24 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import redis.asyncio as aioredis
 
 from corral.bullmq import depths, statistics
 from corral.bullmq.clock import server_ms
 from corral.bullmq.depths import Depth
-from corral.bullmq.statistics import HOUR, MINUTE, Entry, Texts, Unit
+from corral.bullmq.statistics import COUNTED, HOUR, MINUTE, Entry, Texts, Unit
 from corral.errors import InvalidInput
 from corral.observe import buckets
 from corral.observe.standing import Recent
 
 if TYPE_CHECKING:
     from corral.queue import Queue
+
+
+#: The quantiles that are shown.
+SHARES = (0.5, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,26 @@ class Moment:
     oldest_seconds: float = 0.0
 
 
+#: Seconds that half, 95 and 99 % of the times did not exceed; None: nothing was timed.
+Quantiles = tuple[float | None, ...]
+
+
+class Sums(NamedTuple):
+    """What was counted in some time. counts: in the order of `bullmq.statistics.COUNTED`."""
+
+    counts: tuple[int, ...]
+    wait: Quantiles
+    run: Quantiles
+
+
+class Summary(NamedTuple):
+    """What a queue, or one of its job names, did in `seconds` from `at` (epoch seconds) on."""
+
+    at: float
+    seconds: float
+    sums: Sums
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """When the first worker of a release came. `at`: epoch seconds."""
@@ -110,6 +134,23 @@ class Stats:
             now_ms = await server_ms(client)
             first, entries = await statistics.read_series(client, keys, unit, count, now_ms, name)
         return [span((first + n) * unit.ms / 1000, unit.ms / 1000, entry) for n, entry in enumerate(entries)]
+
+    async def summaries(
+        self, *, minutes: int | None = None, hours: int | None = None, name: str | None = None
+    ) -> list[Summary]:
+        """`series` without the times themselves, for who shows quantiles alone; several times as quick.
+
+        Raises InvalidInput as `series`. Two round trips.
+        """
+        unit, count = chosen_unit(minutes, hours)
+        with self._queue.redis_errors():
+            client, keys = self._queue.client(), self._queue.keys()
+            now_ms = await server_ms(client)
+            first, texts = await statistics.read_texts(client, keys, unit, count, now_ms, name)
+        return [
+            Summary((first + n) * unit.ms / 1000, unit.ms / 1000, NOTHING if text is None else summed(text))
+            for n, text in enumerate(texts)
+        ]
 
     async def recent(self, seconds: float = 300, *, name: str | None = None) -> Recent:
         """The last minutes as one. One round trip.
@@ -179,6 +220,19 @@ def span(at: float, seconds: float, entry: Entry) -> Span:
     return Span(at=at, seconds=seconds, wait=entry.wait, run=entry.run, **entry.counts)
 
 
+NOTHING = Sums((0,) * len(COUNTED), (None,) * len(SHARES), (None,) * len(SHARES))
+
+
+#: An hour that is over never changes, and a page that shows ninety days asks for the same two thousand again.
+#: They are known by their very texts, so nothing has to be told when one does change. Some 600 bytes each.
+@lru_cache(maxsize=8_192)
+def summed(text: bytes) -> Sums:
+    """What an entry, as it is kept, tells."""
+    entry = statistics.ordered(text)
+    wait, run = (tuple(buckets.quantiles_in_order(*times, *SHARES)) for times in (entry.wait, entry.run))
+    return Sums(entry.counts, wait, run)
+
+
 def window_seconds(minutes: int, now_ms: int) -> float:
     """How long the last minutes are, the one that is not over among them."""
     return (minutes - 1) * 60 + now_ms % MINUTE.ms / 1000
@@ -193,7 +247,7 @@ def recent_of(texts: Texts, seconds: float) -> Recent:
 def _recent(texts: Texts) -> Recent:
     entry = statistics.added(texts)
     counts = entry.counts
-    wait, run = (buckets.quantiles(times, 0.5, 0.95, 0.99) for times in (entry.wait, entry.run))
+    wait, run = (buckets.quantiles(times, *SHARES) for times in (entry.wait, entry.run))
     return Recent(
         arrived=counts.get("arrived", 0),
         completed=counts.get("completed", 0),

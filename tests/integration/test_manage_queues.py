@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import Any
 
 import pytest
 from http_service import READ, Service, serving
 
 from corral import Queue
 from corral.breakers import Breakers
-from corral.bullmq import registry, statistics
+from corral.bullmq import discover, registry, statistics
 from corral.bullmq.statistics import Entry, counted
 from corral.data import encode
+from corral.manage import queue_names
+from eventually import eventually
 
 
 @pytest.fixture
@@ -38,9 +42,14 @@ async def test_all_queues_are_listed_with_how_they_stand(service: Service) -> No
     client = reports.client()
     await client.zadd("corral:bull::breaker:onfido:held", {f"reports:{job.id}": 1})
     await did(reports, build=Entry({"completed": 3, "failed": 1}, {1: 3}, {200: 4}))
-    answer = await service.http.get("/api/v1/queues", headers=service.as_(READ))
-    assert answer.status_code == 200
-    rows = {row["queue"]: row for row in answer.json()["queues"]}
+
+    async def whole() -> dict[str, Any]:
+        answer = await service.http.get("/api/v1/queues", headers=service.as_(READ))
+        assert answer.status_code == 200
+        told: dict[str, Any] = answer.json()
+        return told if told["whole"] else {}
+
+    rows = {row["queue"]: row for row in (await eventually(whole))["queues"]}
     assert rows.keys() == {"kyc-verification", "made-by-node", "reports"}
     row = rows["reports"]
     assert (row["states"]["waiting"], row["states"]["delayed"], row["states"]["held"]) == (1, 1, 1)
@@ -160,3 +169,46 @@ async def test_groups_are_listed_paused_and_a_rate_limit_is_released(service: Se
     assert (await service.http.post(f"{at}/limits/release")).status_code == 204
     entries = (await service.http.get("/api/v1/audit")).json()["entries"]
     assert [entry["action"] for entry in entries] == ["queue.rate.release", "group.resume", "group.pause"]
+
+
+async def test_lists_do_not_wait_for_a_walk_and_say_that_they_are_not_whole(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = service.queues["reports"]
+    client, url = reports.client(), reports.address().url
+    for name in ("noted-before", "removed-since", "not-noted"):
+        other = Queue(name, redis_url=url, prefix="bull")
+        await other.add("x", 1)
+        await other.close()
+    await discover.note_queues(client, "bull", ["noted-before", "removed-since"])
+    await client.delete("bull:removed-since:meta")
+    walked, go_on = queue_names.queue_names, asyncio.Event()
+
+    async def slow(*args: Any) -> list[str]:
+        await go_on.wait()
+        return await walked(*args)
+
+    monkeypatch.setattr(queue_names, "queue_names", slow)
+
+    async def told(path: str) -> tuple[bool, set[str]]:
+        answer = await service.http.get(path, headers=service.as_(READ))
+        assert answer.status_code == 200
+        rows = [row.get("row", row) for row in answer.json()["queues"]]
+        return answer.json()["whole"], {row["queue"] for row in rows}
+
+    for path in ("/api/v1/queues", "/api/v1/overview"):
+        whole, names = await told(path)
+        assert not whole
+        assert names == {"kyc-verification", "noted-before", "reports"}
+    go_on.set()
+
+    async def all_told() -> bool:
+        whole, names = await told("/api/v1/overview")
+        return whole and names == {"kyc-verification", "noted-before", "not-noted", "reports"}
+
+    await eventually(all_told)
+
+    async def noted() -> bool:
+        return {b"noted-before", b"not-noted"} <= await client.smembers("corral:bull::queues")
+
+    await eventually(noted)

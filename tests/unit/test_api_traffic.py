@@ -42,3 +42,25 @@ def test_durations_are_cumulated_over_statuses() -> None:
 
 def test_bounds_rise() -> None:
     assert list(BUCKETS) == sorted(set(BUCKETS))
+
+
+def test_event_streams_are_requests_without_a_duration_and_open_until_they_end() -> None:
+    traffic = Traffic()
+    traffic.observe("GET", "/a", 200, 0.003)
+    traffic.begin_stream("GET", "/a", 200)
+    traffic.begin_stream("GET", "/b", 200)
+    traffic.begin_stream("GET", "/b", 200)
+    traffic.end_stream("/b")
+    registry = registry_of(traffic)
+
+    def requests(route: str) -> float | None:
+        return registry.get_sample_value(
+            "corral_http_requests_total", {"method": "GET", "route": route, "status": "200"}
+        )
+
+    assert [requests("/a"), requests("/b")] == [2, 2]
+    count = "corral_http_request_duration_seconds_count"
+    assert registry.get_sample_value(count, {"method": "GET", "route": "/a"}) == 1
+    assert registry.get_sample_value(count, {"method": "GET", "route": "/b"}) is None
+    opened = [registry.get_sample_value("corral_http_open_streams", {"route": r}) for r in ("/a", "/b")]
+    assert opened == [1, 1]

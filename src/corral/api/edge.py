@@ -16,11 +16,13 @@ import itertools
 import re
 import secrets
 import traceback
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
 import structlog
 
+from corral.api import sse
 from corral.api.asgi import App, Message, Receive, Scope, Send
 from corral.api.problems import INTERNAL, MEDIA_TYPE, Problem
 from corral.api.traffic import Traffic
@@ -36,6 +38,8 @@ JSON_HEADERS = [(b"content-type", b"application/json"), *SECURITY_HEADERS]
 
 #: What counts where a client left before it was answered: nobody failed. nginx's number for it.
 CLIENT_GONE = 499
+
+_EVENT_STREAM = sse.MEDIA_TYPE.encode()
 
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 #: Ids of this process: a random part that no other process has, and a count.
@@ -112,6 +116,7 @@ class Edge:
         rid = request_id(header(scope, b"x-request-id"))
         scope["state"]["request_id"] = rid.decode()
         status, gone = 500, False
+        stream: str | None = None  # its route
 
         async def receive_on() -> Message:
             nonlocal gone
@@ -120,11 +125,14 @@ class Edge:
             return message
 
         async def send_on(message: Message) -> None:
-            nonlocal status
+            nonlocal status, stream
             if message["type"] == "http.response.start":
                 status = message["status"]
                 said = {name.lower() for name, _ in message["headers"]}
                 ours = [header for header in self._headers if header[0] not in said]
+                if _is_event_stream(message["headers"]):
+                    stream = route_label(scope)
+                    self._traffic.begin_stream(scope["method"], stream, status)
                 message["headers"] = [*message["headers"], *ours, (b"x-request-id", rid)]
             await send(message)
 
@@ -137,9 +145,16 @@ class Edge:
                     # Litestar makes an error of its own of a request that ends in the middle.
                     status, scope["state"]["problem"] = CLIENT_GONE, "client-gone"
                 route = route_label(scope)
-                self._traffic.observe(scope["method"], route, status, seconds)
+                if stream is None:
+                    self._traffic.observe(scope["method"], route, status, seconds)
+                else:
+                    self._traffic.end_stream(stream)
                 if status >= 400:
                     write_down(rid, scope["method"], route, status, seconds, scope["state"].get("problem"))
+
+
+def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(_EVENT_STREAM) for name, value in headers)
 
 
 def route_label(scope: Scope) -> str:

@@ -21,8 +21,10 @@ HEARTBEAT = b": still here\n\n"
 
 
 def frame(name: str, data: bytes, event_id: str | None = None) -> bytes:
-    """One event. data: JSON, which has no line breaks."""
+    """One event. data: JSON."""
     # A producer of custom events chooses their names; a line break would begin another field.
     plain = "".join(name.splitlines()) or "message"
+    # JSON that a producer wrote may be on several lines. Breaks are between its parts, never within a text.
+    data = data.replace(b"\r", b" ").replace(b"\n", b" ")
     head = b"" if event_id is None else b"id: %b\n" % event_id.encode()
     return head + b"event: %b\ndata: %b\n\n" % (plain.encode(), data)

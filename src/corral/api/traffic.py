@@ -3,8 +3,11 @@
 Counting costs no lock and no label look-up in the hot path: the event loop's one thread adds to plain
 numbers, which become Prometheus samples when somebody asks. The counts are of this process.
 
-Emits: `corral_http_requests_total{method,route,status}` and
-`corral_http_request_duration_seconds{method,route}`.
+An event stream lasts as long as its reader stays, which says nothing of how quick the service is: it is
+counted as a request when it begins, has no duration, and is told as open until it ends.
+
+Emits: `corral_http_requests_total{method,route,status}`,
+`corral_http_request_duration_seconds{method,route}` and `corral_http_open_streams{route}`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 #: Seconds. An enqueue takes about a millisecond; a long poll up to a minute.
@@ -32,6 +35,8 @@ class Traffic(Collector):
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, int], _Row] = {}
+        self._begun: dict[tuple[str, str, int], int] = {}
+        self._open: dict[str, int] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request was answered."""
@@ -41,23 +46,43 @@ class Traffic(Collector):
         row.buckets[bisect_left(BUCKETS, seconds)] += 1
         row.seconds += seconds
 
+    def begin_stream(self, method: str, route: str, status: int) -> None:
+        """An event stream has begun. `end_stream` follows, however it ends."""
+        self._begun[method, route, status] = self._begun.get((method, route, status), 0) + 1
+        self._open[route] = self._open.get(route, 0) + 1
+
+    def end_stream(self, route: str) -> None:
+        self._open[route] -= 1
+
     def collect(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
             "corral_http_requests", "HTTP requests answered.", labels=("method", "route", "status")
         )
         durations: dict[tuple[str, str], _Row] = {}
         for (method, route, status), row in self._rows.items():
-            requests.add_metric((method, route, str(status)), sum(row.buckets))
+            begun = self._begun.get((method, route, status), 0)
+            requests.add_metric((method, route, str(status)), sum(row.buckets) + begun)
             both = durations.setdefault((method, route), _Row())
             both.buckets = [a + b for a, b in zip(both.buckets, row.buckets, strict=True)]
             both.seconds += row.seconds
+        for (method, route, status), begun in self._begun.items():
+            if (method, route, status) not in self._rows:
+                requests.add_metric((method, route, str(status)), begun)
         yield requests
         seconds = HistogramMetricFamily(
-            "corral_http_request_duration_seconds", "Time to answer a request.", labels=("method", "route")
+            "corral_http_request_duration_seconds",
+            "Time to answer a request; event streams left out.",
+            labels=("method", "route"),
         )
         for labels, row in durations.items():
             seconds.add_metric(labels, _cumulated(row.buckets), row.seconds)
         yield seconds
+        streams = GaugeMetricFamily(
+            "corral_http_open_streams", "Event streams that are open.", labels=("route",)
+        )
+        for route, count in self._open.items():
+            streams.add_metric((route,), count)
+        yield streams
 
 
 def _cumulated(buckets: list[int]) -> list[tuple[str, float]]:

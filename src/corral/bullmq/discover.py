@@ -8,7 +8,7 @@ from typing import Any
 
 import redis.asyncio as aioredis
 
-from corral.bullmq.keys import QueueKeys
+from corral.bullmq.keys import QueueKeys, queues_noted
 
 #: Keys that one SCAN looks at.
 SCAN_COUNT = 5_000
@@ -31,6 +31,26 @@ async def is_there(client: aioredis.Redis, keys: QueueKeys) -> bool:
     """Whether the server has anything of this queue. One round trip."""
     asked: Any = client.exists(keys.meta, keys.id, keys.events, keys.repeat)
     return bool(await asked)
+
+
+async def note_queues(client: aioredis.Redis, prefix: str, names: Sequence[str]) -> None:
+    """Keep what a walk found for the next process that starts. One round trip."""
+    pipe = client.pipeline(transaction=True)
+    pipe.delete(queues_noted(prefix))
+    if names:
+        pipe.sadd(queues_noted(prefix), *names)
+    await pipe.execute()
+
+
+async def noted_queues(client: aioredis.Redis, prefix: str) -> list[str]:
+    """The queues that the last walk of any process found and that are still there. Two round trips."""
+    members: Any = await client.smembers(queues_noted(prefix))
+    names = sorted(name.decode(errors="replace") for name in members)
+    pipe = client.pipeline(transaction=False)
+    for name in names:
+        pipe.exists(f"{prefix}:{name}:meta")
+    there = await pipe.execute() if names else []
+    return [name for name, found in zip(names, there, strict=True) if found]
 
 
 async def with_right_types(client: aioredis.Redis, queues: Sequence[QueueKeys]) -> list[QueueKeys]:

@@ -269,6 +269,11 @@ def scaling_key(prefix: str) -> str:
     return f"corral:{prefix}::scaling"
 
 
+def queues_noted(prefix: str) -> str:
+    """Set of the names of the queues that the last walk over the key space found."""
+    return f"corral:{prefix}::queues"
+
+
 def workers_known(prefix: str) -> str:
     """Set of the names of worker processes."""
     return f"corral:{prefix}::workers"

@@ -172,17 +172,47 @@ async def read_series(
 
     Returns the number of the first unit since the epoch, too. `name`: of one job name, else of all together.
     """
+    first, texts = await read_texts(client, keys, unit, count, now_ms, name)
+    return first, [_entry(text) for text in texts]
+
+
+async def read_texts(
+    client: aioredis.Redis, keys: QueueKeys, unit: Unit, count: int, now_ms: int, name: str | None
+) -> tuple[int, list[bytes | None]]:
+    """`read_series` as it is kept, for who makes something else of it; None: nothing was counted."""
     last = now_ms // unit.ms
     first = last - count + 1
     of_name = "" if name is None else f":{name}"
     pipe = client.pipeline(transaction=False)
     for key, numbers in unit.hashes(keys, first, last):
         pipe.hmget(key, [f"{number % unit.in_hash}{of_name}" for number in numbers])
-    return first, [_entry(text) for texts in await pipe.execute() for text in texts]
+    return first, [text for texts in await pipe.execute() for text in texts]
+
+
+class Ordered(NamedTuple):
+    """What was counted in some time: numbers in the order of COUNTED; times as buckets that ascend, and how
+    many are in each.
+    """
+
+    counts: tuple[int, ...]
+    wait: tuple[list[int], list[int]]
+    run: tuple[list[int], list[int]]
+
+
+def ordered(text: bytes) -> Ordered:
+    """What was kept, with as little made of it as quantiles need: ninety days are two thousand of these."""
+    counts, wait, run = _unpack(text)
+    numbers = tuple(map(int, counts))[: len(COUNTED)]
+    missing = (0,) * (len(COUNTED) - len(numbers))
+    return Ordered(numbers + missing, _in_order(wait), _in_order(run))
+
+
+def _in_order(gaps: list[int]) -> tuple[list[int], list[int]]:
+    return list(accumulate(gaps[::2])), gaps[1::2]
 
 
 def _entry(text: bytes | None) -> Entry:
-    """What was kept, by itself. Ninety days are two thousand of these."""
+    """What was kept, by itself."""
     if text is None:
         return Entry()
     counts, wait, run = _unpack(text)

@@ -11,7 +11,9 @@ sizes differ.
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -65,10 +67,12 @@ class _Walk:
 class Indexer:
     """Indexes one queue. Raises what redis-py raises."""
 
-    __slots__ = ("_patrol", "_queue")
+    __slots__ = ("_patrol", "_queue", "_rest")
 
-    def __init__(self, queue: Queue, patrol: Patrol | None = None) -> None:
+    def __init__(self, queue: Queue, patrol: Patrol | None = None, *, rest: float = 0.0) -> None:
+        """rest: after each step it sleeps so many times as long as the step took."""
         self._queue = queue
+        self._rest = rest
         self._patrol = patrol or Patrol()
 
     async def turn(self, *, most_new: int = MOST_NEW, patrol: int = PATROL, search: int = SEARCH) -> Turn:
@@ -106,6 +110,7 @@ class Indexer:
         client, keys = self._queue.client(), self._queue.keys()
         looked = 0
         while not walk.ended and walk.new < most_new and looked < most_looks:
+            started = time.monotonic()
             seen = walk.seen = await wire.look(client, keys, walk.place)
             if seen.version not in ("", VERSION):
                 return
@@ -120,6 +125,8 @@ class Indexer:
             walk.place = seen.place
             walk.ended = seen.looked < wire.LOOKS and not seen.found
             looked += seen.looked
+            if self._rest and not walk.ended:
+                await asyncio.sleep(self._rest * (time.monotonic() - started))
 
     async def _sweep(self, budget: int) -> int:
         removed = 0

@@ -1,8 +1,10 @@
 """Background work of the HTTP service at the dead letter desk: it carries on the operations that it was
 asked for, and brings the index of a queue up to date while somebody looks at it.
 
-One task a queue and kind, so that a thousand callers start no more than one caller does. All end with the
-service; what they carried goes on elsewhere.
+One task a queue and kind, so that a thousand callers start no more than one caller does. What nobody waits
+for is indexed one queue after the other, and rests between two steps: two hundred queues at once, or forty
+thousand failures in a row, held up every answer that came meanwhile. All end with the service; what they
+carried goes on elsewhere.
 
 Emits: desk_not_tended (warning; queue, error).
 """
@@ -17,13 +19,17 @@ import structlog
 from litestar import Litestar
 
 from corral.bulk.desk import BulkDesk
+from corral.deadletters.indexing import Indexer
 from corral.errors import RedisUnavailable
 from corral.queue import Queue
 
 log = structlog.get_logger(__name__)
 
 #: How long a reader waits for the index; what is not indexed by then is in the next answer.
-PATIENCE_SECONDS = 0.3
+PATIENCE_SECONDS = 0.05
+
+#: Behind the answers a step of indexing is followed by a rest so many times as long.
+REST = 3.0
 
 
 class Carriers:
@@ -31,6 +37,7 @@ class Carriers:
 
     def __init__(self) -> None:
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._one_behind = asyncio.Semaphore(1)
 
     def carry(self, queue: Queue) -> None:
         """Carry on the queue's operations, also those that wait for a breaker, until none is left."""
@@ -41,8 +48,16 @@ class Carriers:
         self._start(queue, "bulk", BulkDesk(queue).carry_on())
 
     def begin_index(self, queue: Queue) -> None:
-        """Index what is new in the background."""
-        self._start(queue, "index", _index(queue))
+        """Index what is new in the background, when it is this queue's turn.
+
+        A kind of its own: who waits for a queue's index (`index`) neither queues up here nor rests.
+        """
+        self._start(queue, "index behind", self._index_behind(queue))
+
+    async def _index_behind(self, queue: Queue) -> None:
+        async with self._one_behind:
+            with queue.redis_errors():
+                await Indexer(queue, rest=REST).turn()
 
     async def index(self, queue: Queue) -> None:
         """Index what is new, for as long as a reader may wait; beyond that in the background."""

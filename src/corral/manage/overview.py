@@ -13,7 +13,8 @@ from litestar.params import QueryParameter
 from corral.api.auth import Permission
 from corral.api.lookup import looking_at_many
 from corral.manage.last_hours import MINUTES, LastHours, Minute
-from corral.manage.queues import QueueRow, known_queues, queue_row
+from corral.manage.queue_names import names_of
+from corral.manage.queues import QueueRow, queue_row
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
 from corral.manage.workers import BreakerRow, ServerRow
@@ -37,10 +38,12 @@ class OverviewQueue(msgspec.Struct, frozen=True, rename="camel"):
 class Overview(msgspec.Struct, frozen=True, rename="camel"):
     """`at`: the server's time, epoch seconds. `server` is null where Redis does not let itself be asked.
 
-    leftBehind: workers that run another version than the one that started last.
+    leftBehind: workers that run another version than the one that started last. whole: false until all that
+    Redis holds was looked at once after a start: there may be more queues.
     """
 
     at: float
+    whole: bool
     queues: list[OverviewQueue]
     workers: int
     left_behind: int
@@ -64,7 +67,7 @@ async def read_overview(
 
 
 async def _look(request: Request[Any, Any, Any], management: Management, minutes: int) -> Overview:
-    queues = await known_queues(request, management)
+    queues, whole = await names_of(request.app, management).so_far()
     async with looking_at_many(management.client):
         standing = await read_standing(queues, minutes=minutes, names=False)
         hours = await _hours_of(request.app).read(
@@ -72,6 +75,7 @@ async def _look(request: Request[Any, Any, Any], management: Management, minutes
         )
     return Overview(
         at=standing.at,
+        whole=whole,
         queues=[_queue(name, standing, management, hours[name]) for name in sorted(standing.queues)],
         workers=len(standing.workers),
         left_behind=_left_behind(standing.workers),

@@ -2,7 +2,9 @@
 
 With a million jobs a walk takes a second of Redis in small steps. So one walk serves all, it is made behind
 the answers, and never takes more than a fiftieth of the time: every 15 s, or fifty times as long as the last
-one took. Only who asks before the first one is over waits for it.
+one took. Who asks before the first one is over waits for it, but not the lists that can say that they are not
+whole (`so_far`): those have what is declared, what live workers serve, and what the last walk of an earlier
+process found.
 
 Emits: queues_not_found (error; error).
 """
@@ -12,15 +14,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import structlog
 from litestar import Litestar
 from redis.exceptions import RedisError
 
 from corral.api.lookup import answering
-from corral.bullmq.discover import queue_names
+from corral.bullmq.discover import note_queues, noted_queues, queue_names
 from corral.errors import RedisUnavailable, UnknownQueue
 from corral.manage.service import Management
+from corral.observe.stand import read_workers
 from corral.queue import Queue
 
 log = structlog.get_logger(__name__)
@@ -30,6 +35,16 @@ APART_SECONDS, SHARE = 15.0, 50.0
 
 #: How long the first callers wait for the first walk.
 FIRST_SECONDS = 10.0
+
+#: How long a list waits for it: enough for a small server, where the first list is whole then.
+BRIEFLY_SECONDS = 0.05
+
+
+class SoFar(NamedTuple):
+    """Queues that are known. whole: a walk has looked at all that Redis holds."""
+
+    queues: list[Queue]
+    whole: bool
 
 
 class QueueNames:
@@ -50,7 +65,21 @@ class QueueNames:
                 await asyncio.shield(self._begin())
         elif time.monotonic() >= self._next:
             self._begin()
-        return self._chosen()
+        return self._chosen(self._names or ())
+
+    async def so_far(self) -> SoFar:
+        """`queues`, without waiting for a walk that takes long. Three round trips before it is over."""
+        walk = self._begin() if self._names is None else None
+        if walk is not None:
+            await asyncio.wait([walk], timeout=BRIEFLY_SECONDS)
+        if self._names is not None:
+            return SoFar(await self.queues(), whole=True)
+        management = self._management
+        async with answering():
+            noted = await noted_queues(management.client, management.prefix)
+            workers = await read_workers(management.client, management.prefix)
+        served = sorted({name for worker in workers for name in worker.queues})
+        return SoFar(self._chosen([*noted, *served]), whole=False)
 
     def begin(self) -> None:
         """Begin the first walk, so that the first caller waits for less of it."""
@@ -65,13 +94,16 @@ class QueueNames:
     async def _find(self) -> None:
         started = time.monotonic()
         self._next = started + APART_SECONDS  # also after one that fails
-        self._names = await queue_names(self._management.client, self._management.prefix)
+        client, prefix = self._management.client, self._management.prefix
+        before, self._names = self._names, await queue_names(client, prefix)
         ended = time.monotonic()
         self._next = ended + max(APART_SECONDS, SHARE * (ended - started))
+        if self._names != before:
+            await note_queues(client, prefix, self._names)
 
-    def _chosen(self) -> list[Queue]:
+    def _chosen(self, names: Iterable[str]) -> list[Queue]:
         found = []
-        for name in dict.fromkeys([*self._management.known.declared, *(self._names or ())]):
+        for name in dict.fromkeys([*self._management.known.declared, *names]):
             with contextlib.suppress(UnknownQueue):  # the service is for its own queues alone
                 found.append(self._management.queue(name))
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -13,16 +13,16 @@ from litestar.params import FromPath, FromQuery
 from corral.api.auth import Permission
 from corral.api.lookup import answering, looking_at_many
 from corral.bullmq.discover import is_there
+from corral.bullmq.statistics import COUNTED
 from corral.errors import UnknownQueue
 from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
-from corral.observe import buckets
 from corral.observe.stand import read_standing
 from corral.observe.standing import QueueStanding, Recent, Standing
 from corral.queue import Queue
 from corral.scaling import fallback_objective
-from corral.stats import Span
+from corral.stats import Summary
 
 
 class RecentRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -80,9 +80,12 @@ class QueueRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class QueueList(msgspec.Struct, frozen=True, rename="camel"):
-    """`at`: the server's time, epoch seconds."""
+    """`at`: the server's time, epoch seconds. `whole`: false until all that Redis holds was looked at once
+    after a start: there may be more queues.
+    """
 
     at: float
+    whole: bool
     queues: list[QueueRow]
 
 
@@ -157,11 +160,11 @@ async def list_queues(request: Request[Any, Any, Any], management: NamedDependen
 
 
 async def _look(request: Request[Any, Any, Any], management: Management) -> QueueList:
-    queues = await known_queues(request, management)
+    queues, whole = await names_of(request.app, management).so_far()
     async with looking_at_many(management.client):
         standing = await read_standing(queues, server=False)
     rows = [queue_row(one, standing, management) for _, one in sorted(standing.queues.items())]
-    return QueueList(standing.at, rows)
+    return QueueList(standing.at, whole, rows)
 
 
 async def known_queues(request: Request[Any, Any, Any], management: Management) -> list[Queue]:
@@ -202,7 +205,7 @@ async def read_stats(
     """
     chosen = management.queue(queue)
     async with answering():
-        spans = await chosen.stats.series(minutes=minutes, hours=hours, name=name)
+        spans = await chosen.stats.summaries(minutes=minutes, hours=hours, name=name)
         names = await chosen.stats.names()
         marks = await chosen.stats.marks()
         depths = [] if name else await chosen.stats.depths(minutes=minutes, hours=hours)
@@ -248,10 +251,13 @@ def _recent_row(recent: Recent) -> RecentRow:
     return msgspec.convert(recent, RecentRow, from_attributes=True)
 
 
-#: Fields of a span that a row has as they are; the others come after them.
-_counted = attrgetter(*(name for name in SpanRow.__struct_fields__ if not name.startswith(("wait_", "run_"))))
+#: Where a row's numbers are among those that are counted.
+_counted = itemgetter(
+    *map(COUNTED.index, ("arrived", "started", "completed", "failed", "cancelled", "retried", "put_back",
+                         "stalled", "lost_locks", "reconnects"))
+)  # fmt: skip
 
 
-def _span_row(span: Span) -> SpanRow:
-    wait, run = (buckets.quantiles(times, 0.5, 0.95, 0.99) for times in (span.wait, span.run))
-    return SpanRow(*_counted(span), *wait, *run)
+def _span_row(summary: Summary) -> SpanRow:
+    at, seconds, sums = summary
+    return SpanRow(at, seconds, *_counted(sums.counts), *sums.wait, *sums.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from importlib.metadata import version
 from typing import Any, cast
@@ -51,7 +52,8 @@ PATH = "/api/v1"
 @get("/openapi.json", guards=[asks_for(Permission.READ_DESCRIPTION)], include_in_schema=False)
 async def describe() -> dict[str, Any]:
     """The description of the management API, in OpenAPI 3.1."""
-    return description()
+    # It is made once, in most of a second, while which nobody else should wait.
+    return await asyncio.to_thread(description)
 
 
 #: One list a subject; each file of this package adds its own.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
@@ -59,9 +59,16 @@ def quantile(counts: Counts, share: float) -> float | None:
 
 
 def quantiles(counts: Counts, *shares: float) -> list[float | None]:
-    """The same for several, which ascend."""
+    """The same for several."""
     ascending = sorted(counts)
-    upto = list(accumulate(map(counts.__getitem__, ascending)))
+    return quantiles_in_order(ascending, map(counts.__getitem__, ascending), *shares)
+
+
+def quantiles_in_order(
+    ascending: Sequence[int], numbers: Iterable[int], *shares: float
+) -> list[float | None]:
+    """The same of buckets in ascending order and the number in each, for who has them so already."""
+    upto = list(accumulate(numbers))
     if not upto or upto[-1] <= 0:
         return [None] * len(shares)
     ranks = [max(1, math.ceil(share * upto[-1])) for share in shares]

@@ -15,7 +15,7 @@ function queue(name: string, changes: Partial<OverviewQueue['row']> = {}): Overv
 }
 
 function overview(queues: OverviewQueue[], breakers: Overview['breakers'] = [], workers = 1): Overview {
-  return { at: NOW, queues, breakers, workers, leftBehind: 0, server: null }
+  return { at: NOW, whole: true, queues, breakers, workers, leftBehind: 0, server: null }
 }
 
 const onfido = { name: 'onfido', state: 'open', held: 1840, reason: '401 authorization_error', since: NOW - 372, cause: 'configuration' }

@@ -37,10 +37,12 @@ const DECIDED_MS = 600
 
 /** minutes: how far back rates go. The shell asks for the usual ones, and whoever does shares the answer. */
 export function useOverview(every = 2_000, minutes: Minutes = USUAL) {
+  const usual = useEvery(every)
   return useQuery({
     queryKey: minutes === USUAL ? ['overview'] : ['overview', minutes],
     queryFn: () => answered(api.GET('/api/v1/overview', minutes === USUAL ? {} : { params: { query: { minutes } } })),
-    refetchInterval: useEvery(every),
+    // Queues that are still looked for are there within seconds.
+    refetchInterval: ({ state }) => (state.data?.whole === false ? 1_000 : usual),
     placeholderData: keepPreviousData,
   })
 }
@@ -62,6 +64,7 @@ export function Overview() {
       <PageTop query={overview}>{say.title}</PageTop>
       {!data && !overview.isError && <SkeletonRows />}
       {data && usual && <IncidentBand incidents={incidents(usual, dead.data, changes.data?.changes)} off={overview.isError} />}
+      {data && !data.whole && <p className="quiet" role="status">{say.notWhole}</p>}
       {data && <Facts queues={data.queues} workers={data.workers} leftBehind={data.leftBehind} memory={data.server?.memoryBytes} />}
       {data && <Queues data={data} minutes={minutes} off={overview.isError} />}
     </>
@@ -78,6 +81,7 @@ function Queues({ data, minutes, off }: { data: Overview; minutes: Minutes; off:
   const found = wanted ? queues.filter((queue) => queue.row.queue.toLowerCase().includes(wanted)) : queues
   const delimiter = delimiterOf(data.queues.map((queue) => queue.row.queue), groups.delimiter)
   if (queues.length === 0) {
+    if (!data.whole) return null
     return (
       <div className="empty">
         <h3>{say.none.title}</h3>

@@ -7,6 +7,7 @@ export const overview = {
   facts: { in: 'In', out: 'Out', waiting: 'Waiting', active: 'Active', delayed: 'Delayed', dead: 'Dead letters', workers: 'Workers', redis: 'Redis' },
   perSecond: ' /s',
   unknown: '–',
+  notWhole: 'Still looking for queues in Redis: there may be more than these.',
   none: { title: 'No queue yet', says: 'A queue is here as soon as a job was added to it, by Corral or by BullMQ.' },
   noMatch: (text: string) => `No queue is called like ${text}.`,
   find: 'Find a queue',
