@@ -112,12 +112,12 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quie
 
 
 async def _ready(api: str) -> None:
-    """Raise RedisUnavailable at once where the reader's REDIS_URL leads nowhere; later ones are waited for."""
+    """Raise RedisUnavailable where REDIS_URL leads nowhere. Outages after that are waited for."""
     async with httpx2.AsyncClient(base_url=api, trust_env=False) as client:
         if (await client.get("/readyz")).status_code == 503:
             raise RedisUnavailable(
-                "Redis did not answer. Is it running, and is REDIS_URL its address? Without REDIS_URL the demo "
-                "starts a server of its own."
+                "Redis did not answer. Is it running, and is REDIS_URL its address? "
+                "Without REDIS_URL the demo starts a server of its own."
             )
 
 
