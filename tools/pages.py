@@ -91,7 +91,7 @@ INCIDENT = [
     Shot("queue-loading", KYC, before_answers),
     Shot("queue-healthy", "/queues/analytics?state=completed"),
     Shot("queue-failed", "/queues/email?state=failed"),
-    Shot("queue-many", "/queues/email?state=failed", lambda page: [box.check() for box in page.locator("tbody .check").all()[:3]]),  # noqa: E501
+    Shot("queue-many", "/queues/email?state=failed", lambda page: [box.check() for box in page.locator("tbody .check").all()[:3]]),  # noqa: E501  # a row of the table
     Shot("dialog-bulk", KYC, menu(MORE, "Retry all dead letters")),
     Shot("dialog-clean", KYC, menu(MORE, "Clean by state and age")),
     Shot("dialog-obliterate", KYC, menu(MORE, "Obliterate the queue")),
@@ -114,13 +114,13 @@ INCIDENT = [
     Shot("flows", "/flows"),
     Shot("events", "/events"),
     Shot("alerts", "/alerts"),
-    Shot("alerts-rules", "/alerts", lambda page: page.get_by_role("link", name="Rules").or_(page.get_by_role("tab", name="Rules")).first.click()),  # noqa: E501
+    Shot("alerts-rules", "/alerts", lambda page: page.get_by_role("link", name="Rules").or_(page.get_by_role("tab", name="Rules")).first.click()),  # noqa: E501  # a row of the table
     Shot("dialog-silence", "/alerts", press("Silence…")),
     Shot("audit", "/audit"),
     Shot("redis", "/redis"),
     Shot("outbox", "/outbox"),
     Shot("checklist", "/checklist"),
-    *(Shot(f"settings-{tab}", f"/settings?tab={tab}") for tab in ("force", "keys", "users", "versions", "sessions", "appearance")),  # noqa: E501
+    *(Shot(f"settings-{tab}", f"/settings?tab={tab}") for tab in ("force", "keys", "users", "versions", "sessions", "appearance")),  # noqa: E501  # a row of the table
     Shot("dialog-key", "/settings?tab=keys", press("New key")),
     Shot("palette", "/", keys("/")),
     Shot("keys", "/", keys("?")),
@@ -201,7 +201,7 @@ async def seed_odd(site: Site) -> None:
         await queue.close()
     odd, imports = site.queue(LONG), site.queue("imports")
     data = {
-        "name": "שלום עולם", "greeting": "مرحبا بالعالم", "mood": "🐎🤠 yee-haw 👩‍👩‍👧‍👦", "long": "no-break-" * 40,  # noqa: E501
+        "name": "שלום עולם", "greeting": "مرحبا بالعالم", "mood": "🐎🤠 yee-haw 👩‍👩‍👧‍👦", "long": "no-break-" * 40,  # noqa: E501  # a row of the table
         "nested": {"a": [1, 2.5, None, True, {"b": "c"}]}, "big": 12345678901234567890,
     }  # fmt: skip
     for number in range(3):

@@ -27,10 +27,10 @@ wrong_by = 0.0
 _time = time.time
 time.time = lambda: _time() + wrong_by  # before Corral is imported, as a machine's clock would be
 
-from corral import Queue, Retry  # noqa: E402
-from corral.bullmq.connection import close_shared_clients  # noqa: E402
-from corral.errors import RedisUnavailable  # noqa: E402
-from corral.observe.logs import configure_logs  # noqa: E402
+from corral import Queue, Retry  # noqa: E402  # after the clock
+from corral.bullmq.connection import close_shared_clients  # noqa: E402  # after the clock
+from corral.errors import RedisUnavailable  # noqa: E402  # after the clock
+from corral.observe.logs import configure_logs  # noqa: E402  # after the clock
 
 Add = Callable[[int, str], Awaitable[str]]
 

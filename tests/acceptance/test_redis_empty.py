@@ -71,7 +71,7 @@ async def test_a_worker_goes_on_with_what_comes_and_says_so(
     lost = await queue.add_many("gated", [{"n": n} for n in range(5)])
     until(lambda: ledger.started(range(5)), lambda started: len(started) == 5)
     waiting = [asyncio.create_task(job.result(timeout=60)) for job in lost]
-    blocked = lambda: server.client.info("clients")["blocked_clients"]  # noqa: E731
+    blocked = lambda: server.client.info("clients")["blocked_clients"]  # noqa: E731  # one look, with a name
     await asyncio.to_thread(until, blocked, lambda clients: clients == 2)  # the worker and who waits
     await restart_empty(server, group)
     await asyncio.to_thread(until, group.health, lambda all_: all(one["ok"] for one in all_))

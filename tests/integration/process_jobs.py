@@ -44,7 +44,7 @@ async def doubled_later(job: AsyncProcessJobContext, data: Page) -> int:
 
 
 def whoami(job: ProcessJobContext) -> dict[str, Any]:
-    print("a print of a handler")  # noqa: T201
+    print("a print of a handler")  # noqa: T201  # what is printed is tested
     return {
         "id": job.id, "name": job.name, "queue": job.queue, "attempt": job.attempt, "attempts": job.attempts,
         "enqueued": job.enqueued_at, "deadline": job.deadline, "data": job.data, "pid": os.getpid(),

@@ -30,7 +30,7 @@ def corral(folder: Path, *arguments: str, **settings: str) -> subprocess.Complet
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("queues",), ("dead",), ("webhooks",), ("jobs", "add", "reports", "build"),
+        ("queues",), ("dead",), ("webhooks",), ("jobs", "add", "reports", "build"), ("demo",),
         ("worker", "app:reports", "--until-empty"),
     ],
     ids=" ".join,
@@ -46,6 +46,19 @@ def test_redis_that_is_away_is_named_without_its_password(tmp_path: Path, argume
     assert "is it running" in done.stderr.lower()
     assert "Traceback" not in done.stderr
     assert "secret-word" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("api", "--port", "99999"), ("worker", "app:reports", "--health-port", "99999")],
+    ids=" ".join,
+)
+def test_a_port_that_does_not_exist_is_named(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "app.py").write_text("from corral import Queue\nreports = Queue('reports')\n")
+    done = corral(tmp_path, *arguments, CORRAL_API_KEYS=f"a:{'k' * 32}:admin", REDIS_URL=AWAY)
+    assert "Port 99999 does not exist" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 78
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ async def test_utc_is_the_zone_of_a_cron_that_names_none(reports: Queue, redis: 
         ({"every": 5, "tz": "UTC"}, "`tz` belongs"),
         ({"every": 5, "offset": 5}, "offset=5"),
         ({"every": 5, "limit": 0}, "limit=0"),
-        ({"every": 5, "start": datetime(2030, 1, 1)}, "`start` needs a time zone"),  # noqa: DTZ001
+        ({"every": 5, "start": datetime(2030, 1, 1)}, "`start` needs a time zone"),  # noqa: DTZ001  # the mistake
         (
             {"every": 5, "start": datetime(2031, 1, 1, tzinfo=UTC), "end": datetime(2030, 1, 1, tzinfo=UTC)},
             "end",

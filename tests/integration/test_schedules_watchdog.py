@@ -281,7 +281,7 @@ async def test_a_scheduled_job_that_kills_its_workers_goes_to_the_dead_letters_a
         while True:
             process = start_child(redis_url)
             try:
-                await eventually(lambda: ended(process) or _failed(redis, queue, run), within=30)  # noqa: B023
+                await eventually(lambda: ended(process) or _failed(redis, queue, run), within=30)  # noqa: B023  # awaited here
                 if not ended(process):
                     break
             finally:

@@ -143,7 +143,7 @@ def test_every_real_hour_counts_in_the_long_night() -> None:
         ["30 2 * * *", "*/7 1-3 * * *", "0 * * * *", "*/5 * * * *", "0 */2 * * *", "59 23 L * *"]
     ),
     st.sampled_from([BERLIN, NEW_YORK, "Australia/Lord_Howe", "America/Havana", "Asia/Kathmandu"]),
-    st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # hypothesis wants them naive
 )
 def test_runs_always_go_forward_and_none_is_left_out_by_asking_in_between(
     expression: str, tz: str, after: datetime

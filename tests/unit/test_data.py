@@ -44,9 +44,9 @@ class DataclassPage:
 
 @dataclass
 class DataclassJob:
-    userId: str  # noqa: N815
-    firstPage: DataclassPage  # noqa: N815
-    backImageUrl: str | None = None  # noqa: N815
+    userId: str  # noqa: N815  # the wire's name
+    firstPage: DataclassPage  # noqa: N815  # the wire's name
+    backImageUrl: str | None = None  # noqa: N815  # the wire's name
 
 
 class DictPage(TypedDict):

@@ -13,7 +13,7 @@ def test_the_longest_of_the_window_is_told_until_it_leaves_it() -> None:
     now = 0.0
     lag = LoopLag(clock=lambda: now)
     assert lag.longest() == 0.0
-    for now, late in ((1.0, 0.2), (2.0, 0.9), (3.0, 0.1), (30.0, 0.5), (31.0, -0.001)):  # noqa: B007
+    for now, late in ((1.0, 0.2), (2.0, 0.9), (3.0, 0.1), (30.0, 0.5), (31.0, -0.001)):  # noqa: B007  # the clock reads `now`
         lag.note(late)
     assert [lag.longest(), lag.longest()] == [0.9, 0.9]
     now = 2.5 + WINDOW_SECONDS

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import signal
 import socket
@@ -26,6 +25,7 @@ from corral.api.loopback import is_loopback
 from corral.api.protocol import EnqueueProtocol
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import ConfigurationError
+from corral.listening import cannot_listen
 from corral.observe.alerts.watching import watching
 from corral.queue import Queue
 from corral.settings import Settings
@@ -238,14 +238,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigurationError(
-                f"Port {port} of {host} is taken by another program: end that, or choose another port "
-                "(0: a free one)."
-            ) from None
-        raise ConfigurationError(f"Cannot listen on port {port} of {host}: {error.strerror}.") from None
+        raise cannot_listen(host, port, error) from None
     return listener
 
 

@@ -20,7 +20,7 @@ from corral.cli.incident import troubled, unfolding
 from corral.cli.output import console, errors, print_json
 from corral.cli.stack import Stack
 from corral.cli.up import announce
-from corral.errors import CorralError
+from corral.errors import CorralError, RedisUnavailable
 from corral.observe.logs import configure_logs
 from corral.worker.autoscale import Bounds
 
@@ -94,6 +94,7 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quie
         watch=False,
     )
     async with stack:
+        await _ready(stack.api.url)
         errors.print(f"[bold]Corral is up[/bold] at {stack.api.url}, key {stack.key}")
         errors.print(
             "[yellow]Sandbox mode:[/yellow] providers and example.com are local stand-ins; nothing is real."
@@ -108,6 +109,16 @@ async def _demonstrate(folder: Path, api_port: int, jobs: list[DemoJob], *, quie
         finally:
             stack.workers.stop()
             await workers
+
+
+async def _ready(api: str) -> None:
+    """Raise RedisUnavailable where REDIS_URL leads nowhere. Outages after that are waited for."""
+    async with httpx2.AsyncClient(base_url=api, trust_env=False) as client:
+        if (await client.get("/readyz")).status_code == 503:
+            raise RedisUnavailable(
+                "Redis did not answer. Is it running, and is REDIS_URL its address? "
+                "Without REDIS_URL the demo starts a server of its own."
+            )
 
 
 async def _arrange_faults(sandbox_url: str | None) -> None:

@@ -22,6 +22,8 @@ from typing import Any
 
 import structlog
 
+from corral.listening import cannot_listen
+
 log = structlog.get_logger(__name__)
 
 #: A process that has not written for so long stands still. It writes every second.
@@ -126,7 +128,10 @@ async def serve_health(
                 await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, host, port, limit=MAX_HEAD_BYTES)
+    try:
+        server = await asyncio.start_server(answer, host, port, limit=MAX_HEAD_BYTES)
+    except (OSError, OverflowError) as error:
+        raise cannot_listen(host, port, error) from None
     async with server:
         chosen = server.sockets[0].getsockname()[1]
         log.info("health_served", port=chosen)
