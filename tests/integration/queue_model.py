@@ -24,7 +24,8 @@ class Entry:
     #: None; "?": it is to end; "!": it has ended for that.
     cancel: str | None = None
     #: How often it went to sleep: tells one sleep from another.
-    sleeps: int = 0
+    #: Which of all sleeps its last one was.
+    sleep: int = 0
     completions: int = 0
     #: Who holds it, and by which fetch.
     owner: tuple[str, int] | None = None
@@ -33,7 +34,8 @@ class Entry:
 @dataclass
 class Signal:
     payload: bool = False
-    waiter: tuple[str, int] | None = None
+    #: The sleep that each job went into when it began to wait, in the order in which they first did.
+    waiters: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,6 +49,7 @@ class QueueModel:
     count: int = 0
     keys: dict[str, str] = field(default_factory=dict)
     signals: dict[str, Signal] = field(default_factory=dict)
+    sleeps: int = 0
     #: Active jobs that the last sweep saw.
     marked: set[str] = field(default_factory=set)
 
@@ -92,7 +95,8 @@ class QueueModel:
     def sleep(self, job_id: str) -> None:
         job = self.jobs[job_id]
         job.state, job.owner = "delayed", None
-        job.sleeps += 1
+        self.sleeps += 1
+        job.sleep = self.sleeps
 
     # Out of it
 
@@ -149,19 +153,22 @@ class QueueModel:
                 job.attempts += kind == "later"
                 self.sleep(job_id)
                 if kind == "wait":
-                    place.waiter = (job_id, job.sleeps)
+                    place.waiters[job_id] = job.sleep
 
     def signal(self, name: str) -> bool:
         place = self.signals.setdefault(name, Signal())
         place.payload = True
-        waiter, place.waiter = place.waiter, None
-        if waiter is None or waiter[0] not in self.jobs:
-            return False
-        job = self.jobs[waiter[0]]
-        if job.state != "delayed" or job.sleeps != waiter[1]:
-            return False
-        self.back(waiter[0])
-        return True
+        waiters, place.waiters = place.waiters, {}
+        woken = [
+            job_id
+            for job_id, sleep in waiters.items()
+            if job_id in self.jobs
+            and self.jobs[job_id].state == "delayed"
+            and self.jobs[job_id].sleep == sleep
+        ]
+        for job_id in woken:
+            self.back(job_id)
+        return bool(woken)
 
     # Hands from outside
 
