@@ -9,6 +9,15 @@ cd "$(dirname "$0")/.."
 python=.venv/bin/python
 most=5
 
+# The second run writes its report beside the first one's, as F.again: F says what failed.
+again=()
+for argument in "$@"; do
+    case $argument in
+        --junitxml=* | --junit-xml=*) again+=("$argument.again") ;;
+        *) again+=("$argument") ;;
+    esac
+done
+
 # Hundreds of processes are started, and each would compile the whole library anew where this is set.
 unset PYTHONDONTWRITEBYTECODE
 
@@ -21,5 +30,5 @@ if [ "$(wc -l <<<"$failed")" -gt $most ]; then
     exit 1
 fi
 printf '\nOnce more, alone:\n%s\n\n' "$failed"
-"$python" -m pytest -p no:xdist --last-failed --last-failed-no-failures none "$@" || exit 1
+"$python" -m pytest -p no:xdist --last-failed --last-failed-no-failures none "${again[@]}" || exit 1
 printf '\nFailed beside others, passed alone; a test to be mended:\n%s\n' "$failed"

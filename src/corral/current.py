@@ -16,9 +16,10 @@ from __future__ import annotations
 from contextvars import Context, ContextVar, copy_context
 from gc import get_referents
 from sys import getrefcount
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from corral.context import JobContext, ThreadJobContext
+if TYPE_CHECKING:
+    from corral.context import JobContext, ThreadJobContext
 
 
 class Cell:

@@ -10,6 +10,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 OURS = {
     "corral", "corral.adding", "corral.bullmq", "corral.bullmq.cancel", "corral.bullmq.clock",
     "corral.bullmq.codec", "corral.bullmq.grouping", "corral.bullmq.hooking", "corral.bullmq.keys",
@@ -25,6 +27,8 @@ THEIRS = {"msgspec", "opentelemetry", "typing_extensions", "importlib_metadata",
 
 DECLARING = """
 import sys
+
+import pytest
 before = set(sys.modules)
 from corral import Queue
 queue = Queue("orders")
@@ -51,6 +55,8 @@ def test_declaring_a_queue_imports_what_it_needs_and_no_client() -> None:
 def test_the_errors_of_the_client_are_its_own() -> None:
     program = """
 import sys
+
+import pytest
 before = set(sys.modules)
 from corral.bullmq import redis_errors
 assert "redis" not in sys.modules
@@ -58,3 +64,23 @@ from redis import exceptions
 assert all(getattr(redis_errors, name) is getattr(exceptions, name) for name in redis_errors.__all__)
 """
     assert "redis.exceptions" in imported(program)
+
+
+#: What a process starts with, and packages that are dear and for a later moment, or for few.
+#: redis-py looks whether there is `cryptography`, which costs nothing before `hazmat`.
+STARTS = {
+    "corral.cli": {"redis", "pydantic", "httpx2", "httpcore2", "jwt", "cryptography.hazmat"},
+    "corral.cli.jobs_manage": {"httpx2", "httpcore2", "jwt", "cryptography.hazmat"},
+    "corral.cli.dead_operations": {"httpx2", "httpcore2", "jwt", "cryptography.hazmat"},
+    "corral.cli.worker": {"httpx2", "httpcore2", "jwt", "cryptography.hazmat"},
+    "corral.worker.process": {"httpx2", "httpcore2", "jwt", "cryptography.hazmat"},
+    "corral.cli.api": {"httpcore2", "jwt", "cryptography.hazmat"},
+    "corral.cli.dashboard": {"httpcore2", "jwt", "cryptography.hazmat"},
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_process_starts_without_what_comes_later(start: str) -> None:
+    modules = imported(f"import sys; before = set(sys.modules); import {start}")
+    assert start in modules
+    assert modules & STARTS[start] == set()

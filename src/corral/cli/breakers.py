@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 from rich.table import Table
@@ -12,8 +12,9 @@ from corral.breakers import Breakers, BreakerStatus
 from corral.cli.jobs import run_command
 from corral.cli.output import console, errors, moment, print_fields, print_json
 from corral.errors import InvalidInput
-from corral.providers import close_providers
-from corral.providers.trying import Tried, try_key
+
+if TYPE_CHECKING:
+    from corral.providers.trying import Tried
 
 app = App(name="breakers", help="See which providers' jobs are held, test a key, let the jobs go.")
 
@@ -123,6 +124,10 @@ def test_key(provider: str, *, json: bool = False) -> int:  # noqa: PT028  # a c
     provider: its name
     json: print JSON
     """
+    # HTTP clients of providers: for this one command (decision 7).
+    from corral.providers import close_providers  # noqa: PLC0415  # as above
+    from corral.providers.trying import try_key  # noqa: PLC0415  # as above
+
     tried: list[Tried] = []
 
     async def run() -> None:

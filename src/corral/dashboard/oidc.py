@@ -12,6 +12,8 @@ says more than that: what came back is personal or secret. Emits: what the provi
 oidc_token_refused (warning; reason: the class of the error).
 """
 
+# ruff: noqa: PLC0415  # jwt brings cryptography: for those who sign in here, not for each start (decision 7)
+
 from __future__ import annotations
 
 import asyncio
@@ -21,11 +23,10 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx2
-import jwt
 import msgspec
 import structlog
 
@@ -34,6 +35,9 @@ from corral.dashboard.single_sign_on import SingleSignOn, is_trusted
 from corral.providers.errors import ProviderError, ProviderPermanent
 from corral.providers.http import ProviderClient
 from corral.providers.verdict import Answer, Verdict, by_status
+
+if TYPE_CHECKING:
+    import jwt
 
 log = structlog.get_logger(__name__)
 
@@ -156,6 +160,8 @@ class Provider:
     # The token
 
     async def _verified(self, token: str, nonce: str) -> Mapping[str, Any]:
+        import jwt
+
         try:
             key = await self._key_of(jwt.get_unverified_header(token))
             claims: dict[str, Any] = jwt.decode(
@@ -177,6 +183,8 @@ class Provider:
 
     async def _key_of(self, header: Mapping[str, Any]) -> jwt.PyJWK:
         """The provider's key that a token says it was signed with."""
+        import jwt
+
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
             raise jwt.InvalidAlgorithmError
@@ -238,6 +246,8 @@ def _fitting(keys: list[dict[str, Any]], algorithm: str, kid: object) -> dict[st
 
 def _check_party(claims: Mapping[str, Any], client_id: str) -> None:
     """A token for several must say that it was given to us."""
+    import jwt
+
     audience, party = claims["aud"], claims.get("azp")
     if (isinstance(audience, list) and len(audience) > 1 and party is None) or party not in (None, client_id):
         raise jwt.InvalidAudienceError

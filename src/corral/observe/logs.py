@@ -23,7 +23,7 @@ from typing import Any
 import structlog
 
 from corral.current import current_job
-from corral.settings import Settings
+from corral.environment import read_settings
 from corral.tracing import trace_ids
 
 REDACTED = "[redacted]"
@@ -48,7 +48,7 @@ def configure_logs(*, json: bool | None = None, level: int | None = None) -> Non
     json: None leaves it to CORRAL_LOG_FORMAT; `auto` there chooses by whether standard error is a terminal.
     level: None leaves it to CORRAL_LOG_LEVEL.
     """
-    settings = Settings.load()
+    settings = read_settings()
     if json is None and settings.log_format != "auto":
         json = settings.log_format == "json"
     as_json = not sys.stderr.isatty() if json is None else json

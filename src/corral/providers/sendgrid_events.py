@@ -8,18 +8,16 @@ unsubscriptions from one group only are no concern of the suppression list; they
 Options: SENDGRID_WEBHOOK_KEY.
 """
 
+# ruff: noqa: PLC0415  # cryptography is for those who get such events, not for each start of the HTTP service
+
 from __future__ import annotations
 
 import base64
 import binascii
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from corral.providers.choice import sandboxed
 from corral.providers.errors import WebhookRejected
@@ -27,6 +25,9 @@ from corral.providers.mail_events import MailEvent, MailEventKind, text_or_empty
 from corral.providers.webhook import body
 from corral.sandbox import keys
 from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 SIGNATURE_HEADER = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP_HEADER = "X-Twilio-Email-Event-Webhook-Timestamp"
@@ -71,10 +72,14 @@ def read_events(raw: bytes, signature: str, timestamp: str, key: str, now: float
         raise WebhookRejected(
             "sendgrid: webhooks cannot be checked without their key; set SENDGRID_WEBHOOK_KEY"
         )
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+    from cryptography.hazmat.primitives.hashes import SHA256
+
     public = _public_key(key)
     try:
         proof = base64.b64decode(signature, validate=True)
-        public.verify(proof, timestamp.encode() + raw, ec.ECDSA(SHA256()))
+        public.verify(proof, timestamp.encode() + raw, ECDSA(SHA256()))
     except (InvalidSignature, binascii.Error, ValueError):
         raise WebhookRejected(
             "sendgrid: the signature does not match the body; compare SENDGRID_WEBHOOK_KEY with SendGrid's"
@@ -96,12 +101,16 @@ def _permanent(event: _Event) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _public_key(key: str) -> ec.EllipticCurvePublicKey:
+def _public_key(key: str) -> EllipticCurvePublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
     try:
         loaded = load_der_public_key(base64.b64decode(key, validate=True))
     except (ValueError, UnsupportedAlgorithm):
         loaded = None
-    if not isinstance(loaded, ec.EllipticCurvePublicKey):
+    if not isinstance(loaded, EllipticCurvePublicKey):
         raise WebhookRejected(
             "sendgrid: SENDGRID_WEBHOOK_KEY is no public key; copy it from SendGrid's page as it is"
         )

@@ -10,12 +10,16 @@ Limits: 50 million pixels. PDF is passed on if the provider takes it.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from corral.imaging.errors import ImageRejected
 from corral.imaging.plan import Plan, Size
 from corral.imaging.pool import render_in_pool
 from corral.providers.errors import FetchRefused
-from corral.providers.fetch import Fetched, Fetcher
+
+if TYPE_CHECKING:
+    from corral.providers.fetch import Fetched, Fetcher
 
 #: Pixels of the longer side, the first that fits is taken: a document stays readable at the last one.
 SIDES = (3200, 2400, 1800)
@@ -60,5 +64,5 @@ async def _fit(fetched: Fetched, most: int, types: Collection[str]) -> Fetched:
         return fetched
     for image in rendering.images:
         if len(image.content) <= most:
-            return Fetched(image.content, "image/jpeg", fetched.url)
+            return replace(fetched, content=image.content, content_type="image/jpeg")
     raise FetchRefused(f"the picture does not fit into {most} bytes")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
-
-import httpx2
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from corral.errors import ConfigurationError
 from corral.observe.alerts.notice import Notice
-from corral.providers.addresses import Allowance
-from corral.providers.errors import FetchRefused
-from corral.providers.guarded import GuardedPoster
-from corral.providers.urls import check_url
+
+if TYPE_CHECKING:
+    from corral.providers.guarded import GuardedPoster
 
 #: Seconds that sending one notice may take.
 SEND_SECONDS = 10.0
@@ -50,6 +47,14 @@ def operators_poster(name: str, setting: str, url: str, fetch_allow: Sequence[st
     An operator's own setting vouches for its host and port, so an Alertmanager inside the network needs no
     CORRAL_FETCH_ALLOW; the guard is there for addresses that strangers choose. Its other rules hold.
     """
+    # An HTTP client, for those who have such a channel (decision 7).
+    import httpx2  # noqa: PLC0415  # as above
+
+    from corral.providers.addresses import Allowance  # noqa: PLC0415  # as above
+    from corral.providers.errors import FetchRefused  # noqa: PLC0415  # as above
+    from corral.providers.guarded import GuardedPoster  # noqa: PLC0415  # as above
+    from corral.providers.urls import check_url  # noqa: PLC0415  # as above
+
     if not url:
         raise ConfigurationError(f"CORRAL_ALERT_TO names {name}, but {setting} is not set.")
     try:

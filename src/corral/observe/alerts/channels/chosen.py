@@ -1,22 +1,21 @@
-"""The channels that CORRAL_ALERT_TO names, each made from its own settings."""
+"""The channels that CORRAL_ALERT_TO names: each imported and made, from its own settings, if it is named."""
+
+# ruff: noqa: PLC0415  # every worker's supervisor comes by here; most have no channel that needs HTTP or mail
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from corral.errors import ConfigurationError
 from corral.hook_settings import parse_secrets
-from corral.observe.alerts.channels import mail
-from corral.observe.alerts.channels.alertmanager import PATH, AlertmanagerChannel
 from corral.observe.alerts.channels.channel import SEND_SECONDS, Channel, operators_poster
 from corral.observe.alerts.channels.log import LogChannel
-from corral.observe.alerts.channels.pagerduty import PagerDutyChannel
-from corral.observe.alerts.channels.posting import JsonPoster
-from corral.observe.alerts.channels.slack import SlackChannel
-from corral.observe.alerts.channels.webhook import WebhookChannel
-from corral.providers.standard_webhooks import WebhookSender
 from corral.settings import Settings
+
+if TYPE_CHECKING:
+    from corral.observe.alerts.channels.posting import JsonPoster
 
 
 def chosen_channels(settings: Settings) -> list[Channel]:
@@ -33,11 +32,15 @@ def chosen_channels(settings: Settings) -> list[Channel]:
 
 
 def _slack(settings: Settings) -> Channel:
+    from corral.observe.alerts.channels.slack import SlackChannel
+
     url = settings.alert_slack_url.get_secret_value()
     return SlackChannel(_json("slack", "CORRAL_ALERT_SLACK_URL", url, settings), settings.prefix)
 
 
 def _pagerduty(settings: Settings) -> Channel:
+    from corral.observe.alerts.channels.pagerduty import PagerDutyChannel
+
     key = settings.alert_pagerduty_key.get_secret_value()
     if not key:
         raise ConfigurationError(
@@ -49,6 +52,9 @@ def _pagerduty(settings: Settings) -> Channel:
 
 
 def _webhook(settings: Settings) -> Channel:
+    from corral.observe.alerts.channels.webhook import WebhookChannel
+    from corral.providers.standard_webhooks import WebhookSender
+
     own = settings.alert_webhook_secret.get_secret_value()
     setting = "CORRAL_ALERT_WEBHOOK_SECRET" if own.strip() else "CORRAL_WEBHOOK_SECRET"
     keys = parse_secrets(setting, own if own.strip() else settings.webhook_secret.get_secret_value())
@@ -60,6 +66,8 @@ def _webhook(settings: Settings) -> Channel:
 
 
 def _alertmanager(settings: Settings) -> Channel:
+    from corral.observe.alerts.channels.alertmanager import PATH, AlertmanagerChannel
+
     setting = "CORRAL_ALERT_ALERTMANAGER_URL"
     base = settings.alert_alertmanager_url.get_secret_value()
     url = base.rstrip("/").removesuffix(PATH) + PATH if base else ""
@@ -67,7 +75,15 @@ def _alertmanager(settings: Settings) -> Channel:
     return AlertmanagerChannel(_json("alertmanager", setting, url, settings), settings.prefix, source)
 
 
+def _mail(settings: Settings) -> Channel:
+    from corral.observe.alerts.channels.mail import from_settings
+
+    return from_settings(settings)
+
+
 def _json(name: str, setting: str, url: str, settings: Settings) -> JsonPoster:
+    from corral.observe.alerts.channels.posting import JsonPoster
+
     return JsonPoster(name, operators_poster(name, setting, url, settings.fetch_allow), url)
 
 
@@ -77,7 +93,7 @@ _MAKERS: dict[str, Callable[[Settings], Channel]] = {
     "pagerduty": _pagerduty,
     "webhook": _webhook,
     "alertmanager": _alertmanager,
-    "mail": mail.from_settings,
+    "mail": _mail,
 }
 
 #: As CORRAL_ALERT_TO takes them.
