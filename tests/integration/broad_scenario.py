@@ -81,7 +81,7 @@ async def walk_through(redis_url: str, prefix: str, bulk_jobs: int = 1_500) -> N
     stalled = await queue.add("echo", "stalled")
     dead = consumer_of(queue, "dead", 0.1)
     fetched = await dead.step("dead:1", 1, [])
-    assert [values[0] for values in fetched.jobs] == [stalled.id.encode()]
+    assert [values[0] for values in fetched.jobs] == [stalled.id]
     await dead._blocking.aclose()
 
     low = await queue.add("echo", "low", priority=20)

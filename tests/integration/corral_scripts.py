@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from corral.bullmq import settlement as wire
 from corral.bullmq.connection import Address, blocking_client, pooled_client
@@ -121,7 +121,7 @@ class CorralQueue:
     def step(self, token: str, slots: int, settled: list[Settlement], *, now: int) -> Answer:
         record = self._consumer.next_record()
         step = self._loop.run(self._consumer.step(token, slots, settled, record=record, now_ms=now))
-        jobs = [Fetched(*values) for values in cast("list[list[bytes]]", step.jobs)]
+        jobs = [Fetched(*values) for values in step.jobs]
         tokens = [
             step.stamp if record and len(values) == wire.STAMPED_VALUES else token for values in step.jobs
         ]
@@ -131,4 +131,4 @@ class CorralQueue:
 def _fetched(job: Fetched) -> tuple[str, str, dict[str, Any], int]:
     """Id, data, opts, and which run this is."""
     started = int(job.attempts_started or 0) + 1
-    return job.id.decode(), (job.data or b"").decode(), json.loads(job.options or b"null"), started
+    return job.id, (job.data or b"").decode(), json.loads(job.options or b"null"), started

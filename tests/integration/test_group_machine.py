@@ -135,7 +135,7 @@ class GroupMachine(RuleBasedStateMachine):
                 self.model.delayed.append((self.model.now + 500, self.model.added, job))
                 self.model.delayed.sort()
         expected = self.model.fetch(slots) if slots else []
-        fetched = [(values[0] or b"").decode() for values in answer.jobs]
+        fetched = [values[0] for values in answer.jobs]
         assert fetched == expected
         self.tokens |= dict.fromkeys(fetched, token)
         if slots and not fetched and self.model.limited:

@@ -42,7 +42,7 @@ def consumer_of(queue: Queue, lock_seconds: float = 60.0) -> Consumer:
 async def fetch(consumer: Consumer, token: str, slots: int = 10) -> list[str]:
     """The token names the record as well."""
     step = await consumer.step(token, slots, [], record=token)
-    return [(values[0] or b"").decode() for values in step.jobs]
+    return [values[0] for values in step.jobs]
 
 
 async def parked(job: Job, queue: Queue, redis: Redis) -> bool:

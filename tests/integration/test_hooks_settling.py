@@ -308,11 +308,11 @@ async def test_a_settlement_that_is_refused_tells_nothing_and_one_sent_twice_tel
     consumer, job = await held(work, redis, "mine", webhook=URL)
     targets = rules_of(work).targets(Webhook(URL))
     assert targets is not None
-    stolen = wire.completed(job.id.decode(), "another", "1", Keep())
+    stolen = wire.completed(job.id, "another", "1", Keep())
     wire.tell(stolen, job, targets)
     assert (await consumer.step("", 0, [stolen])).problems != []
     assert await told(redis) == []
-    settled = wire.completed(job.id.decode(), "mine", "1", Keep())
+    settled = wire.completed(job.id, "mine", "1", Keep())
     wire.tell(settled, job, targets)
     assert (await consumer.step("", 0, [settled])).problems == []
     assert (await consumer.step("", 0, [settled])).problems != []  # its answer was lost, so it is sent again
@@ -324,7 +324,7 @@ async def test_the_official_way_refuses_and_repeats_as_well(work: Queue, redis: 
     targets = rules_of(work).targets(Webhook(URL))
     assert targets is not None
     for token, code, deliveries in (("another", -6, 0), ("mine", 0, 1), ("mine", -2, 1)):
-        settled = wire.failed(job.id.decode(), token, "no", "[]", Keep(), 1)
+        settled = wire.failed(job.id, token, "no", "[]", Keep(), 1)
         wire.tell(settled, job, targets)
         answer = await consumer.finish_officially(settled, now_ms=1_750_000_000_000)
         assert answer == code or (code < 0 and answer < 0)
@@ -348,7 +348,7 @@ async def test_a_hook_costs_seven_commands_and_no_call(work: Queue, redis: Redis
     commands, calls = [], []
     for hooked in (True, False, True):  # the first warms up
         consumer, job = await held(work, redis, "mine", webhook=URL)
-        settled = wire.completed(job.id.decode(), "mine", "1", Keep())
+        settled = wire.completed(job.id, "mine", "1", Keep())
         if hooked:
             wire.tell(settled, job, targets)
         traffic = await Traffic.start(redis)

@@ -24,7 +24,7 @@ from corral.worker.suspects import (
 def job(started: int, stalls: int | None, suspect: str | None = None, **fields: bytes) -> Fetched:
     """As it is fetched: `started` and `stalls` of before this run."""
     return Fetched(
-        b"1",
+        "1",
         b"build",
         b"null",
         b"{}",

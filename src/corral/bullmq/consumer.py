@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import redis
@@ -41,7 +42,8 @@ class Step:
     """Answer to one step."""
 
     problems: list[tuple[str, int]]
-    jobs: list[list[bytes | None]]
+    #: What makes a `Fetched` each, the id first.
+    jobs: list[list[Any]]
     rate_ttl_ms: int
     next_due_ms: int
     now_ms: int
@@ -134,6 +136,8 @@ class Consumer:
         problems, jobs, rate_ttl, due, now, stopped = await self._step(
             self._client, self._step_keys, argument
         )
+        for values in jobs:
+            values[0] = values[0].decode()
         return Step(
             [(problems[i].decode(), problems[i + 1]) for i in range(0, len(problems), 2)] if problems else [],
             jobs,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from corral import hooks
 from corral.bullmq import cancel
@@ -35,12 +37,12 @@ SIGNAL_MARGIN_MS = 3_600_000
 CLOSED_MS = 1_500
 
 
-class Fetched(NamedTuple):
+class Fetched(msgspec.Struct, gc=False):  # nothing in it that could be part of a cycle
     """A job as step.lua hands it over: its id and FIELDS there. A job that never ran has the first five, and
     only one that stalled has `suspect`; see `worker/suspects.py`.
     """
 
-    id: bytes
+    id: str
     name: bytes
     data: bytes | None
     options: bytes | None

@@ -182,7 +182,7 @@ class Feed:
             return
         self._stopping = True
         for values in self._slots.take_back():
-            self._give_back(values[0].decode())
+            self._give_back(values[0])
         self._executor.batches.stop()
         self._wake.set()
 
@@ -305,13 +305,13 @@ class Feed:
         held, stamp = self.locks.held, step.stamp
         first = wire.STAMPED_VALUES if self._consumer.defers_locks else 0
         for values in jobs:
-            held[values[0].decode()] = stamp if len(values) == first else token  # type: ignore[union-attr]  # the id is always there
+            held[values[0]] = stamp if len(values) == first else token
         self._executor.fetched_ms = step.now_ms
         self._occupied += len(jobs)
         self.state.fetched += len(jobs)
         if self._stopping or self._quiet:
             for values in jobs:
-                self._give_back(values[0].decode())  # type: ignore[union-attr]  # as above
+                self._give_back(values[0])
         else:
             self._slots.submit(jobs)
 
