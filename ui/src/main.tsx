@@ -4,7 +4,6 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent as later
 import { isRefusal } from './api/client'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { isRefusal } from './api/client'
 import { Job } from './pages/Job'
 import { NoPage } from './pages/NoPage'
 import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
