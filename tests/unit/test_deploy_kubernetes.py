@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -108,6 +109,25 @@ def test_kustomize_builds_it(name: str) -> None:
     fixed = {m["metadata"]["name"] for m in of_kind(manifests, "Deployment") if "replicas" in m["spec"]}
     assert scaled == (set() if name == "small" else {"worker", "worker-images"})
     assert fixed == set(OURS) - scaled
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_the_overlay_of_the_page_builds(tmp_path: Path) -> None:
+    page = (KUBERNETES.parents[1] / "docs" / "operate" / "deploy.md").read_text()
+    block = next(text for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "patches:" in text)
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    mine = tmp_path / "kubernetes" / "overlays" / "small"
+    with (mine / "kustomization.yaml").open("a") as file:
+        file.write(block)
+    built = subprocess.run(["kubectl", "kustomize", str(mine)], capture_output=True, text=True, check=True)
+    manifests = list(yaml.safe_load_all(built.stdout))
+    for manifest in manifests:
+        check(manifest, VERSIONS[-1])
+    data = next(m for m in manifests if m["metadata"]["name"] == "corral-settings")["data"]
+    assert data["CORRAL_PUBLIC_URL"] == "https://jobs.example.org"
+    assert not [name for name in data if name.startswith("IDENFY_")]
+    assert built.stdout.count("image: registry.example.com/corral:0.1.0") == len(OURS)
+    assert built.stdout.count("kubernetes.io/metadata.name: traefik") == len(SERVED)
 
 
 def test_names_are_unique(manifests: list[Manifest]) -> None:

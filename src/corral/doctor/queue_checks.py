@@ -8,6 +8,7 @@ from corral.doctor.facts import Facts, QueueFacts
 from corral.doctor.findings import Subject, Verdict, failure, known, note, ok, warning, worst
 from corral.errors import LayoutUnsupported
 from corral.policy import Keep
+from corral.queues import worker_command
 
 #: Finished jobs in a queue that no declaration bounds, from which on it looks forgotten.
 MANY_FINISHED = 100_000
@@ -95,7 +96,7 @@ def schedules(facts: Facts) -> Verdict:
     verdicts = [
         warning(
             f"{queue.name}: {len(late)} schedules are late, by up to {max(late.values()):.0f} s",
-            f"Is a worker alive, and not swamped? corral worker --queues {queue.name}",
+            f"Is a worker alive, and not swamped? {worker_command(queue.name)}",
         )
         for queue in facts.found_queues
         if (late := known(queue.late_schedules, "the schedules could not be read"))

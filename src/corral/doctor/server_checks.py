@@ -163,7 +163,7 @@ def replication(facts: Facts) -> Verdict:
     if not replicas:
         return note(
             "no replica: when the machine is gone, so are the jobs on it",
-            "Add replicas with Sentinel: docs/engine/servers.md",
+            "Add replicas, with Sentinel or in a cluster: docs/engine/servers.md",
         )
     return ok(f"{len(replicas)} replica{'s'[: len(replicas) != 1]}, none late")
 

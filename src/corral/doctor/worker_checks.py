@@ -8,6 +8,7 @@ from corral.doctor.check import Check
 from corral.doctor.facts import Facts
 from corral.doctor.findings import Subject, Unknown, Verdict, note, ok, warning, worst
 from corral.doctor.findings import failure as failed
+from corral.queues import worker_command
 
 #: A worker that runs one queue alone stops it whenever it is restarted.
 FEWEST_WORKERS = 2
@@ -38,7 +39,7 @@ def alive(facts: Facts) -> Verdict:
     used = facts.found_queues
     for queue in used:
         count = max(len(each.get(queue.name, ())) for each in _witnesses(facts))
-        more = f"corral worker --queues {queue.name} --processes {FEWEST_WORKERS}"
+        more = f"{worker_command(queue.name)} --processes {FEWEST_WORKERS}"
         if not count and queue.waiting:
             verdicts.append(failed(f"{queue.name}: no worker, while {queue.waiting:,} wait", more))
         elif not count:

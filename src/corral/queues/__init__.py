@@ -36,10 +36,18 @@ def built_in(*names: str) -> dict[str, Queue]:
     found: dict[str, Queue] = {}
     for name in names or _MODULES:
         if name not in _MODULES:
-            raise UnknownQueue(f"{name!r} is not a built-in queue. There are: {', '.join(_MODULES)}.")
+            raise UnknownQueue(
+                f"{name!r} is not a built-in queue. There are: {', '.join(_MODULES)}. "
+                "A worker for a queue of your own: corral worker package.module:name."
+            )
         with told(f"The queue {name!r}"):
             found[name] = importlib.import_module(_MODULES[name]).queue
     return found
+
+
+def worker_command(name: str) -> str:
+    """What starts a worker for a queue. Where one is declared that is not built in, only its owner knows."""
+    return f"corral worker --queues {name}" if name in _MODULES else "corral worker package.module:name"
 
 
 def check_runnable(name: str) -> None:

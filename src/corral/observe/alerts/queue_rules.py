@@ -146,7 +146,8 @@ QUEUE_RULES = (
         name="no-workers",
         title="No worker",
         summary="{value} jobs wait in {subject}, and no live worker serves it.",
-        advice="Start one: corral worker --queues {subject}. If it should run, its log says why it ended.",
+        advice="Start one: corral worker --queues {subject}, or corral worker package.module:name for a "
+        "queue of your own. If it should run, its log says why it ended.",
         unit="jobs",
         about="queue",
         limits=Limits(0, 0, "critical", for_seconds=60, keep_seconds=30),
