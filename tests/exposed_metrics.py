@@ -67,6 +67,7 @@ def families() -> Iterator[Metric]:
     """What the API and a worker's health port answer, without what is Python's own."""
     traffic = Traffic()
     traffic.observe("POST", "/verify-kyc", 202, 0.001)
+    traffic.begin_stream("GET", "/v1/queues/{queue}/events", 200)
     yield from other_families(is_up=True, left_out=0)
     yield from standing_families([STANDING], {"email": 8})
     yield from traffic.collect()

@@ -32,17 +32,20 @@ async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
         until(group.health, lambda reports: any(report["ok"] for report in reports))
         neighbours = await queue.add_many("gated", [{"n": n} for n in range(5)])
         until(lambda: ledger.started(range(5)), lambda started: len(started) == 5)
-        holder = await queue.add("hold the gil", {"n": 10, "ms": 6_000})
+        holder = await queue.add("hold the gil", {"n": 10, "ms": 10_000})
         until(lambda: ledger.runs(10), bool)
         second = group.start()
         ledger.open(second.pid)
         # The other worker runs the neighbours while the first one stands, unless it takes the holder together
         # with them and stands as well: then they share its fate (docs/engine/failures.md).
         results = await asyncio.gather(*(j.result(timeout=90) for j in neighbours), return_exceptions=True)
-        fates = [second.pid, *(r for r in results if isinstance(r, JobFailed) and "2 times" in str(r))]
-        assert all(result in fates for result in results)
+        fates = [
+            second.pid,
+            *(r for r in results if isinstance(r, JobFailed) and "died or stalled" in str(r)),
+        ]
+        assert all(result in fates for result in results), results
         ledger.open()
-        with pytest.raises(JobFailed, match=r"died or stalled 2 times.*a blocked event loop"):
+        with pytest.raises(JobFailed, match=r"died or stalled \d+ times.*a blocked event loop"):
             await holder.result(timeout=90)
         until(lambda: counts(server, "fire"), lambda places: not places["active"] and not places["wait"])
         until(group.health, lambda reports: len(reports) == 2 and all(one["ok"] for one in reports))

@@ -163,7 +163,8 @@ def test_odd_events_never_break_a_stream(
 def test_odd_questions_are_answered(
     http: httpx2.Client, position: str, queue: str, job: str, kind: str
 ) -> None:
-    header = position.encode(errors="replace").replace(b"\r", b" ").replace(b"\n", b" ").replace(b"\0", b"")
+    # A client refuses to send more, and the parser answers it in plain text.
+    header = bytes(b if b >= 32 and b != 127 else 63 for b in position.encode(errors="replace")).strip()
     named, of = quote(queue, safe=""), quote(job, safe="")
     query = f"queue={named}&kind={quote(kind)}&id={of}&after={quote(position)}&name={quote(kind)}"
     for path in (

@@ -113,8 +113,9 @@ async def test_no_answer_lets_another_origin_read_it(http: httpx2.AsyncClient) -
 
 @pytest.mark.parametrize("override", ["x-http-method-override", "x-http-method", "x-method-override"])
 async def test_method_override_a_read_stays_a_read(
-    http: httpx2.AsyncClient, redis: Any, override: str
+    http: httpx2.AsyncClient, redis: Any, make_queue: Any, override: str
 ) -> None:
+    await make_queue("reports").add("build", {"n": 1})
     await sign_in(http)
     before = await everything(redis, *OWN)
     answer = await http.get(

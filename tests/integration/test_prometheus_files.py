@@ -94,7 +94,7 @@ def test_most_of_what_is_exposed_is_on_the_board() -> None:
         for name in exposed.labels_by_sample(exposed.families()).keys() - shown
         if not name.endswith(("_sum", "_count"))
     }
-    assert left == {"corral_queues_left_out", "corral_queue_schedules_late"}
+    assert left == {"corral_queues_left_out", "corral_queue_schedules_late", "corral_http_open_streams"}
 
 
 def test_the_board_is_whole() -> None:

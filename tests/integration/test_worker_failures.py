@@ -165,6 +165,23 @@ async def test_snooze_of_no_time_comes_back_at_once(make_queue: MakeQueue, start
     assert await (await queue.add("build")).result(timeout=15) == 20
 
 
+async def test_until_empty_does_not_leave_a_snooze_of_no_time_behind(make_queue: MakeQueue) -> None:
+    queue = make_queue(retry=Retry(attempts=1))
+    runs = 0
+
+    @queue.job("build")
+    async def build(job: JobContext) -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 5:
+            raise Snooze(0)
+
+    job = await queue.add("build")
+    await drain(queue, concurrency=1)  # no second call that looks a moment later
+    await job.refresh()
+    assert (job.status, runs) == ("completed", 5)
+
+
 @pytest.mark.parametrize(("asked", "wait"), [(900, 900), (1, 60)])
 async def test_retry_after_waits_for_the_longer_of_both(
     make_queue: MakeQueue, redis: Redis, asked: float, wait: int

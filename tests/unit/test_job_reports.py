@@ -36,7 +36,9 @@ class Consumer:
     async def log(self, job_id: str, row: str, keep: int) -> None:
         await self._ask(f"log {row}")
 
-    async def store(self, job_id: str, token: str, field: str, value: str) -> bool:
+    async def store(
+        self, job_id: str, token: str, field: str, value: str, *, timed: str | None = None
+    ) -> bool:
         return await self._ask(f"store {value}")
 
 

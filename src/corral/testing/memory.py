@@ -48,8 +48,12 @@ class MemoryJob:
     async def log(self, job_id: str, row: str, keep: int) -> None:  # noqa: ARG002  # a Consumer's signature
         self.rows = [*self.rows, row][-keep:]
 
-    async def store(self, job_id: str, token: str, field: str, value: str) -> bool:  # noqa: ARG002  # a Consumer's signature
+    async def store(
+        self, _job_id: str, _token: str, field: str, value: str, *, timed: str | None = None
+    ) -> bool:
         self.fields[field] = value
+        if timed is not None:
+            self.fields[timed] = str(round(time.time() * 1000))
         return True
 
     async def signal_payload(self, signal: str) -> NoReturn:  # noqa: ARG002  # a Consumer's signature

@@ -51,6 +51,9 @@ CALLS_IN_FLIGHT = 2
 #: Jobs that one call fetches, and settles. One of this size holds the server for about 20 ms.
 MOST_JOBS = 1_000
 
+#: A job due within this is work for now: `Snooze(0)` is a delay of 1 ms.
+SOON_MS = 2
+
 #: Before a part of the feed that broke starts again.
 FAULT_SECONDS = 0.5
 
@@ -120,7 +123,7 @@ class Feed:
         self._more = True  # the queue may have jobs
         self._plenty = False  # the last call that asked for some got all it asked for
         self._hints = 0  # how often something said so
-        self._limited = False  # it has jobs, and the rate limit keeps them
+        self._awaited = False  # it has jobs that the rate limit keeps, or that are due at once
         self._calls = 0
         self._sequence = 0
         self._lost_calls: list[tuple[str, str]] = []
@@ -248,7 +251,7 @@ class Feed:
     def _is_over(self) -> bool:
         if not self.drained:
             return False
-        return self._stopping or (self._draining and not self._more and not self._limited)
+        return self._stopping or (self._draining and not self._more and not self._awaited)
 
     async def _call(self, want: int) -> None:
         ended = self.settling.take(MOST_JOBS)
@@ -297,7 +300,8 @@ class Feed:
             # A hint that came while the call was under way may be of a job that the call did not see.
             self._plenty = len(jobs) == want
             self._more = hinted or self._plenty
-            self._limited = step.rate_ttl_ms > 0
+            is_soon = 0 < step.next_due_ms <= step.now_ms + SOON_MS and not step.stopped
+            self._awaited = step.rate_ttl_ms > 0 or is_soon
             self._idle.note(step, found_all=len(jobs) == want)
         if not jobs:
             return
