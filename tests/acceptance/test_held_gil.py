@@ -32,26 +32,22 @@ async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
         until(group.health, lambda reports: any(report["ok"] for report in reports))
         neighbours = await queue.add_many("gated", [{"n": n} for n in range(5)])
         until(lambda: ledger.started(range(5)), lambda started: len(started) == 5)
-        holder = await queue.add("hold the gil", {"n": 10, "ms": 10_000})
+        holder = await queue.add("hold the gil", {"n": 10, "ms": 6_000})
         until(lambda: ledger.runs(10), bool)
         second = group.start()
-        ledger.open(second.pid)
-        # The other worker runs the neighbours while the first one stands, unless it takes the holder together
-        # with them and stands as well: then they share its fate (docs/engine/failures.md).
-        results = await asyncio.gather(*(j.result(timeout=90) for j in neighbours), return_exceptions=True)
-        fates = [
-            second.pid,
-            *(r for r in results if isinstance(r, JobFailed) and "died or stalled" in str(r)),
-        ]
-        assert all(result in fates for result in results), results
         ledger.open()
+        # The neighbours run, in the other worker while the first one stands or later in either; one that
+        # stood alone beside the holder may be taken for what it did (docs/engine/failures.md).
+        results = await asyncio.gather(*(j.result(timeout=120) for j in neighbours), return_exceptions=True)
+        ran = [job.id for job, r in zip(neighbours, results, strict=True) if r in (first.pid, second.pid)]
+        taken = [r for r in results if isinstance(r, JobFailed) and "died or stalled" in str(r)]
+        assert len(ran) + len(taken) == len(neighbours), results
         with pytest.raises(JobFailed, match=r"died or stalled \d+ times.*a blocked event loop"):
-            await holder.result(timeout=90)
+            await holder.result(timeout=120)
         until(lambda: counts(server, "fire"), lambda places: not places["active"] and not places["wait"])
         until(group.health, lambda reports: len(reports) == 2 and all(one["ok"] for one in reports))
         rows: Any = server.client.xrange("bull:fire:events")
         completed = [fields["jobId"] for _, fields in rows if fields["event"] == "completed"]
-        ran = [job.id for job, result in zip(neighbours, results, strict=True) if result == second.pid]
         assert sorted(completed) == sorted(ran)
         assert counts(server, "fire")["failed"] == 6 - len(ran)
         assert first.poll() is None
