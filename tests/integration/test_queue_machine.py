@@ -481,6 +481,7 @@ def loop(redis_url: str) -> Iterator[Loop]:
     loop.close()
 
 
+@pytest.mark.timeout(900)  # one that fails is made shorter for minutes, and must be told whole
 def test_the_queue_does_what_the_model_says(redis_url: str, loop: Loop) -> None:
     with contextlib.closing(Redis.from_url(redis_url, decode_responses=True)) as redis:
         plain = Redis.from_url(redis_url)
