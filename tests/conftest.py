@@ -12,6 +12,7 @@ import structlog
 import xdist
 from hypothesis import HealthCheck, settings
 
+import economy
 from dealing import Dealing, in_order
 from redis_process import RedisProcess
 
@@ -22,6 +23,9 @@ os.environ["COLUMNS"] = "160"
 settings.register_profile("corral", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("corral")
 
+economy.cheap_passwords()
+economy.certificates_once()
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing | None:
@@ -31,6 +35,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing | No
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     if xdist.is_xdist_worker(session):
         items[:] = in_order(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    economy.keep_what_is_there()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,46 @@
+"""What takes a core for long and proves nothing where it happens, made cheap for every test of this process.
+
+Each is dear in a process that is started, as it is for a user: only tests that look inside are spared.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import ssl
+from functools import cache
+
+import httpcore2
+from argon2 import PasswordHasher, profiles
+
+from corral.dashboard import users
+
+_read_certificates = httpcore2.default_ssl_context
+
+
+def cheap_passwords() -> None:
+    """Each dashboard and each sign-in would take 50 ms for a hash.
+
+    What a hash has to cost is looked at where a command makes one (tests/unit/test_deploy_compose.py).
+    """
+    users._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
+
+
+@cache
+def _certificates(trust_env: bool, file: str | None, folder: str | None) -> ssl.SSLContext:
+    return _read_certificates(_trust_env=trust_env)
+
+
+def _known_certificates(*, _trust_env: bool = True) -> ssl.SSLContext:
+    return _certificates(_trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+def certificates_once() -> None:
+    """Each HTTP client would read all that the machine trusts, for 40 ms."""
+    httpcore2.default_ssl_context = _known_certificates
+
+
+def keep_what_is_there() -> None:
+    """Each full collection of garbage would look through all tests and modules again."""
+    gc.collect()
+    gc.freeze()
