@@ -16,7 +16,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
 $(STAMP): moved
 endif
 
-.PHONY: help setup demo up test bench soak lint docs moved
+.PHONY: help setup demo up test ui-test bench soak lint docs moved
 moved:
 
 help:
@@ -62,9 +62,13 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python tools/audit.py
 
-test: lint $(INTEROP) $(DENO) $(PAGES)
-	tools/node.sh npm test --prefix ui --silent
+# Beside each other, as neither alone keeps two cores busy.
+test: $(INTEROP) $(DENO) $(PAGES)
+	@$(MAKE) --no-print-directory --jobs 2 lint ui-test
 	tools/prometheus.sh tools/chromium.sh tools/node.sh tools/tests.sh $(ARGS)
+
+ui-test: $(PAGES)
+	tools/node.sh npm test --prefix ui --silent
 
 bench: $(STAMP)
 	@tools/node.sh $(BIN)/python -m bench $(ARGS)

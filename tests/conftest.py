@@ -23,8 +23,10 @@ os.environ["COLUMNS"] = "160"
 settings.register_profile("corral", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("corral")
 
+economy.no_collection_of_garbage()
 economy.cheap_passwords()
 economy.certificates_once()
+economy.signatures_once()
 
 
 @pytest.hookimpl(optionalhook=True)
