@@ -18,6 +18,7 @@ from http_service import KEYS, READ
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from amounts import amount
 from corral import Settings
 from corral.api.app import create_app
 from corral.api.server import ApiServer
@@ -32,7 +33,7 @@ HEADERS = {"authorization": f"Bearer {READ}"}
 FIELDS = {"id", "event", "data", "retry", ""}
 
 fuzzed = settings(
-    max_examples=15,
+    max_examples=amount(8, 80),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
