@@ -26,7 +26,7 @@ settings.load_profile("corral")
 economy.no_collection_of_garbage()
 economy.cheap_passwords()
 economy.certificates_once()
-economy.signatures_once()
+economy.applications_of_known_handlers()
 
 
 @pytest.hookimpl(optionalhook=True)
