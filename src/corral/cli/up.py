@@ -76,8 +76,8 @@ async def missing_redis(address: Address) -> str | None:
         return str(error)
     except RedisUnavailable:
         return (
-            f"Redis does not answer at {address.place}. Is it running, and is REDIS_URL its address? Until it "
-            "does, the API answers 503 and workers go on trying."
+            f"Redis does not answer at {address.place}. Is it running, and is REDIS_URL its address? "
+            "Until it does, the API answers 503 and workers go on trying."
         )
     return None
 
