@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ os.environ["COLUMNS"] = "160"
 settings.register_profile("corral", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("corral")
 
-economy.no_collection_of_garbage()
 economy.cheap_passwords()
 economy.certificates_once()
 economy.applications_of_known_handlers()
@@ -39,9 +38,10 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
         items[:] = in_order(items)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    economy.keep_what_is_there()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with economy.while_tests_are_read():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy, deepcopy
 from functools import cache
 from typing import Any
@@ -69,13 +71,13 @@ def applications_of_known_handlers() -> None:
     BaseRouteHandler.__deepcopy__ = with_its_owner  # type: ignore[attr-defined]
 
 
-def no_collection_of_garbage() -> None:
-    """While modules and tests are read: all of it stays."""
+@contextmanager
+def while_tests_are_read() -> Iterator[None]:
+    """All modules and tests stay to the end: no collection of garbage looks through them, now or later."""
     gc.disable()
-
-
-def keep_what_is_there() -> None:
-    """Each full collection of garbage would look through all tests and modules again."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
