@@ -1,7 +1,4 @@
-"""Two hundred queues, one of them with 200,000 jobs: the pages open, scroll, filter and follow.
-
-A million with CORRAL_TESTS=long; `make bench ARGS=dashboard` measures that many.
-"""
+"""Two hundred queues, one of them with a million jobs: the pages open, scroll, filter and follow."""
 
 from __future__ import annotations
 
@@ -14,9 +11,7 @@ from dashboard_browser import OpenAs, go
 from dashboard_site import Site
 from playwright.sync_api import Page, expect
 
-from amounts import amount
-
-QUEUES, JOBS = 200, amount(200_000, 1_000_000)
+QUEUES, JOBS = 200, 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +27,9 @@ def rows(page: Page) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_many_jobs_are_opened_scrolled_filtered_and_followed(open_as: OpenAs, site: Site) -> None:
+def test_a_million_jobs_are_opened_scrolled_filtered_and_followed(open_as: OpenAs, site: Site) -> None:
     page = open_as("ada", "/")
-    # The first one waits for the walk over all keys.
+    # The first one waits for the walk over a million keys.
     expect(page.get_by_role("row", name="queue-001")).to_be_visible(timeout=120_000)
     assert int(page.locator("table.queues").get_attribute("aria-rowcount") or 0) > QUEUES
     assert page.locator("table.queues tbody tr").count() < 60, "Rows beyond the screen are not in the page"
@@ -43,9 +38,7 @@ def test_many_jobs_are_opened_scrolled_filtered_and_followed(open_as: OpenAs, si
     go(page, f"/queues/{BIG}")
     first = page.locator("table.jobs tbody tr:not(.space)").first
     expect(first).to_contain_text("user1@example.com")
-    expect(
-        page.get_by_role("status").filter(has_text=re.compile(f"{JOBS * 9 // 10_000}.k jobs"))
-    ).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=re.compile("900.k jobs"))).to_be_visible()
     assert rows(page) < 100, "Rows beyond the screen are not in the page"
 
     # Down through several pages of the list: more is loaded, and the page stays small.
