@@ -156,7 +156,7 @@ async def test_a_token_that_is_not_for_this_sign_in_is_refused(
 
 
 def unsigned(claims: dict[str, Any]) -> str:
-    return jwt.encode(claims, None, "none")
+    return jwt.encode(claims, "", "none")
 
 
 def part(value: Any) -> str:
@@ -229,8 +229,8 @@ async def test_a_sign_in_that_another_browser_began_is_refused(http: httpx2.Asyn
 
 @pytest.mark.parametrize("cookie", ["", "x", "e30", "bnVsbA", "W10", "%ff", "é"])
 async def test_a_cookie_that_makes_no_sense(http: httpx2.AsyncClient, cookie: str) -> None:
-    headers = {"cookie": f"corral-oidc={cookie}".encode()}
-    answer = await http.get("/oidc/callback", params={"code": "1", "state": ""}, headers=headers)  # type: ignore[arg-type]
+    headers = {b"cookie": f"corral-oidc={cookie}".encode()}
+    answer = await http.get("/oidc/callback", params={"code": "1", "state": ""}, headers=headers)
     assert_nobody_came_in(answer, 400, "not begun in this browser")
 
 
