@@ -10,6 +10,7 @@ PAGES := src/corral/dashboard/static/index.html
 INTEROP := tests/interop/node_modules/.package-lock.json
 DENO := examples/edge-function/node_modules/.package-lock.json
 CODE := $(wildcard src tests bench tools examples)
+CONFTESTS := $(wildcard tests/conftest.py tests/*/conftest.py)
 
 # An environment whose folder has moved is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
@@ -60,6 +61,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/mypy $(addprefix -m ,$(subst /,.,$(basename $(CONFTESTS))))
 	$(BIN)/python tools/audit.py
 
 # Beside each other, as neither alone keeps two cores busy.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
@@ -40,9 +41,9 @@ class Watched:
         if status >= 400:
             self.faults.append(f"{url}: {status}")
 
-    def _opened(self, dismiss: object) -> None:
+    def _opened(self, dismiss: Callable[[], None]) -> None:
         self.dialogs += 1
-        dismiss()  # type: ignore[operator]
+        dismiss()
 
 
 @pytest.mark.parametrize(("theme", "other", "width"), [("dark", "light", 375), ("light", "dark", 1440)])

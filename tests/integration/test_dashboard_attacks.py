@@ -56,7 +56,7 @@ async def http(redis_url: str) -> AsyncIterator[httpx2.AsyncClient]:
 async def ask(
     http: httpx2.AsyncClient, route: Route, headers: dict[str, str], **names: str
 ) -> httpx2.Response:
-    body = None if route.safe else {}
+    body: dict[str, Any] | None = None if route.safe else {}
     request = http.build_request(route.method.upper(), route.at(**names), json=body, headers=headers)
     answer = await http.send(request, stream=True)
     if not (route.endless and answer.status_code == 200):
@@ -601,7 +601,7 @@ async def test_who_may_not_see_payloads_gets_no_byte_of_one_on_any_route(
         f"/api/v1/queues/reports/dead/jobs/{edited}/data", json={"data": {"of": CANARY}}, headers=CHANGE
     )
     names = {"queue": "reports", "group": page["groups"][0]["id"], "name": "onfido"}
-    seen = {}
+    seen: dict[str, set[str]] = {}
     for user in ("ada", "vi"):
         http.cookies.clear()
         await sign_in(http, user)
@@ -620,7 +620,7 @@ async def test_who_may_not_see_payloads_gets_no_byte_of_one_on_any_route(
                     {"id": "nightly"},
                     {"data": "true"},
                 ):
-                    body = None if route.safe else {}
+                    body: dict[str, Any] | None = None if route.safe else {}
                     answer = await http.request(
                         route.method.upper(),
                         route.at(**names, job_id=job_id),

@@ -156,7 +156,7 @@ async def test_a_token_that_is_not_for_this_sign_in_is_refused(
 
 
 def unsigned(claims: dict[str, Any]) -> str:
-    return jwt.encode(claims, None, "none")
+    return jwt.encode(claims, "", "none")
 
 
 def part(value: Any) -> str:
@@ -233,8 +233,8 @@ SENSELESS_COOKIES = ["", "x", "e30", "bnVsbA", "W10", "%ff", "é"]
 async def test_a_cookie_that_makes_no_sense(http: httpx2.AsyncClient, subtests: pytest.Subtests) -> None:
     for cookie in SENSELESS_COOKIES:
         with subtests.test(cookie=cookie):
-            headers = {"cookie": f"corral-oidc={cookie}".encode()}
-            answer = await http.get("/oidc/callback", params={"code": "1", "state": ""}, headers=headers)  # type: ignore[arg-type]
+            headers = {b"cookie": f"corral-oidc={cookie}".encode()}
+            answer = await http.get("/oidc/callback", params={"code": "1", "state": ""}, headers=headers)
             assert_nobody_came_in(answer, 400, "not begun in this browser")
 
 

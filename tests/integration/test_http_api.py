@@ -456,7 +456,7 @@ async def test_a_long_poll_answers_when_the_job_has_ended(api: Service) -> None:
         asyncio.create_task(api.http.get(answer.headers["location"], params={"wait": 15})) for _ in range(3)
     ]
     async with asyncio.timeout(10):
-        while len(api.server._app.service.waiting) < 3:
+        while len(api.app.service.waiting) < 3:
             await asyncio.sleep(0.01)
         await Worker(api.queues["reports"]).run(until_empty=True)
         for poll in polls:
@@ -468,7 +468,7 @@ async def test_a_long_poll_sees_a_job_that_is_removed_as_it_ends(api: Service) -
     answer = await api.http.post("/v1/queues/reports/jobs", json=body)
     poll = asyncio.create_task(api.http.get(answer.headers["location"], params={"wait": 15}))
     async with asyncio.timeout(10):
-        while not api.server._app.service.waiting:
+        while not api.app.service.waiting:
             await asyncio.sleep(0.01)
         await Worker(api.queues["reports"]).run(until_empty=True)
         found = (await poll).json()
@@ -484,7 +484,7 @@ async def test_a_long_poll_in_vain_gets_the_job_as_it_stands(api: Service) -> No
 
 async def test_a_long_poll_ends_when_its_caller_leaves(api: Service) -> None:
     answer = await api.http.post("/v1/queues/reports/jobs", json={"name": "build", "data": {"month": "m"}})
-    waiting = api.server._app.service.waiting
+    waiting = api.app.service.waiting
     with pytest.raises(httpx2.ReadTimeout):
         await api.http.get(answer.headers["location"], params={"wait": 60}, timeout=0.3)
     async with asyncio.timeout(10):
@@ -499,7 +499,7 @@ async def test_a_long_poll_ends_when_the_service_stops(redis_url: str) -> None:
         )
         poll = asyncio.create_task(api.http.get(answer.headers["location"], params={"wait": 60}))
         async with asyncio.timeout(10):
-            while not api.server._app.service.waiting:
+            while not api.app.service.waiting:
                 await asyncio.sleep(0.01)
             await api.server.stop()
             assert (await poll).json()["status"] == "waiting"
@@ -544,7 +544,7 @@ async def test_metrics_speak_openmetrics_when_asked(api: Service) -> None:
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     answer = await api.http.get("/metrics", headers=accept)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
-    assert "bullmq_queue_waiting" in {f.name for f in parse_openmetrics(answer.text)}
+    assert "bullmq_queue_waiting" in {f.name for f in parse_openmetrics(answer.text)}  # type: ignore[no-untyped-call]  # prometheus-client's
 
 
 async def test_the_description_is_valid_and_complete(api: Service) -> None:
@@ -556,7 +556,7 @@ async def test_the_description_is_valid_and_complete(api: Service) -> None:
         for path, item in document["paths"].items()
         for method in item
     }
-    litestar = api.server._app.litestar
+    litestar = api.app.litestar
     served = {
         (method, route.path_format)
         for route in litestar.routes
@@ -564,7 +564,7 @@ async def test_the_description_is_valid_and_complete(api: Service) -> None:
         # What operators' tools use has a description of its own.
         if method != "OPTIONS" and not route.path.startswith("/api/v1/")
     }
-    raw = {("POST", p) for p in api.server._app.paths()}
+    raw = {("POST", p) for p in api.app.paths()}
     assert described == served | raw
     declared = {path for path, row in MISSION_ROUTES.items() if row[0] in api.queues}
     assert declared <= {path for _, path in raw}
@@ -636,7 +636,7 @@ async def test_a_mistake_of_ours_tells_and_logs_nothing_of_the_data(
         raise KeyError("private-person")
 
     monkeypatch.setattr(api.queues["kyc-verification"], "add_json", broken)
-    monkeypatch.setattr(api.server._app.service.lookup, "find", broken, raising=False)
+    monkeypatch.setattr(api.app.service.lookup, "find", broken, raising=False)
     with capture_logs() as logs:
         for answer in (await api.http.post("/verify-kyc", json=KYC), await api.http.get("/job-status/1")):
             body = problem(answer, 500, "internal-error")

@@ -98,11 +98,8 @@ async def send(
     api: httpx2.AsyncClient, provider: str, raw: bytes, signature: str | bytes | None = None, **headers: str
 ) -> httpx2.Response:
     name, secret = SIGNED[provider]
-    return await api.post(
-        f"/webhooks/{provider}",
-        content=raw,
-        headers={name: sign(secret, raw) if signature is None else signature, **headers},
-    )
+    signed: dict[str, Any] = {name: sign(secret, raw) if signature is None else signature, **headers}
+    return await api.post(f"/webhooks/{provider}", content=raw, headers=signed)
 
 
 async def waits(job: Job) -> str:
