@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Link, useRouter } from '@tanstack/react-router'
-import { useState } from 'react'
+import { Fragment, useState } from 'react'
 import { answered, api, ProblemError } from '../api/client'
 import { useMay } from '../api/session'
 import { count } from '../format'
@@ -12,6 +12,9 @@ import { BandNews, useBandAlerts } from './BandNews'
 import type { Incident } from './incident'
 
 const say = texts.overview.incident
+
+/** What else is wrong, by name. */
+const NAMED = 3
 
 /** What is wrong, why, and the button that repairs it. Nothing when all is well. */
 export function IncidentBand({ incidents, off }: { incidents: Incident[]; off: boolean }) {
@@ -79,11 +82,24 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
       </div>
       {others.length > 0 && (
         <p className="also">
-          {say.also(others.slice(0, 3).map((other) => other.title).join(' · '), others.length > 3 ? count(others.length - 3) : '')}
+          {say.also}
+          {others.slice(0, NAMED).map((other, at) => (
+            <Fragment key={`${other.kind} ${other.queue} ${other.title}`}>
+              {at > 0 && ' · '}
+              <There incident={other} />
+            </Fragment>
+          ))}
+          {others.length > NAMED && say.alsoMore(count(others.length - NAMED))}
         </p>
       )}
     </section>
   )
+}
+
+/** What else is wrong, as the way to it. */
+function There({ incident: { queue, repair, title } }: { incident: Incident }) {
+  if (repair.does === 'dead') return <Link to="/dead" search={{ queue: repair.queue, group: repair.group }}>{title}</Link>
+  return <Link to="/queues/$queue" params={{ queue }} search={{}}>{title}</Link>
 }
 
 function Repair({ incident, off }: { incident: Incident; off: boolean }) {

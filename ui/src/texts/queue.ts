@@ -40,16 +40,19 @@ export const queue = {
   drainDelayed: 'Drain, delayed too…',
   obliterate: 'Obliterate the queue…',
   drainTitle: (name: string) => `Drain ${name}?`,
-  drainSays: (delayed: boolean) => `All jobs that wait${delayed ? ' or are delayed' : ''} are removed. Running and finished ones stay, and the next runs of schedules. They cannot be brought back.`,
+  drainSays: (jobs: string, delayed: boolean) => `${jobs} ${jobs === '1' ? 'job' : 'jobs'} that ${jobs === '1' ? 'waits' : 'wait'}${delayed ? ', delayed and held ones too,' : ''} ${jobs === '1' ? 'is' : 'are'} removed, and what comes until then. Running and finished ones stay, and the next runs of schedules. None can be brought back.`,
   drainVerb: (name: string) => `Drain ${name}`,
   drained: (name: string) => `${name} is drained.`,
   obliterateTitle: (name: string) => `Obliterate ${name}?`,
-  obliterateSays: 'Every job goes, with its events, schedules, statistics and settings. Nothing of it can be brought back. It is refused while jobs run.',
-  obliterateForced: (running: string) => `Every job goes, with its events, schedules, statistics and settings. Nothing of it can be brought back. ${running} run: they end, and what comes of them is lost.`,
+  /** counts: as "1,840 waiting", of the states that have any. */
+  obliterateSays: (counts: readonly string[], running: string) =>
+    `Every job goes${counts.length ? ` (${counts.join(', ')})` : ''}, with events, schedules, statistics and settings. Nothing of it can be brought back. ${running ? `${running} ${running === '1' ? 'runs: it ends' : 'run: they end'}, and what comes of it is lost.` : 'It is refused while jobs run.'}`,
+  counted: (jobs: string, state: string) => `${jobs} ${state.toLowerCase()}`,
   obliterateVerb: (name: string) => `Obliterate ${name}`,
   obliterated: (name: string) => `${name} is gone.`,
   cleanTitle: (name: string) => `Clean ${name}`,
   cleanSays: 'They go with their data, results and logs, and cannot be brought back.',
+  cleanOf: (jobs: string) => `${jobs === '1' ? '1 job is' : `${jobs} jobs are`} in this state now, of any age.`,
   cleanJobs: 'Jobs',
   cleanStates: {
     completed: 'that completed', failed: 'in the dead letters', waiting: 'that wait', prioritized: 'that wait with a priority', delayed: 'that are delayed',
