@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { addJob, readSchema } from '../jobs/api'
 import { copyAs } from '../jobs/copyAs'
 import { JsonField, readJson } from '../jobs/EditData'
@@ -42,6 +42,14 @@ export function AddJob({ queue, usual, onClose }: { queue: string; usual: string
   const asked = optionsOf(options)
   const ready = read.ok && name !== '' && asked !== null
   const wrong = refused === null ? null : wrongAt(refused)
+
+  // What is wrong may be out of sight in a long form.
+  useEffect(() => {
+    if (refused === null) return
+    const place = document.querySelector<HTMLElement>('.dialog [aria-invalid=true]') ?? document.querySelector<HTMLElement>('.dialog [role=alert]')
+    place?.scrollIntoView({ block: 'center' })
+    place?.focus({ preventScroll: true })
+  }, [refused])
 
   function write(next: unknown) {
     setWritten({ ...written, [name]: next })
