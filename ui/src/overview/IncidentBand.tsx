@@ -5,6 +5,7 @@ import { answered, api, ProblemError } from '../api/client'
 import { useMay } from '../api/session'
 import { count } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
+import { pressing } from '../parts/pressing'
 import { Time } from '../parts/Time'
 import { failed, toast } from '../parts/toasting'
 import { texts } from '../texts'
@@ -191,7 +192,7 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
   return (
     <>
       <li>
-        <button className="btn primary" disabled={off || busy} onClick={() => void test()}>
+        <button className="btn primary" disabled={off} {...pressing(busy, () => void test())}>
           <Icon name="play" />
           {busy ? say.testing : say.test}
         </button>
@@ -201,7 +202,7 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
         <li role="alert" className="refusal">
           <span>
             {refusal}{' '}
-            <button className="link plain" disabled={off || busy} onClick={() => void resume()}>
+            <button className="link plain" disabled={off} {...pressing(busy, () => void resume())}>
               {say.resume}
             </button>
           </span>

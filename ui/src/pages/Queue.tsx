@@ -13,6 +13,7 @@ import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
 import { ProblemError } from '../api/client'
 import { useMay } from '../api/session'
+import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useEvery } from '../parts/useEvery'
 import { QueueActions } from '../queues/QueueActions'
@@ -179,14 +180,13 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
       {may && repair && (
         <button
           className="btn primary"
-          disabled={busy}
-          onClick={() =>
+          {...pressing(busy, () =>
             act(
               repair.kind === 'resume'
                 ? { run: () => resumeQueue(queue), done: t.runs(queue) }
                 : { run: () => testAndResume(repair.name), done: t.resumed(called(repair.name)) },
-            )
-          }
+            ),
+          )}
         >
           <Icon name="play" />
           {repair.kind === 'resume' ? t.resume : t.testAndResume}

@@ -9,6 +9,7 @@ import { Confirm } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
 import { useMay } from '../api/session'
+import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
@@ -49,7 +50,7 @@ export function QueueActions({ row }: { row: QueueRow }) {
         <Icon name="add" />
         {t.addJob}
       </button>
-      <button className="btn grow" disabled={busy} onClick={() => act(paused ? resume : pause)}>
+      <button className="btn grow" {...pressing(busy, () => act(paused ? resume : pause))}>
         <Icon name={paused ? 'play' : 'pause'} />
         {paused ? t.resume : t.pause}
       </button>

@@ -135,6 +135,7 @@ export const queue = {
   leaveOut: 'left out',
   addItem: (name: string) => `Add to ${name}`,
   removeItem: (name: string, n: number) => `Remove ${n} of ${name}`,
+  needed: 'It is needed.',
   noJson: 'This is no JSON.',
   options: 'Options',
   delay: 'Delay, seconds',

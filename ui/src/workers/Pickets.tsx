@@ -4,7 +4,7 @@ import { pickets, type Worker } from './fleet'
 export function Pickets({ worker }: { worker: Worker }) {
   const drawn = pickets(worker)
   return (
-    <svg className="pickets" width={drawn.width} height="16" viewBox={`0 0 ${drawn.width} 16`} aria-hidden="true">
+    <svg className="pickets" width={drawn.width} height="16" viewBox={`0 0 ${drawn.width} 16`} preserveAspectRatio="none" aria-hidden="true">
       <path className="rail" d={`M0 15.5H${drawn.width}`} />
       {drawn.posts.map(({ x, busy }) => (
         <rect key={x} className={busy ? 'on' : 'off'} x={x} y={busy ? 1 : 9} width="2" height={busy ? 13 : 5} rx="1" />
