@@ -1,4 +1,5 @@
 // A form from a JSON schema. What it cannot draw (unions, free objects) is a field for JSON.
+import { texts } from '../texts'
 
 export type Schema = Record<string, unknown>
 
