@@ -142,6 +142,11 @@ async def test_workers_breakers_and_server_are_told(service: Service) -> None:
     await registry.write_beat(reports.client(), "bull", "w-1", encode(worker), seconds=20)
     (row,) = (await service.http.get("/api/v1/workers")).json()["workers"]
     assert (row["name"], row["slots"], row["jobs"][0]["startedAt"]) == ("w-1", 20, 1.5)
+    assert (row["done"], row["donePerSecond"]) == (None, None)  # its version does not tell
+    worker |= {"done": 7, "done_per_second": 1.5}
+    await registry.write_beat(reports.client(), "bull", "w-1", encode(worker), seconds=20)
+    (row,) = (await service.http.get("/api/v1/workers")).json()["workers"]
+    assert (row["done"], row["donePerSecond"]) == (7, 1.5)
     assert (await service.http.get("/api/v1/queues/reports")).json()["workers"] == 1
     standing = (await service.http.get("/api/v1/standing")).json()
     assert standing["server"]["memoryBytes"] > 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from running_worker import MakeQueue, Redis, StartWorker
 
-from corral import Priority, Queue
+from corral import JobContext, Priority, Queue, Retry, Snooze
 from corral.breakers import Breakers
 from corral.observe.stand import read_standing, read_workers
 from corral.observe.standing import QueueStanding
@@ -53,6 +53,33 @@ async def test_a_worker_is_listed_while_it_runs_and_gone_when_it_ends(
     await running.stop()
     assert await read_workers(queue.client(), "bull") == ()
     assert await redis.keys("corral:bull::worker*") == []
+
+
+async def test_a_beat_tells_how_many_attempts_ended(
+    make_queue: MakeQueue, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "BEAT_SECONDS", 0.05)
+    queue, put_back = make_queue(retry=Retry(attempts=2, delay=0.01)), set[str]()
+
+    @queue.job("ends")
+    async def ends(job: JobContext, data: str) -> None:
+        if data == "fails":
+            raise ValueError(data)
+        if data == "snoozes" and job.id not in put_back:
+            put_back.add(job.id)
+            raise Snooze(0.01)
+
+    await queue.add_many("ends", ["well"] * 5 + ["fails"] * 2 + ["snoozes"])
+    await start_worker(queue).ready()
+
+    async def told() -> Any:
+        workers = await read_workers(queue.client(), "bull")
+        return workers[0] if workers and workers[0].done == 10 else None
+
+    # Five, two that failed and were tried again, and one: putting it back was no end.
+    worker = await eventually(told)
+    assert worker.done_per_second is not None
+    assert worker.done_per_second >= 0
 
 
 async def test_the_list_of_workers_heals_itself(queue: Queue, redis: Redis) -> None:

@@ -134,7 +134,7 @@ def workers(*, json: bool = False) -> None:
             print_json([_worker_json(worker) for worker in found])
             return
         table = Table(box=None, pad_edge=False)
-        for column in ("worker", "version", "queues", "busy", "memory", "cpu", "lag", "started", ""):
+        for column in ("worker", "version", "queues", "busy", "done", "memory", "cpu", "lag", "started", ""):
             table.add_column(column, overflow="fold")
         for worker in found:
             table.add_row(*_worker_cells(worker))
@@ -151,6 +151,7 @@ def _worker_cells(worker: WorkerStanding) -> list[str]:
         worker.version,
         ", ".join(worker.queues),
         f"{worker.busy:,}/{worker.slots:,}",
+        "-" if worker.done_per_second is None else f"{worker.done_per_second:,.1f}/s",
         f"{worker.memory_bytes / 2**20:,.0f} MiB",
         f"{worker.cpu_percent:.0f} %",
         duration(worker.loop_lag_seconds),

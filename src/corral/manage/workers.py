@@ -40,7 +40,9 @@ class PlacesRow(msgspec.Struct, frozen=True, rename="camel"):
 class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
     """One worker process, as its last beat told.
 
-    `jobs`: the twenty that run longest. `quiet`: it takes no new ones. `places`: its slots by queue.
+    `jobs`: the twenty that run longest. `quiet`: it takes no new ones. `places`: its slots by queue. `done`:
+    attempts since its start that completed or failed, for good or to be tried again; null: its version does
+    not tell. `donePerSecond`: of them, in the last half minute; null: too early to tell.
     """
 
     name: str
@@ -58,6 +60,8 @@ class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
     beat_at: float
     quiet: bool
     places: list[PlacesRow]
+    done: int | None
+    done_per_second: float | None
 
 
 class WorkerList(msgspec.Struct, frozen=True, rename="camel"):

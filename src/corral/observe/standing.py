@@ -120,6 +120,11 @@ class WorkerStanding:
     quiet: bool = False
     #: By queue: (slots, busy).
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    #: Attempts since its start that completed or failed, for good or to be tried again; not those that were
+    #: cancelled or put back. None: its version does not tell.
+    done: int | None = None
+    #: Of them, in the last half minute; None: too early to tell.
+    done_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,11 @@ class Counting:
     def answered(self) -> None:
         self._batch = None
 
+    @property
+    def done(self) -> int:
+        """Attempts since the start that completed or failed, for good or to be tried again."""
+        return sum(row.done for _, tally in self._tallies for row in tally.rows.values())
+
 
 def _taken(keys: QueueKeys, tally: Tally, said: _Said) -> Counted:
     more = _since({"lost_locks": tally.lost_locks, "reconnects": tally.reconnects}, said.whole)

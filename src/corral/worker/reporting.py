@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from heapq import nsmallest
 from itertools import count
@@ -32,6 +33,7 @@ from corral.observe.loop_lag import LoopLag
 from corral.observe.process_use import ProcessUse
 from corral.observe.standing import RunningJob, WorkerStanding
 from corral.worker.counting import Counting
+from corral.worker.done import DoneMeter
 from corral.worker.feed import Feed
 from corral.worker.orders import Orders
 
@@ -74,6 +76,7 @@ class Reporter:
         self._task: asyncio.Task[None] | None = None
         self._started_at = 0.0
         self._lag = lag
+        self._done_meter = DoneMeter()
 
     def orders(self, obey: Callable[[Wish], None]) -> Orders:
         """What is told to the worker under the name and start that its beats tell."""
@@ -119,6 +122,8 @@ class Reporter:
         if self._use is None:
             self._use = await asyncio.to_thread(ProcessUse)
         memory, processor = await asyncio.to_thread(self._use.measure)
+        done = self._counting.done
+        per_second = self._done_meter.note(time.monotonic(), done)
         now = await server_seconds(self._client)
         if not self._started_at:
             self._started_at = now
@@ -141,6 +146,8 @@ class Reporter:
             beat_at=now,
             quiet=all(feed.stopping for feed in feeds),
             places={feed.queue.name: (feed.limit, feed.running) for feed in feeds},
+            done=done,
+            done_per_second=None if per_second is None else round(per_second, 2),
         )
         await registry.write_beat(
             self._client, self._prefix, self.name, _encode(standing), seconds=GONE_SECONDS

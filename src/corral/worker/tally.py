@@ -78,6 +78,11 @@ class Row:
     def first_started(self) -> int:
         return self.started - self.restarted
 
+    @property
+    def done(self) -> int:
+        """Attempts that completed or failed, for good or to be tried again."""
+        return self.completed + self.failed + self.retried
+
     def time_start(self, waited: float | None) -> int:
         """Time this start, number `started`. Returns for how many starts it stands."""
         weight = self.started - self.timed

@@ -3,7 +3,7 @@ import { Link, useSearch } from '@tanstack/react-router'
 import { Fragment, useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
-import { ago, bytes, count, duration, exact } from '../format'
+import { ago, bytes, count, duration, exact, rate } from '../format'
 import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
@@ -87,6 +87,9 @@ export function Workers() {
 /** There the jobs of one worker alone fill the screen. */
 const isNarrow = () => matchMedia('(max-width: 640px)').matches
 
+/** Of the table. */
+const COLUMNS = 9
+
 type AskOrder = ((order: Order) => void) | null
 
 function Skew({ workers, ask }: { workers: Worker[]; ask: AskOrder }) {
@@ -143,6 +146,7 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
           <th>{said.worker}</th>
           <th>{said.version}</th>
           <th>{said.slotsByQueue}</th>
+          <th className="num">{said.done}</th>
           <th className="num">{said.cpu}</th>
           <th className="num">{said.memory}</th>
           <th className="num col-wide">{said.loop}</th>
@@ -157,7 +161,7 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
           <Fragment key={host.name}>
             {hosts.length > 1 && (
               <tr className="host">
-                <td colSpan={8}>
+                <td colSpan={COLUMNS}>
                   <b className="strong">{host.name}</b> · {said.host(host.workers.length, host.busy, host.slots, bytes(host.memoryBytes))}
                 </td>
               </tr>
@@ -205,12 +209,15 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
             <button className="row-open" aria-expanded={shown} onClick={() => onOpen(!open)}>
               {worker.name}
             </button>
-            <span className={`second ${mark === 'running' || mark === 'quiet' ? '' : tone}`}>{says}</span>
+            <span className={`second ${mark === 'running' || mark === 'quiet' ? '' : tone}`}>
+              {says}
+              <span className="mono small only-narrow"> {worker.version}</span>
+            </span>
           </span>
         </td>
-        <td data-l={said.version}>
+        <td className="hide-narrow">
           <span className={`mono small ${mark === 'behind' ? 'is-limited strong' : ''}`}>{worker.version}</span>
-          <span className="second hide-narrow" title={exact(worker.startedAt)}>
+          <span className="second" title={exact(worker.startedAt)}>
             {said.up(duration(now - worker.startedAt))}
           </span>
         </td>
@@ -219,6 +226,10 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
           <span className="second hide-narrow" title={worker.places.map((place) => said.place(place.queue, place.busy, place.slots)).join('\n')}>
             {said.busyOf(worker.busy, worker.slots, worker.queues)}
           </span>
+        </td>
+        <td className="num" data-l={said.done} title={worker.done == null ? undefined : said.doneInAll(count(worker.done))}>
+          {worker.donePerSecond == null ? said.unknown : rate(worker.donePerSecond)}
+          {worker.donePerSecond != null && <span className="second">{said.aSecond}</span>}
         </td>
         <td className="num" data-l={said.cpu}>
           {said.percent(Math.round(worker.cpuPercent))}
@@ -249,7 +260,7 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
       </tr>
       {shown && (
         <tr className="inset">
-          <td colSpan={8}>
+          <td colSpan={COLUMNS}>
             <ul className="slots" aria-label={said.jobsIn(worker.name)}>
               {worker.jobs.map((job) => (
                 <li key={`${job.queue} ${job.id}`}>
