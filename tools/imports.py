@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 #: The imports that point up all the same, and why.
 UPWARD = {
     ("library", "cli"): "`python -m corral` is the command line",
-    ("library", "worker"): "`scaling` tells what a worker's rule decided, in that rule's types",
+    ("library", "worker"): "`scaling` and `needed` tell what a worker's rule decided, in its types",
     ("library", "observe"): "`stats`, `scaling` and `worker_orders` hand out what `observe` has read",
 }
 

@@ -39,12 +39,10 @@ _unpack = msgspec.msgpack.Decoder(list[int]).decode
 async def write(client: aioredis.Redis, depths: Mapping[QueueKeys, Depth], now_ms: int) -> int:
     """Note this minute of these queues, unless somebody has. One round trip. Returns how many were noted."""
     minute, hour = now_ms // MINUTE.ms, now_ms // HOUR.ms
-    ends: list[str | bytes | int | float] = [minute % MINUTE.in_hash, hour % HOUR.in_hash]
-    ends += [_lives_ms(MINUTE, now_ms), _lives_ms(HOUR, now_ms)]
     calls: list[Call] = [
         (
             [key for keys in part for key in (_hash(keys, MINUTE, minute), _hash(keys, HOUR, hour))],
-            [*ends, *(_pack(depths[keys]) for keys in part)],
+            [*ends(now_ms), *(_pack(depths[keys]) for keys in part)],
         )
         for part in chunks(list(depths))
     ]
@@ -80,6 +78,12 @@ async def read_minutes(
 
 def _hash(keys: QueueKeys, unit: Unit, number: int) -> str:
     return next(iter(unit.hashes(keys, number, number, "depth")))[0]
+
+
+def ends(now_ms: int) -> list[int]:
+    """What lua/depth_write.lua is told of this moment: its minute, its hour, how long their hashes live."""
+    minute, hour = now_ms // MINUTE.ms % MINUTE.in_hash, now_ms // HOUR.ms % HOUR.in_hash
+    return [minute, hour, _lives_ms(MINUTE, now_ms), _lives_ms(HOUR, now_ms)]
 
 
 def _lives_ms(unit: Unit, now_ms: int) -> int:

@@ -269,6 +269,11 @@ def scaling_key(prefix: str) -> str:
     return f"corral:{prefix}::scaling"
 
 
+def fleet_key(prefix: str) -> str:
+    """What the hashes begin with of how many worker processes there were: see `bullmq.fleets`."""
+    return f"corral:{prefix}::fleet"
+
+
 def queues_noted(prefix: str) -> str:
     """Set of the names of the queues that the last walk over the key space found."""
     return f"corral:{prefix}::queues"

@@ -30,11 +30,15 @@ MOST_HELD = 5_000
 
 
 class Limiter(NamedTuple):
-    """Jobs started in the window of a rate that is open for `left_ms` more; `most`: the live rate, if any."""
+    """Jobs started in the window of a rate that is open for `left_ms` more; the live limits, if any."""
 
     used: int
     left_ms: int
+    #: Jobs in each window of so many milliseconds.
     most: int | None
+    window_ms: int | None
+    #: Jobs that run at once, over all workers.
+    concurrency: int | None
 
 
 class Side(NamedTuple):
@@ -80,16 +84,16 @@ def _side(
     late: list[bytes],
     unknown: list[bytes],
     lengths: list[int],
-    limiter: tuple[int, int, bytes],
+    limiter: tuple[int, int, bytes, bytes, bytes],
 ) -> Side:
-    used, left_ms, most = limiter
+    used, left_ms, *live = limiter
     return Side(
         int(since),
         bool(paused),
         _pairs(late),
         _pairs(unknown),
         by_state(lengths),
-        Limiter(used, left_ms, int(float(most)) if most else None),
+        Limiter(used, left_ms, *(int(float(number)) if number else None for number in live)),
     )
 
 

@@ -49,10 +49,14 @@ class Unit(NamedTuple):
 
         what: `stats`, or `depth` (`bullmq.depths`).
         """
+        return self.hashes_at(f"{keys.own()}{what}", first, last)
+
+    def hashes_at(self, base: str, first: int, last: int) -> Iterable[tuple[str, range]]:
+        """The same of a history that is no queue's."""
         for number in range(first // self.in_hash, last // self.in_hash + 1):
             start = number * self.in_hash
             yield (
-                f"{keys.own()}{what}:{self.letter}:{number}",
+                f"{base}:{self.letter}:{number}",
                 range(max(first, start), min(last + 1, start + self.in_hash)),
             )
 

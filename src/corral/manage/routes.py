@@ -26,6 +26,7 @@ from corral.manage.depths import read_depths
 from corral.manage.doctor import read_doctor
 from corral.manage.events import EVENT_HANDLERS
 from corral.manage.find import find_jobs
+from corral.manage.fleet import read_fleet
 from corral.manage.flows import FLOW_HANDLERS
 from corral.manage.groups import GROUP_HANDLERS
 from corral.manage.job_bulk import change_many
@@ -63,6 +64,7 @@ HANDLERS = [
     read_overview,
     read_changes_lately,
     read_depths,
+    read_fleet,
     read_live,
     read_decisions,
     read_scaling,

@@ -21,6 +21,7 @@ from corral.bullmq.failures import code
 from corral.errors import CorralError
 from corral.observe.alerts.watched import Watched
 from corral.observe.depth import DepthRecorder
+from corral.scaling import fallback_objective
 from corral.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,9 @@ class DepthWatch:
         self._address = Address.resolve(settings.redis_url, settings)
         self._prefix = settings.prefix
         self._read = Watched(settings)
-        self._recorder = DepthRecorder(lambda: shared_client(self._address), settings.prefix)
+        self._recorder = DepthRecorder(
+            lambda: shared_client(self._address), settings.prefix, fallback_objective(settings)
+        )
 
     async def run(self) -> None:
         failing = False

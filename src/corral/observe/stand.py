@@ -132,6 +132,11 @@ def _limited_seconds(limiter: Limiter, declared: RateLimit | None) -> float:
     return max(0, limiter.left_ms) / 1000 if most and limiter.used >= most else 0.0
 
 
+def _live_rate(limiter: Limiter) -> RateLimit | None:
+    most, window_ms = limiter.most or 0, limiter.window_ms or 0
+    return RateLimit(most, per=window_ms / 1000) if most > 0 and window_ms > 0 else None
+
+
 def _queue(
     known: Queue,
     now_ms: int,
@@ -154,6 +159,8 @@ def _queue(
         ),
         late_schedules={schedule: overdue / 1000 for schedule, overdue in side.late.items()},
         rate_limited_seconds=_limited_seconds(side.limiter, known.rate_limit),
+        rate_limit=_live_rate(side.limiter),
+        concurrency=side.limiter.concurrency or None,
         objective=objective,
     )
 

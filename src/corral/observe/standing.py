@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from corral.policy import Objective
+from corral.policy import Objective, RateLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,9 @@ class QueueStanding:
     late_schedules: Mapping[str, float] = field(default_factory=dict)
     #: Until a job may start again that its rate limit holds back; 0: none does.
     rate_limited_seconds: float = 0.0
+    #: Set live, for all workers together; None: not, though its code may declare one.
+    rate_limit: RateLimit | None = None
+    concurrency: int | None = None
     #: What its workers declare, or this process; None: nothing.
     objective: Objective | None = None
 

@@ -15,6 +15,7 @@ import { texts } from '../texts'
 import { Decisions } from '../workers/Decisions'
 import { byHost, currentVersion, type Host, leftBehind, type Mark, markOf, skewSentence, type Worker } from '../workers/fleet'
 import { type Order, useOrder } from '../workers/orders'
+import { NeedChart } from '../workers/NeedChart'
 import { Pickets } from '../workers/Pickets'
 
 const said = texts.workers
@@ -60,7 +61,10 @@ export function Workers() {
           </div>
           <Skew workers={workers} ask={ask} />
           {workers.length === 0 ? <Nobody /> : <Fleet hosts={hosts} now={page.data.at} current={currentVersion(workers)} ask={ask} />}
-          <Decisions />
+          <div className="split">
+            <NeedChart />
+            <Decisions />
+          </div>
         </>
       )}
       {asked && (
@@ -211,7 +215,7 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
             </button>
             <span className={`second ${mark === 'running' || mark === 'quiet' ? '' : tone}`}>
               {says}
-              <span className="mono small only-narrow"> {worker.version}</span>
+              <span className="mono small only-narrow beside">{worker.version}</span>
             </span>
           </span>
         </td>
@@ -227,9 +231,9 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
             {said.busyOf(worker.busy, worker.slots, worker.queues)}
           </span>
         </td>
-        <td className="num" data-l={said.done} title={worker.done == null ? undefined : said.doneInAll(count(worker.done))}>
+        <td className="num" data-l={said.doneNarrow} title={worker.done == null ? undefined : said.doneInAll(count(worker.done))}>
           {worker.donePerSecond == null ? said.unknown : rate(worker.donePerSecond)}
-          {worker.donePerSecond != null && <span className="second">{said.aSecond}</span>}
+          {worker.donePerSecond != null && <span className="second hide-narrow">{said.aSecond}</span>}
         </td>
         <td className="num" data-l={said.cpu}>
           {said.percent(Math.round(worker.cpuPercent))}

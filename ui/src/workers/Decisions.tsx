@@ -20,20 +20,19 @@ export function Decisions() {
     refetchInterval: useEvery(5_000),
   })
   const decisions = page.data?.decisions
-  if (!decisions) return null
   return (
-    <section className="pad">
+    <section className="side">
       <div className="head">
         <h2>{words.decisions}</h2>
         <span className="small quiet">{words.newestFirst}</span>
       </div>
-      {decisions.length === 0 ? (
+      {decisions?.length === 0 ? (
         <p className="muted">
           {words.noDecision} <code>{words.processes}</code> {words.followsLoad}
         </p>
       ) : (
         <ul className="ledger">
-          {decisions.map((decision) => (
+          {decisions?.map((decision) => (
             <Row key={`${decision.at} ${decision.host} ${decision.pid}`} decision={decision} />
           ))}
         </ul>

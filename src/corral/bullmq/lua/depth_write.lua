@@ -1,9 +1,10 @@
 --[[
-  Notes how deep queues are, once for each minute, and the deepest of each hour.
+  Notes how deep queues are, once for each minute, and the deepest of each hour. Or how many workers there
+  are: the fleet is as one more queue (fleets.py).
 
   KEYS  of each queue: its hash of minutes, its hash of hours (names: Unit.hashes in statistics.py)
   ARGV  1 minute of the hour  2 hour of the day  3, 4 how long the two hashes live from now, ms
-        and of each queue: msgpack list of whole numbers (Depth in depths.py)
+        and of each queue: msgpack list of whole numbers (Depth in depths.py, Fleet in fleets.py)
 
   The first to write a minute wins: whoever else writes it changes nothing, so hours count no minute twice.
   Returns how many queues were noted.

@@ -8,7 +8,8 @@
   Returns for each queue [since_ms, paused, [schedule, overdue_ms, ...], [name, seen_ms, ...], lengths,
     limiter]
     lengths   of its lists and sets, in the order of `counts` in reader.py
-    limiter   started in its rate's window, the window's rest in ms (below 0: none is open), the live rate or ""
+    limiter   started in its rate's window, the window's rest in ms (below 0: none is open), the live rate, its
+              window in ms and the live concurrency, each "" where none is set
     since_ms  as text: when the job could have started that has waited longest; "0": none waits
 ]]
 local call = redis.call
@@ -109,7 +110,8 @@ end
 
 local function limiter(base, meta)
   local key = base .. "limiter"
-  return { tonumber(call("GET", key)) or 0, call("PTTL", key), call("HGET", meta, "max") or "" }
+  local set = call("HMGET", meta, "max", "duration", "concurrency")
+  return { tonumber(call("GET", key)) or 0, call("PTTL", key), set[1] or "", set[2] or "", set[3] or "" }
 end
 
 local answer = {}

@@ -35,6 +35,7 @@ from corral.observe.alerts.sending import Sending
 from corral.observe.alerts.telling import Telling
 from corral.observe.depth import DepthRecorder
 from corral.observe.standing import Standing
+from corral.policy import Objective
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ class Evaluator:
 
     client: of the server and prefix that are watched. read: how everything stands; raises when it cannot.
     seconds: between looks. expects_redis: False tells of no outage before Redis answered once.
+    objective: of the queues that declare none.
     """
 
     def __init__(
@@ -70,13 +72,14 @@ class Evaluator:
         *,
         seconds: float = 15.0,
         expects_redis: bool = True,
+        objective: Objective | None = None,
     ) -> None:
         self._read = read
         self._channels = {channel.name: channel for channel in channels}
         self._book = book
         self._seconds = seconds
         self._leadership = Leadership(client, prefix)
-        self._depths = DepthRecorder(client, prefix)
+        self._depths = DepthRecorder(client, prefix, objective)
         self._wake = asyncio.Event()
         self._sending = Sending(self._leadership, self._channels, self._wake.set)
         self._outage = Outage(book, socket.gethostname(), expected=expects_redis)

@@ -16,6 +16,7 @@ from corral.observe.alerts.channels.chosen import chosen_channels
 from corral.observe.alerts.evaluator import Evaluator
 from corral.observe.alerts.rulebook import load_rules
 from corral.observe.alerts.watched import Watched
+from corral.scaling import fallback_objective
 from corral.settings import Settings
 
 
@@ -34,6 +35,7 @@ def evaluator_of(settings: Settings, *, expects_redis: bool = True) -> Evaluator
         load_rules(settings.alert_rules),
         seconds=settings.alert_seconds,
         expects_redis=expects_redis,
+        objective=fallback_objective(settings),
     )
 
 
