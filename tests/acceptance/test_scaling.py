@@ -171,6 +171,23 @@ async def test_processes_replaced_after_so_many_jobs_keep_every_job(
     assert recycled[0]["successor"] != recycled[0]["pid"]
 
 
+async def test_who_took_the_place_of_another_process_tells_why(server: RedisProcess, ledger: Ledger) -> None:
+    def told() -> dict[int, str]:
+        texts = [server.client.get(key) for key in server.client.keys("corral:bull::worker:*")]
+        beats = [json.loads(text) for text in texts if text]
+        return {beat["pid"]: beat["replaces"] for beat in beats}
+
+    with supervised(server, ["--max-jobs-per-process", "5"], WORK_SECONDS="0.01") as running:
+        until(told, lambda seen: list(seen.values()) == [""])
+        (first,) = told()
+        os.kill(first, signal.SIGKILL)
+        until(told, lambda seen: f"{first}, ended by SIGKILL" in seen.values())
+        (second,) = told().keys() - {first}
+        await add(server, 20)
+        until(told, lambda seen: any(why.startswith(f"{second}, recycled: ") for why in seen.values()))
+        assert running.stop() == 0
+
+
 def killed_while_it_drains(running: Supervised) -> bool:
     """Kill a process that drains, until one was hit before it had ended by itself."""
     for event in running.events("worker_process_draining"):

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import structlog
 from supervised import BOUND, Diary, gone, running, until
@@ -205,6 +206,9 @@ async def test_after_so_many_jobs_the_successor_comes_first(tmp_path: Path, diar
         _, new = await diary.lines("ready", 2)
         words = [line.split()[0] for line in diary.path.read_text().splitlines()]
         assert words == ["ready", "ready", "drain"]
+        # The successor knows why it is there, so that it can tell.
+        assert psutil.Process(new).cmdline()[-2:] == ["--replaces", f"{old}, recycled: 100 jobs of 100"]
+        assert "--replaces" not in psutil.Process(old).cmdline()
         assert boss.processes == 1
         let_go(tmp_path)
         await until(lambda: [child["pid"] for child in boss.health()] == [new])

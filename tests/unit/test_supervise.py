@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corral.errors import ConfigurationError
-from corral.worker.restarts import STEADY_SECONDS, Exit, deaths_in_a_row, restart_delay, verdict
+from corral.worker.restarts import STEADY_SECONDS, Exit, deaths_in_a_row, in_place_of, restart_delay, verdict
 from corral.worker.supervise import Supervisor
 
 CRASH = Exit(pid=7, code=1, lived_seconds=2.0, asked=False)
@@ -65,6 +65,12 @@ def test_what_was_asked_to_stop_is_never_restarted(code: int, until_empty: bool)
 )
 def test_an_end_is_told_in_words(code: int, text: str) -> None:
     assert dataclasses.replace(CRASH, code=code).ended_by == text
+
+
+def test_who_starts_anew_is_told_in_whose_place() -> None:
+    assert in_place_of(dataclasses.replace(CRASH, code=-signal.SIGKILL)) == "7, ended by SIGKILL"
+    never = Exit(pid=None, code=71, lived_seconds=0, asked=False)
+    assert in_place_of(never) == "one that could not be started, ended by exit code 71"
 
 
 @pytest.mark.parametrize("processes", [0, -1])

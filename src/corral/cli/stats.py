@@ -146,6 +146,8 @@ def workers(*, json: bool = False) -> None:
 
 
 def _worker_cells(worker: WorkerStanding) -> list[str]:
+    notes = ["takes no new jobs"] if worker.quiet else []
+    notes += [f"in place of {worker.replaces}"] if worker.replaces else []
     return [
         worker.name,
         worker.version,
@@ -156,7 +158,7 @@ def _worker_cells(worker: WorkerStanding) -> list[str]:
         f"{worker.cpu_percent:.0f} %",
         duration(worker.loop_lag_seconds),
         second(worker.started_at),
-        "takes no new jobs" if worker.quiet else "",
+        "; ".join(notes),
     ]
 
 

@@ -40,9 +40,10 @@ class PlacesRow(msgspec.Struct, frozen=True, rename="camel"):
 class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
     """One worker process, as its last beat told.
 
-    `jobs`: the twenty that run longest. `quiet`: it takes no new ones. `places`: its slots by queue. `done`:
-    attempts since its start that completed or failed, for good or to be tried again; null: its version does
-    not tell. `donePerSecond`: of them, in the last half minute; null: too early to tell.
+    `jobs`: the twenty that run longest. `quiet`: it takes no new ones. `places`: its slots by queue.
+    `replaces`: in whose place its supervisor started it, and why; empty: in nobody's. `done`: attempts since
+    its start that completed or failed, for good or to be tried again; null: its version does not tell.
+    `donePerSecond`: of them, in the last half minute; null: too early to tell.
     """
 
     name: str
@@ -60,6 +61,7 @@ class WorkerRow(msgspec.Struct, frozen=True, rename="camel"):
     beat_at: float
     quiet: bool
     places: list[PlacesRow]
+    replaces: str
     done: int | None
     done_per_second: float | None
 

@@ -123,6 +123,8 @@ class WorkerStanding:
     quiet: bool = False
     #: By queue: (slots, busy).
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    #: In whose place its supervisor started it, and why; empty: in nobody's.
+    replaces: str = ""
     #: Attempts since its start that completed or failed, for good or to be tried again; not those that were
     #: cancelled or put back. None: its version does not tell.
     done: int | None = None

@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure_traces("corral-worker")
     try:
         worker = load_worker(options.target, options.queues, options.concurrency)
+        worker.replaces = options.replaces
         # What is loaded by now stays: the collector need not look through it again and again. With thousands
         # of jobs under way (a queue of batches) that is a fifth of the process's time.
         gc.collect()
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--until-empty", action="store_true")
     parser.add_argument("--health-dir", type=Path)
     parser.add_argument("--supervisor", type=int, default=os.getppid(), help="its process; gone: stop")
+    parser.add_argument("--replaces", default="", help="in whose place it starts, and why")
     parser.add_argument("--json-logs", action="store_true")
     parser.add_argument("--quiet", action="store_true")
     return parser

@@ -91,7 +91,7 @@ class Recycler:
         pid = old.pid
         if pid is None or old.retired.is_set() or not supervisor.changeable:
             return True  # it has gone by itself
-        successor = supervisor.add(spare=True)
+        successor = supervisor.add(successor_of=f"{pid}, recycled: {reason}")
         if await self._is_ready(supervisor, successor):
             _log.info("worker_process_recycled", pid=pid, successor=successor.pid, reason=reason)
             supervisor.promote(successor, old, f"recycled: {reason}")

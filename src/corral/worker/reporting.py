@@ -52,7 +52,10 @@ _names: set[str] = set()
 
 
 class Reporter:
-    """Reports one worker to one server and prefix. `feeds`: those of its queues there, as they are now."""
+    """Reports one worker to one server and prefix. `feeds`: those of its queues there, as they are now.
+
+    replaces: in whose place it runs, and why.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Reporter:
         feeds: Callable[[], Sequence[Feed]],
         counting: Counting,
         lag: LoopLag,
+        replaces: str = "",
     ) -> None:
         self.name = _own_name(worker)
         self._version = version
@@ -76,6 +80,7 @@ class Reporter:
         self._task: asyncio.Task[None] | None = None
         self._started_at = 0.0
         self._lag = lag
+        self._replaces = replaces
         self._done_meter = DoneMeter()
 
     def orders(self, obey: Callable[[Wish], None]) -> Orders:
@@ -146,6 +151,7 @@ class Reporter:
             beat_at=now,
             quiet=all(feed.stopping for feed in feeds),
             places={feed.queue.name: (feed.limit, feed.running) for feed in feeds},
+            replaces=self._replaces,
             done=done,
             done_per_second=None if per_second is None else round(per_second, 2),
         )

@@ -44,6 +44,12 @@ class Exit:
             return f"signal {-self.code}"
 
 
+def in_place_of(end: Exit) -> str:
+    """What the process is told that starts after this end."""
+    who = "one that could not be started" if end.pid is None else str(end.pid)
+    return f"{who}, ended by {end.ended_by}"
+
+
 def verdict(end: Exit, *, until_empty: bool) -> Verdict:
     """What to do after a process has ended."""
     if end.asked:

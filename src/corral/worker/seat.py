@@ -29,8 +29,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What a seat runs. env: None: this process's. stop_seconds: from SIGTERM to SIGKILL. drain_seconds: from
-    the signal to drain to SIGTERM.
+    """What a seat runs; `--replaces TEXT` is added for what takes the place of another. env: None: this
+    process's. stop_seconds: from SIGTERM to SIGKILL. drain_seconds: from the signal to drain to SIGTERM.
     """
 
     words: Sequence[str]
@@ -50,9 +50,13 @@ class Wishes:
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """`spare`: it holds a successor that is not ready yet, and does not count."""
+    """`spare`: it holds a successor that is not ready yet, and does not count.
+
+    replaces: in whose place its next process starts, and why; it tells that to those who look on.
+    """
 
     spare: bool = False
+    replaces: str = ""
     added_at: float = field(default_factory=time.monotonic)
     pid: int | None = None
     restarts: int = 0
@@ -76,9 +80,10 @@ class Seat:
 
     async def live(self, command: Command, wishes: Wishes) -> Exit:
         """One life of a process, from its start to its end. Raises ConfigurationError if it cannot be run."""
+        words = [*command.words, *(["--replaces", self.replaces] if self.replaces else [])]
         try:
             process = await asyncio.create_subprocess_exec(
-                *command.words, env=command.env, stdin=asyncio.subprocess.DEVNULL
+                *words, env=command.env, stdin=asyncio.subprocess.DEVNULL
             )
         except OSError as error:
             if error.errno not in SCARCE:

@@ -33,7 +33,7 @@ from typing import Any, TypedDict
 import structlog
 
 from corral.errors import ConfigurationError
-from corral.worker.restarts import deaths_in_a_row, restart_delay, verdict
+from corral.worker.restarts import deaths_in_a_row, in_place_of, restart_delay, verdict
 from corral.worker.seat import Command, Seat, Wishes
 from corral.worker.signals import DRAIN, QUIET
 
@@ -66,6 +66,7 @@ Beside = Callable[["Supervisor"], Coroutine[Any, Any, None]]
 class Supervisor:
     """Run `command` in so many processes at once.
 
+    command: takes `--replaces TEXT`, for a process that starts in the place of another, and why.
     grace_seconds: what the processes themselves give their running jobs after SIGTERM.
     drain_seconds: what a drained process gets for its last jobs.
     until_empty: processes end with exit code 0 when their queues are empty.
@@ -171,9 +172,9 @@ class Supervisor:
         for seat in staying[max(1, processes) :]:
             seat.retire(reason or f"scaled to {processes}")
 
-    def add(self, *, spare: bool = False) -> Seat:
-        """Start one more process. spare: a successor, which counts once `promote` says so."""
-        seat = Seat(spare=spare)
+    def add(self, *, successor_of: str = "") -> Seat:
+        """Start one more process. successor_of: in whose place, and why; it counts once `promote` says so."""
+        seat = Seat(spare=bool(successor_of), replaces=successor_of)
         self._seats.append(seat)
         self._tend(seat)
         return seat
@@ -285,6 +286,7 @@ class Supervisor:
                     lived_seconds=round(end.lived_seconds, 1),
                     delay_seconds=delay,
                 )
+                seat.replaces = in_place_of(end)
                 await seat.rest(delay, self._wishes)
                 seat.restarts += 1
                 self.restarts += 1

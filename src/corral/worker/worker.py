@@ -103,6 +103,8 @@ class Worker:
         if not all("!" <= character <= "~" for character in self.name):
             raise ConfigurationError(f"name={self.name!r}: Redis takes ASCII without white space.")
         local_names = sys._getframe(1).f_locals  # noqa: SLF001  # types declared beside nested functions
+        #: In whose place its supervisor started this process, and why; empty: in nobody's.
+        self.replaces = ""
         self._resources = [declare_resource(function, local_names) for function in resources]
         self._middleware = [declare_middleware(function, local_names) for function in middleware]
         self._boards: Boards | None = None
@@ -238,7 +240,9 @@ class Worker:
                 [(queue.keys(), self.tallies[queue.name]) for queue in self._queues_at(*place)]
             )
             feeds = partial(self._feeds_at, *place)
-            reporters.append(Reporter(self.name, version, client, place[1], feeds, counting, self.loop_lag))
+            reporters.append(
+                Reporter(self.name, version, client, place[1], feeds, counting, self.loop_lag, self.replaces)
+            )
         for reporter in reporters:
             reporter.start()
         return reporters

@@ -215,8 +215,9 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
             </button>
             <span className={`second ${mark === 'running' || mark === 'quiet' ? '' : tone}`}>
               {says}
-              <span className="mono small only-narrow beside">{worker.version}</span>
+              <span className="mono small only-narrow version">{worker.version}</span>
             </span>
+            {worker.replaces && <span className="second wrap">{said.inPlaceOf(worker.replaces)}</span>}
           </span>
         </td>
         <td className="hide-narrow">

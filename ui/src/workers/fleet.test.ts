@@ -4,7 +4,7 @@ import { byHost, currentVersion, leftBehind, markOf, MOST_PICKETS, pickets, skew
 function worker(name: string, more: Partial<Worker> = {}): Worker {
   return {
     name, host: 'a', pid: 1, version: '2', queues: ['q'], slots: 4, busy: 1, jobs: [], memoryBytes: 10, cpuPercent: 0,
-    loopLagSeconds: 0, startedAt: 100, beatAt: 200, quiet: false, places: [], done: 0, donePerSecond: 0, ...more,
+    loopLagSeconds: 0, startedAt: 100, beatAt: 200, quiet: false, places: [], replaces: '', done: 0, donePerSecond: 0, ...more,
   }
 }
 

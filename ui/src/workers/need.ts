@@ -12,14 +12,11 @@ export interface FleetLines {
   needed: (number | null)[]
 }
 
-/** Points that make a line. */
-const LEAST_POINTS = 2
-
 /** Of each `fold` minutes or hours in a row the most. */
 export function fleetLines({ first, seconds, running, needed }: FleetPage, fold: number): FleetLines {
   const points = folded(running, fold)
   return { at: points.map((_, n) => first + n * fold * seconds), running: points, needed: folded(needed, fold) }
 }
 
-/** Whether there is enough to draw. */
-export const isDrawable = ({ running }: FleetLines) => running.filter((value) => value !== null).length >= LEAST_POINTS
+/** Whether anybody looked: one point is drawn as one. */
+export const isDrawable = ({ running }: FleetLines) => running.some((value) => value !== null)
