@@ -226,8 +226,11 @@ def _buckets(gaps: list[int]) -> dict[int, int]:
 
 async def read_counts(
     client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int
-) -> list[list[dict[str, int]]]:
-    """The numbers, without the times, of each queue in the minutes `first` to `last`. One round trip."""
+) -> list[list[Sequence[int]]]:
+    """The numbers, without the times, of each queue in the minutes `first` to `last`. One round trip.
+
+    In the order of COUNTED, as far as something was counted; empty where nothing was.
+    """
     return [list(map(_counts, texts)) for texts in await read_minutes(client, queues, first, last, "stats")]
 
 
@@ -249,8 +252,8 @@ async def read_minutes(
     return [found[keys] for keys in queues]
 
 
-def _counts(text: bytes | None) -> dict[str, int]:
-    return {} if text is None else dict(zip(COUNTED, map(int, _unpack_counts(text)[0]), strict=False))
+def _counts(text: bytes | None) -> Sequence[int]:
+    return () if text is None else list(map(int, _unpack_counts(text)[0]))
 
 
 #: Entries of some minutes as they are kept, in their order; `added` tells what they are together.
