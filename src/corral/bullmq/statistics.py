@@ -274,19 +274,40 @@ async def read_recent(
 
     names: by job name, too.
     """
-    first = now_ms // MINUTE.ms - minutes + 1
+    last = now_ms // MINUTE.ms
+    return list(map(joined, await read_by_name(client, queues, last - minutes + 1, last, names=names)))
+
+
+async def read_by_name(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int, *, names: bool = True
+) -> list[list[Mapping[str, bytes]]]:
+    """Each queue's minutes `first` to `last`: entries as they are kept, by job name ("": the queue as a whole).
+
+    One round trip.
+    """
+    wanted = [first, last, int(names)]
     calls: list[Call] = [
-        ([keys.stats_names() for keys in part], [first, minutes, int(names), *(keys.own() for keys in part)])
+        ([keys.stats_names() for keys in part], [*wanted, *(keys.own() for keys in part)])
         for part in chunks(queues)
     ]
-    return [_lately(flat) for reply in await run_all(client, ours("stats_recent"), calls) for flat in reply]
+    replies = await run_all(client, ours("stats_recent"), calls)
+    return [list(map(_by_name, minutes)) for reply in replies for minutes in reply]
 
 
-def _lately(flat: Sequence[bytes]) -> Lately:
-    texts: dict[str, list[bytes]] = {"": []}
-    for name, text in zip(flat[::2], flat[1::2], strict=True):
-        texts.setdefault(name.decode(errors="replace"), []).append(text)
-    return Lately(tuple(texts.pop("")), {name: tuple(some) for name, some in texts.items()})
+def _by_name(flat: Sequence[bytes]) -> Mapping[str, bytes]:
+    return {
+        name.decode(errors="replace"): text for name, text in zip(flat[::2], flat[1::2], strict=True)
+    }
+
+
+def joined(minutes: Iterable[Mapping[str, bytes]]) -> Lately:
+    """These minutes, in their order, as one stretch of time."""
+    texts: dict[str, list[bytes]] = {}
+    for minute in minutes:
+        for name, text in minute.items():
+            texts.setdefault(name, []).append(text)
+    whole = texts.pop("", [])
+    return Lately(tuple(whole), {name: tuple(some) for name, some in texts.items()})
 
 
 def added(texts: Texts) -> Entry:

@@ -93,6 +93,9 @@ class Dashboard:
         if connection.scope["path"] != "/healthz" and not is_ours(host, self.site.settings.dashboard_url):
             raise Refused(MISDIRECTED)
 
+    async def _warm_up(self) -> None:
+        await warm_up(self.litestar, self.management)
+
     def _litestar(self) -> Litestar:
         app = Litestar(
             route_handlers=[
@@ -102,7 +105,7 @@ class Dashboard:
             guards=[self._refuse_other_hosts],
             dependencies={"site": Provide(lambda: self.site, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
-            on_startup=[lambda: warm_up(self.litestar, self.management)],
+            on_startup=[self._warm_up],
             on_shutdown=[self.management.known.close, self.site.close, close_providers],
             request_max_body_size=MAX_BODY_BYTES,
             openapi_config=None,

@@ -19,6 +19,7 @@ from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.depth import depth_of
+from corral.observe.recent_minutes import RecentMinutes
 from corral.observe.stand import RECENT_MINUTES, read_standing
 from corral.observe.standing import Standing, WorkerStanding
 
@@ -70,7 +71,8 @@ async def look_at_all(app: Litestar, management: Management, minutes: int = RECE
     """A look of its own. Raises RedisUnavailable."""
     queues, whole = await names_of(app, management).so_far()
     async with looking_at_many(management.client):
-        standing = await read_standing(queues, minutes=minutes, names=False)
+        kept = app.state.setdefault(f"overview_minutes_{minutes}", RecentMinutes())
+        standing = await read_standing(queues, minutes=minutes, names=False, kept=kept)
         hours = await _hours_of(app).read(
             management.client, [queue.keys() for queue in queues], round(standing.at * 1000)
         )

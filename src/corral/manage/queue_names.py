@@ -57,6 +57,8 @@ class QueueNames:
     def __init__(self, management: Management) -> None:
         self._management = management
         self._names: list[str] | None = None
+        #: What an earlier process found.
+        self._noted: list[str] | None = None
         self._next = 0.0
         self._walk: asyncio.Task[None] | None = None
         self._began = 0.0
@@ -81,7 +83,7 @@ class QueueNames:
         return self._chosen(self._names or ())
 
     async def so_far(self) -> SoFar:
-        """`queues`, without waiting for a walk that takes long. Three round trips before it is over."""
+        """`queues`, without waiting for a walk that takes long. Two round trips before it is over."""
         walk = self._begin() if self._names is None else None
         if walk is not None:
             await asyncio.wait([walk], timeout=max(0.0, self._began + BRIEFLY_SECONDS - time.monotonic()))
@@ -89,10 +91,11 @@ class QueueNames:
             return SoFar(await self.queues(), whole=True)
         management = self._management
         async with answering():
-            noted = await noted_queues(management.client, management.prefix)
+            if self._noted is None:
+                self._noted = await noted_queues(management.client, management.prefix)
             workers = await read_workers(management.client, management.prefix)
         served = sorted({name for worker in workers for name in worker.queues})
-        return SoFar(self._chosen([*noted, *served]), whole=False)
+        return SoFar(self._chosen([*self._noted, *served]), whole=False)
 
     def _begin(self) -> asyncio.Task[None]:
         if self._walk is None or self._walk.done():

@@ -18,6 +18,7 @@ from corral.errors import UnknownQueue
 from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
+from corral.observe.recent_minutes import RecentMinutes
 from corral.observe.stand import read_standing
 from corral.observe.standing import QueueStanding, Recent, Standing
 from corral.queue import Queue
@@ -162,7 +163,8 @@ async def list_queues(request: Request[Any, Any, Any], management: NamedDependen
 async def _look(request: Request[Any, Any, Any], management: Management) -> QueueList:
     queues, whole = await names_of(request.app, management).so_far()
     async with looking_at_many(management.client):
-        standing = await read_standing(queues, server=False)
+        kept = request.app.state.setdefault("queues_minutes", RecentMinutes())
+        standing = await read_standing(queues, server=False, kept=kept)
     rows = [queue_row(one, standing, management) for _, one in sorted(standing.queues.items())]
     return QueueList(standing.at, whole, rows)
 
