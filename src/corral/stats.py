@@ -248,20 +248,20 @@ def _facts(texts: Texts) -> Mapping[str, Any]:
     entry = statistics.added(texts)
     counts = entry.counts
     wait, run = (buckets.quantiles(times, *SHARES) for times in (entry.wait, entry.run))
-    return dict(
-        arrived=counts.get("arrived", 0),
-        completed=counts.get("completed", 0),
-        failed=counts.get("failed", 0),
-        cancelled=counts.get("cancelled", 0),
-        retried=counts.get("retried", 0),
-        stalled=counts.get("stalled", 0),
-        wait_p50=wait[0],
-        wait_p95=wait[1],
-        wait_p99=wait[2],
-        run_p50=run[0],
-        run_p95=run[1],
-        run_p99=run[2],
-    )
+    return {
+        "arrived": counts.get("arrived", 0),
+        "completed": counts.get("completed", 0),
+        "failed": counts.get("failed", 0),
+        "cancelled": counts.get("cancelled", 0),
+        "retried": counts.get("retried", 0),
+        "stalled": counts.get("stalled", 0),
+        "wait_p50": wait[0],
+        "wait_p95": wait[1],
+        "wait_p99": wait[2],
+        "run_p50": run[0],
+        "run_p95": run[1],
+        "run_p99": run[2],
+    }
 
 
 #: Entries of the usual window, five minutes. What so many told is kept by their very texts: a look adds

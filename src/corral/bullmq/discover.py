@@ -25,12 +25,13 @@ async def queue_names(
     start = f"{prefix}:".encode()
     pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in prefix) + ":*:meta"
     names: set[str] = set()
-    cursor: Any = 0
+    cursor, keys = 0, list[bytes]()
     while True:
         began = time.monotonic()
-        cursor, keys = await client.scan(cursor, match=pattern, count=SCAN_COUNT)
+        step: Any = client.scan(cursor, match=pattern, count=SCAN_COUNT)
+        cursor, keys = await step
         for key in keys:
-            name = bytes(key)[len(start) : -len(b":meta")]
+            name = key[len(start) : -len(b":meta")]
             # `<prefix>::relay:…` is BullMQ's relay, and a job may be called meta: neither is a queue.
             if name and b":" not in name:
                 names.add(name.decode(errors="replace"))

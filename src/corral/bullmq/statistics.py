@@ -281,9 +281,9 @@ async def read_recent(
 async def read_by_name(
     client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int, *, names: bool = True
 ) -> list[list[Mapping[str, bytes]]]:
-    """Each queue's minutes `first` to `last`: entries as they are kept, by job name ("": the queue as a whole).
+    """Each queue's minutes `first` to `last`: entries as they are kept, by job name. One round trip.
 
-    One round trip.
+    What is "" by name is of the queue as a whole. names: the others, too.
     """
     wanted = [first, last, int(names)]
     calls: list[Call] = [
@@ -295,9 +295,7 @@ async def read_by_name(
 
 
 def _by_name(flat: Sequence[bytes]) -> Mapping[str, bytes]:
-    return {
-        name.decode(errors="replace"): text for name, text in zip(flat[::2], flat[1::2], strict=True)
-    }
+    return {name.decode(errors="replace"): text for name, text in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def joined(minutes: Iterable[Mapping[str, bytes]]) -> Lately:

@@ -3,9 +3,9 @@
 With a million jobs a walk takes a second of Redis in small steps. So one walk serves all, it is made behind
 the answers, and never takes more than a fiftieth of the time: every 15 s, or fifty times as long as the steps
 of the last one took. After each step it rests for as long as that took, which is longer the more others ask;
-it does not while somebody waits for its end. Who asks before the first one is over does, but not the lists that
-can say that they are not whole (`so_far`): those have what is declared, what live workers serve, and what the
-last walk of an earlier process found.
+it does not while somebody waits for its end. Who asks before the first one is over does wait, but not the
+lists that can say that they are not whole (`so_far`): those have what is declared, what live workers serve,
+and what the last walk of an earlier process found.
 
 Emits: queues_not_found (error; error).
 """

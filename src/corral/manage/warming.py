@@ -1,7 +1,7 @@
 """What a dashboard does once before it listens, so that its first answer takes no longer than others.
 
-The first look at all queues opens connections, gives the server its scripts, makes encoders, and reads the last
-hour of every queue, of which later ones read what is new. Nobody waits for it here.
+The first look at all queues opens connections, gives the server its scripts, makes encoders, and reads the
+last hour of every queue, of which later ones read what is new.
 """
 
 from __future__ import annotations

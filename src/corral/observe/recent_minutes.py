@@ -1,8 +1,8 @@
 """What was counted in the last minutes, for who looks again and again: a minute that is over is read once.
 
-It does not change, since workers write by the server's clock. Of five minutes of 200 queues with seven job names
-that leaves some 1,600 entries of 8,000 a look. Limit: of a queue that was obliterated and came back meanwhile,
-the minutes before are still told.
+It does not change, since workers write by the server's clock. Of five minutes of 200 queues with seven job
+names that leaves some 1,600 entries of 8,000 a look. Limit: of a queue that was obliterated and came back
+meanwhile, the minutes before are still told.
 """
 
 from __future__ import annotations
