@@ -28,7 +28,9 @@ class RecentMinutes:
     async def read(
         self, client: aioredis.Redis, queues: Sequence[QueueKeys], minutes: int, now_ms: int, *, names: bool
     ) -> list[Lately]:
-        """As `statistics.read_recent`. One round trip. Raises what redis-py raises."""
+        """As `statistics.read_recent`. One round trip; none for no minutes. Raises what redis-py raises."""
+        if not minutes:
+            return [Lately((), {})] * len(queues)
         last = now_ms // MINUTE.ms
         first = last - minutes + 1
         kept = {keys.name: self._over.get(keys.name, {}) for keys in queues}

@@ -76,7 +76,7 @@ async def read_standing(
 ) -> Standing:
     """How these queues stand, which are all of one server and prefix. Three round trips.
 
-    minutes: how much is recent, 1 to 1,440; they are whole minutes up to now.
+    minutes: how much is recent, 1 to 1,440; they are whole minutes up to now. 0: nothing recent is read.
     names: tell what each job name did, too; it is most of the work where there are many.
     server: ask the server for itself, too; `Standing.server` is None without it, or where INFO is denied.
     kept: what was read before, for who looks again and again.
