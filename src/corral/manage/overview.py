@@ -14,14 +14,14 @@ from corral.api.auth import Permission
 from corral.api.lookup import looking_at_many
 from corral.manage.last_hours import MINUTES, Hour, LastHours
 from corral.manage.queue_names import names_of
-from corral.manage.queues import QueueRow, queue_row
+from corral.manage.queues import QueueRow, queue_rows
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.depth import depth_of
 from corral.observe.recent_minutes import RecentMinutes
 from corral.observe.stand import RECENT_MINUTES, read_standing
-from corral.observe.standing import Standing, WorkerStanding
+from corral.observe.standing import QueueStanding, WorkerStanding
 
 
 class OverviewQueue(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,10 +76,11 @@ async def look_at_all(app: Litestar, management: Management, minutes: int = RECE
         hours = await _hours_of(app).read(
             management.client, [queue.keys() for queue in queues], round(standing.at * 1000)
         )
+    rows = queue_rows(standing, management)
     return Overview(
         at=standing.at,
         whole=whole,
-        queues=[_queue(name, standing, management, hours[name]) for name in sorted(standing.queues)],
+        queues=[_queue(rows[name], standing.queues[name], hours[name]) for name in sorted(rows)],
         workers=len(standing.workers),
         left_behind=_left_behind(standing.workers),
         breakers=[msgspec.convert(b, BreakerRow, from_attributes=True) for b in standing.breakers],
@@ -102,10 +103,10 @@ def _hours_of(app: Litestar) -> LastHours:
     return found
 
 
-def _queue(name: str, standing: Standing, management: Management, hour: Hour) -> OverviewQueue:
-    now = depth_of(standing.queues[name])
+def _queue(row: QueueRow, standing: QueueStanding, hour: Hour) -> OverviewQueue:
+    now = depth_of(standing)
     return OverviewQueue(
-        row=queue_row(standing.queues[name], standing, management),
+        row=row,
         arrived=hour.arrived,
         ended=hour.ended,
         waiting=[*hour.waiting[:-1], now.waiting + now.held],
