@@ -27,9 +27,9 @@ from corral.dashboard.signing_on import SINGLE_SIGN_ON
 from corral.dashboard.site import Site
 from corral.dashboard.users import Users
 from corral.manage.live_ticker import end_live
-from corral.manage.queue_names import names_of
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
+from corral.manage.warming import warm_up
 from corral.providers import close_providers
 from corral.queue import Queue
 from corral.settings import Settings
@@ -58,6 +58,8 @@ class Dashboard:
     """The ASGI application."""
 
     def __init__(self, settings: Settings, users: Users, queues: Mapping[str, Queue]) -> None:
+        for queue in queues.values():
+            queue.settle(settings)  # else each reads them anew, at the first look
         self.site = Site(settings, users)
         self.management = Management(
             settings, KnownQueues(settings, queues, allow_any=True), self._authenticate
@@ -91,6 +93,9 @@ class Dashboard:
         if connection.scope["path"] != "/healthz" and not is_ours(host, self.site.settings.dashboard_url):
             raise Refused(MISDIRECTED)
 
+    async def _warm_up(self) -> None:
+        await warm_up(self.litestar, self.management)
+
     def _litestar(self) -> Litestar:
         app = Litestar(
             route_handlers=[
@@ -100,7 +105,7 @@ class Dashboard:
             guards=[self._refuse_other_hosts],
             dependencies={"site": Provide(lambda: self.site, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
-            on_startup=[lambda: names_of(self.litestar, self.management).begin()],
+            on_startup=[self._warm_up],
             on_shutdown=[self.management.known.close, self.site.close, close_providers],
             request_max_body_size=MAX_BODY_BYTES,
             openapi_config=None,

@@ -35,7 +35,7 @@ class DepthWatch:
     def __init__(self, settings: Settings) -> None:
         self._address = Address.resolve(settings.redis_url, settings)
         self._prefix = settings.prefix
-        self._read = Watched(settings)
+        self._read = Watched(settings, minutes=0)  # beside answers, which should not feel it
         self._recorder = DepthRecorder(lambda: shared_client(self._address), settings.prefix)
 
     async def run(self) -> None:
