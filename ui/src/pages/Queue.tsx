@@ -16,6 +16,7 @@ import { useEvery } from '../parts/useEvery'
 import { QueueActions } from '../queues/QueueActions'
 import { QueueCharts } from '../queues/QueueCharts'
 import { QueueSide } from '../queues/QueueSide'
+import { readSearch } from '../queues/search'
 import { condition, drained, drainedSays, oldestOf, queuedOf } from '../queues/trouble'
 import { type Slow, slowBecause } from '../queues/why'
 import { SkeletonRows } from '../parts/Skeleton'
@@ -27,22 +28,6 @@ type QueueRow = components['schemas']['QueueRow']
 
 /** States that are listed in the order in which their jobs run; of the others the newest come first. */
 const NEXT_FIRST = ['waiting', 'active', 'delayed', 'waiting-children']
-
-/** What of the list is in the address bar. */
-export interface QueueSearch {
-  state?: string
-  q?: string
-  oldest?: boolean
-}
-
-export function readSearch(search: Record<string, unknown>): QueueSearch {
-  return {
-    ...(STATES.some((state) => state.key === search['state']) ? { state: search['state'] as string } : {}),
-    // The router reads numbers and words as such.
-    ...(search['q'] != null && search['q'] !== '' ? { q: String(search['q']) } : {}),
-    ...(typeof search['oldest'] === 'boolean' ? { oldest: search['oldest'] } : {}),
-  }
-}
 
 export function Queue() {
   const { queue } = useParams({ from: '/queues/$queue' })

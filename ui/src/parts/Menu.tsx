@@ -1,6 +1,8 @@
-import * as Radix from '@radix-ui/react-dropdown-menu'
-import type { ReactNode } from 'react'
+import { lazy, type ReactNode, Suspense } from 'react'
 import { Icon, type IconName } from './Icon'
+
+// Its button stands before what it opens is there.
+const MenuList = lazy(() => import('./MenuList').then((module) => ({ default: module.MenuList })))
 
 export interface Choice {
   name: string
@@ -19,29 +21,16 @@ interface Props {
   disabled?: boolean
 }
 
-/** A button that opens a short list of choices. Not modal: a modal one would need a style of its own in the page. */
+/** A button that opens a short list of choices. */
 export function Menu({ label, choices, children, disabled = false }: Props) {
+  const button = (
+    <button className={children ? 'btn' : 'icon-btn'} aria-label={label} aria-haspopup="menu" title={label} disabled={disabled}>
+      {children ?? <Icon name="more" />}
+    </button>
+  )
   return (
-    <Radix.Root modal={false}>
-      <Radix.Trigger asChild>
-        <button className={children ? 'btn' : 'icon-btn'} aria-label={label} title={label} disabled={disabled}>
-          {children ?? <Icon name="more" />}
-        </button>
-      </Radix.Trigger>
-      <Radix.Portal>
-        <Radix.Content className="menu" align="end" sideOffset={4} collisionPadding={8}>
-          {choices.map((choice, at) =>
-            choice === null ? (
-              <Radix.Separator key={at} className="menu-line" />
-            ) : (
-              <Radix.Item key={choice.name} className={`menu-item ${choice.danger ? 'is-failed' : ''}`} onSelect={choice.run}>
-                {choice.icon && <Icon name={choice.icon} />}
-                {choice.name}
-              </Radix.Item>
-            ),
-          )}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+    <Suspense fallback={button}>
+      <MenuList choices={choices}>{button}</MenuList>
+    </Suspense>
   )
 }

@@ -1,8 +1,8 @@
 import { Outlet, useNavigate } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
 import { useSession } from '../api/session'
 import { Toasts } from '../parts/Toasts'
 import { useLive } from '../parts/useLive'
-import { AddJob } from '../queues/AddJob'
 import { texts } from '../texts'
 import { Announcer } from './Announcer'
 import { KeyList } from './KeyList'
@@ -15,6 +15,8 @@ import { toggleTheme } from './theme'
 import { useArrival } from './useArrival'
 import { useKeyboard, useKeys } from './useKeys'
 import { usePlaces } from './usePlaces'
+
+const AddJob = lazy(() => import('../queues/AddJob').then((module) => ({ default: module.AddJob })))
 
 /** What is around every page. */
 export function Shell() {
@@ -47,7 +49,11 @@ export function Shell() {
       {overlay?.kind === 'palette' && <Palette />}
       {overlay?.kind === 'keys' && <KeyList />}
       {overlay?.kind === 'more' && <MoreSheet session={session.data} />}
-      {overlay?.kind === 'add' && <AddJob queue={overlay.queue} onClose={() => lay(null)} />}
+      {overlay?.kind === 'add' && (
+        <Suspense>
+          <AddJob queue={overlay.queue} onClose={() => lay(null)} />
+        </Suspense>
+      )}
     </div>
   )
 }
