@@ -2,7 +2,7 @@
 import react from '@vitejs/plugin-react'
 import { join } from 'node:path'
 import { defineConfig } from 'vite'
-import { first, paintsEarly } from './firstPaint'
+import { first, paintsEarly } from './firstPaint.ts'
 
 const static_ = '../src/corral/dashboard/static'
 const server = {

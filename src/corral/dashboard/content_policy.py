@@ -1,4 +1,4 @@
-"""The Content-Security-Policy: everything comes from here, and what stands in a page itself is named by its hash."""
+"""The Content-Security-Policy: all comes from here; what stands in a page itself is named by its hash."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ def policy(inline: Mapping[str, Sequence[str]] = {}) -> str:  # never written
     scripts = " ".join(("'self'", *inline.get("script", ())))
     styles = " ".join(("'self'", *inline.get("style", ())))
     return (
-        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     )

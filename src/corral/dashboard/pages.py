@@ -43,7 +43,7 @@ class Page:
     lasting: bool
     #: The same, smaller; nothing for what is compressed already or made for one reader.
     gzipped: bytes = b""
-    #: By `script` and `style`: what a Content-Security-Policy calls those that stand in the page, and no other.
+    #: By `script` and `style`: what a Content-Security-Policy calls those that stand in the page.
     inline: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -7,6 +7,7 @@ import { JobList } from '../jobs/JobList'
 import { countOf, STATES } from '../jobs/states'
 import { WhyBand } from '../jobs/WhyBand'
 import { USUAL } from '../overview/window'
+import { ActButton } from '../parts/ActButton'
 import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
 import { ProblemError } from '../api/client'
@@ -156,7 +157,7 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
   return (
     <WhyBand level={slow.level} icon={repair?.kind === 'resume' ? 'pause' : repair ? 'held' : 'clock'} says={slow.says} more={slow.more}>
       {may && repair && (
-        <button
+        <ActButton
           className="btn primary"
           disabled={busy}
           onClick={() =>
@@ -169,7 +170,7 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
         >
           <Icon name="play" />
           {repair.kind === 'resume' ? t.resume : t.testAndResume}
-        </button>
+        </ActButton>
       )}
     </WhyBand>
   )

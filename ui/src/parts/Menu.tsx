@@ -1,4 +1,6 @@
 import { lazy, type ReactNode, Suspense } from 'react'
+import { useAway } from '../api/away'
+import { ActButton } from './ActButton'
 import { Icon, type IconName } from './Icon'
 
 // Its button stands before what it opens is there.
@@ -8,6 +10,8 @@ export interface Choice {
   name: string
   icon?: IconName
   danger?: boolean
+  /** It changes nothing, so it may be chosen while Redis is away. */
+  reads?: boolean
   run: () => void
 }
 
@@ -23,11 +27,16 @@ interface Props {
 
 /** A button that opens a short list of choices. */
 export function Menu({ label, choices, children, disabled = false }: Props) {
+  const away = useAway()
+  // Something of it can be chosen all the same, so it opens.
+  const opens = choices.some((choice) => choice?.reads)
+  const Button = opens ? 'button' : ActButton
   const button = (
-    <button className={children ? 'btn' : 'icon-btn'} aria-label={label} aria-haspopup="menu" title={label} disabled={disabled}>
+    <Button className={children ? 'btn' : 'icon-btn'} aria-label={label} aria-haspopup="menu" title={label} disabled={disabled}>
       {children ?? <Icon name="more" />}
-    </button>
+    </Button>
   )
+  if (away && !opens) return button
   return (
     <Suspense fallback={button}>
       <MenuList choices={choices}>{button}</MenuList>

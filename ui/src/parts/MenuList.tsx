@@ -1,5 +1,7 @@
 import * as Radix from '@radix-ui/react-dropdown-menu'
 import type { ReactNode } from 'react'
+import { useAway } from '../api/away'
+import { texts } from '../texts'
 import { Icon } from './Icon'
 import type { Choice } from './Menu'
 
@@ -11,6 +13,7 @@ interface Props {
 
 /** The list of a menu and what the keyboard does in it. Not modal: a modal one would need a style of its own in the page. */
 export function MenuList({ choices, children }: Props) {
+  const away = useAway()
   return (
     <Radix.Root modal={false}>
       <Radix.Trigger asChild>{children}</Radix.Trigger>
@@ -20,7 +23,7 @@ export function MenuList({ choices, children }: Props) {
             choice === null ? (
               <Radix.Separator key={at} className="menu-line" />
             ) : (
-              <Radix.Item key={choice.name} className={`menu-item ${choice.danger ? 'is-failed' : ''}`} onSelect={choice.run}>
+              <Radix.Item key={choice.name} className={`menu-item ${choice.danger ? 'is-failed' : ''}`} disabled={away && !choice.reads} title={away && !choice.reads ? texts.parts.actionsOff : undefined} onSelect={choice.run}>
                 {choice.icon && <Icon name={choice.icon} />}
                 {choice.name}
               </Radix.Item>

@@ -4,6 +4,7 @@ import { useState } from 'react'
 import { addJob, readSchema } from '../jobs/api'
 import { copyAs } from '../jobs/copyAs'
 import { JsonField, readJson } from '../jobs/EditData'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { say } from '../parts/toasting'
 import { texts } from '../texts'
@@ -140,9 +141,9 @@ export function AddJob({ queue, onClose }: { queue: string; onClose: () => void 
           <button type="button" className="btn" onClick={onClose}>
             {t.close}
           </button>
-          <button className="btn primary" disabled={!ready || busy}>
+          <ActButton className="btn primary" disabled={!ready || busy}>
             {t.add}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>

@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { count } from '../format'
 import { cleanQueue } from '../jobs/api'
+import { ActButton } from '../parts/ActButton'
 import { Dialog, useSafeFocus } from '../parts/Dialog'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
@@ -58,7 +59,7 @@ export function Clean({ queue, onClose }: { queue: string; onClose: () => void }
         <button className="btn" ref={safe} onClick={onClose}>
           {t.keep}
         </button>
-        <button
+        <ActButton
           className="btn danger solid"
           disabled={busy}
           onClick={() =>
@@ -75,7 +76,7 @@ export function Clean({ queue, onClose }: { queue: string; onClose: () => void }
           }
         >
           {t.removeThem}
-        </button>
+        </ActButton>
       </div>
     </Dialog>
   )

@@ -5,6 +5,7 @@ import { count } from '../format'
 import { drainQueue, obliterateQueue, pauseQueue, resumeQueue } from '../jobs/api'
 import { BulkDialog } from '../jobs/BulkDialog'
 import type { Kind } from '../jobs/bulk'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
@@ -30,18 +31,18 @@ export function QueueActions({ row }: { row: components['schemas']['QueueRow'] }
   const resume = { run: () => resumeQueue(queue), done: t.runs(queue), undo: () => pauseQueue(queue) }
   const delayed = asking === 'drain-delayed'
   const running = row.states['active'] ?? 0
-  useKeys({ p: may && { says: texts.keys.pause, run: () => act(paused ? resume : pause) } })
+  useKeys({ p: may && { says: texts.keys.pause, acts: true, run: () => act(paused ? resume : pause) } })
   if (!may) return null
   return (
     <div className="btn-row">
-      <button className="btn grow" onClick={() => setAsking('add')}>
+      <ActButton className="btn grow" onClick={() => setAsking('add')}>
         <Icon name="add" />
         {t.addJob}
-      </button>
-      <button className="btn grow" disabled={busy} onClick={() => act(paused ? resume : pause)}>
+      </ActButton>
+      <ActButton className="btn grow" disabled={busy} onClick={() => act(paused ? resume : pause)}>
         <Icon name={paused ? 'play' : 'pause'} />
         {paused ? t.resume : t.pause}
-      </button>
+      </ActButton>
       <Menu
         label={t.more}
         choices={[

@@ -1,5 +1,7 @@
+import { useQueryClient } from '@tanstack/react-query'
 import { Outlet, useNavigate } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
+import { lazy, Suspense, useEffect } from 'react'
+import { watchAway } from '../api/away'
 import { useSession } from '../api/session'
 import { Toasts } from '../parts/Toasts'
 import { useLive } from '../parts/useLive'
@@ -21,6 +23,7 @@ const AddJob = lazy(() => import('../queues/AddJob').then((module) => ({ default
 /** What is around every page. */
 export function Shell() {
   useLive()
+  useWatchAway()
   const session = useSession()
   const overlay = useOverlay()
   useKeyboard()
@@ -56,6 +59,12 @@ export function Shell() {
       )}
     </div>
   )
+}
+
+/** Every button of every page asks what it finds. */
+function useWatchAway(): void {
+  const queries = useQueryClient()
+  useEffect(() => watchAway(queries.getQueryCache()), [queries])
 }
 
 function useKeysOfTheShell(): void {
