@@ -70,10 +70,10 @@ def test_what_would_change_something_is_off_and_says_why_and_the_rest_works(
     edit.click(force=True)
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("p")
-    expect(page.get_by_role("status").filter(has_text=OFF)).to_be_visible()
+    expect(page.get_by_text(OFF)).to_be_visible()
     # What changes nothing may be chosen.
     row.get_by_role("button").last.click()
-    expect(page.get_by_role("menuitem", name="Duplicate")).to_be_disabled()
+    expect(page.get_by_role("menuitem", name="Add it again")).to_be_disabled()
     expect(page.get_by_role("menuitem", name="Open")).to_be_enabled()
     page.keyboard.press("Escape")
     site.redis.start()

@@ -8,10 +8,11 @@ const endings: (() => void)[] = []
 afterEach(() => endings.splice(0).forEach((end) => end()))
 
 /** A query that is shown, and what its next answer is. */
-function shown(key: string) {
+async function shown(key: string) {
   const answer = { next: (): unknown => 'fine' }
   const observer = new QueryObserver(queries, { queryKey: [key], queryFn: async () => answer.next() })
   endings.push(observer.subscribe(() => undefined))
+  await vi.waitFor(() => expect(observer.getCurrentResult().isSuccess).toBe(true))
   return { answers: (next: () => unknown) => ((answer.next = next), observer.refetch()), leave: () => endings.pop()!() }
 }
 
@@ -23,22 +24,22 @@ function refuses(status: number) {
 
 test('Redis is away from the first refusal for it until that question is answered', async () => {
   endings.push(watchAway(queries.getQueryCache()))
-  const [overview, settings] = [shown('overview'), shown('settings')]
+  const [overview, settings] = [await shown('overview'), await shown('settings')]
   await overview.answers(refuses(503))
-  expect(readAway()).toBe(true)
+  await vi.waitFor(() => expect(readAway()).toBe(true))
   await settings.answers(() => 'needs no Redis')
-  expect(readAway()).toBe(true)
+  await vi.waitFor(() => expect(readAway()).toBe(true))
   await overview.answers(() => 'fine')
-  expect(readAway()).toBe(false)
+  await vi.waitFor(() => expect(readAway()).toBe(false))
 })
 
 test('other refusals are not its absence, and a question that nobody shows any more says nothing', async () => {
   endings.push(watchAway(queries.getQueryCache()))
-  const page = shown('page')
+  const page = await shown('page')
   await page.answers(refuses(500))
-  expect(readAway()).toBe(false)
+  await vi.waitFor(() => expect(readAway()).toBe(false))
   await page.answers(refuses(503))
-  expect(readAway()).toBe(true)
+  await vi.waitFor(() => expect(readAway()).toBe(true))
   page.leave()
   await vi.waitFor(() => expect(readAway()).toBe(false))
 })

@@ -3,8 +3,13 @@ import { useAway } from '../api/away'
 import { ActButton } from './ActButton'
 import { Icon, type IconName } from './Icon'
 
-// Its button stands before what it opens is there.
-const MenuList = lazy(() => import('./MenuList').then((module) => ({ default: module.MenuList })))
+// Its button stands before what it opens is there; where that does not come, as while Redis is away, it opens nothing.
+const MenuList = lazy(() =>
+  import('./MenuList').then(
+    (module) => ({ default: module.MenuList }),
+    () => ({ default: ({ children }: { choices: (Choice | null)[]; children: ReactNode }) => children }),
+  ),
+)
 
 export interface Choice {
   name: string
