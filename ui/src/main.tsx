@@ -4,21 +4,23 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent as later
 import { isRefusal } from './api/client'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { Job } from './pages/Job'
+import { readDeadSearch } from './dead/search'
 import { NoPage } from './pages/NoPage'
-import { DeadLetters, readDeadSearch } from './pages/DeadLetters'
 import { Overview } from './pages/Overview'
-import { Queue, readSearch } from './pages/Queue'
 import { readEventsSearch } from './events/search'
 import { readFlowSearch } from './flows/search'
 import { readOutboxSearch } from './outbox/search'
 import { readOverviewSearch } from './overview/window'
+import { readSearch } from './queues/search'
 import { apply, readPreferences } from './settings/preferences'
 import { readSettingsSearch } from './settings/search'
 import { only } from './shell/only'
 import { Shell } from './shell/Shell'
 
-// The pages of an incident come with the first load; the others when somebody points at them.
+// The first page comes with the first load, those of an incident right after it, the others when somebody points at them.
+const DeadLetters = later(() => import('./pages/DeadLetters'), 'DeadLetters')
+const Queue = later(() => import('./pages/Queue'), 'Queue')
+const Job = later(() => import('./pages/Job'), 'Job')
 const root = createRootRoute({ component: Shell })
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/', component: Overview, validateSearch: readOverviewSearch }),
@@ -47,6 +49,15 @@ declare module '@tanstack/react-router' {
 const queries = new QueryClient({ defaultOptions: { queries: { retry: (failures, error) => failures < 1 && !isRefusal(error), staleTime: 2_000 } } })
 
 apply(readPreferences())
+
+/** So long nothing may be asked before the browser is given what nobody waits for. */
+const LEISURE_MS = 300
+
+function bringTheOthers() {
+  if (queries.isFetching() > 0) return void setTimeout(bringTheOthers, LEISURE_MS)
+  for (const page of [DeadLetters, Queue, Job]) page.preload?.()?.catch(() => undefined) // asked again when it is opened
+}
+setTimeout(bringTheOthers, LEISURE_MS)
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

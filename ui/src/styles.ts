@@ -1,8 +1,7 @@
-// Every style and font; nothing comes from another host.
+// Every style and font but those that stand in the page itself (index.html); nothing comes from another host.
 import '@fontsource-variable/inter/wght.css'
 import '@fontsource/jetbrains-mono/latin-400.css'
 import '@fontsource/jetbrains-mono/latin-500.css'
-import './tokens.css'
 import './components.css'
 import './work.css'
 import './jobs.css'

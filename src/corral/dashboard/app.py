@@ -20,6 +20,7 @@ from corral.api.known import KnownQueues
 from corral.api.problems import Problem, Refused
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.traffic import Traffic
+from corral.dashboard.content_policy import policy
 from corral.dashboard.origin import MISDIRECTED, is_ours
 from corral.dashboard.serving import PAGES
 from corral.dashboard.sessions import SESSIONS
@@ -34,14 +35,9 @@ from corral.providers import close_providers
 from corral.queue import Queue
 from corral.settings import Settings
 
-_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    b"connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
 #: Everything comes from here; nothing is framed, sniffed or sent elsewhere.
 HEADERS: list[tuple[bytes, bytes]] = [
-    (b"content-security-policy", _POLICY),
+    (b"content-security-policy", policy().encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),

@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { ago, duration, exact } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { useCursor } from '../shell/useCursor'
@@ -87,19 +88,19 @@ export function Now({ now, judged, off, actions }: Props) {
                         </Link>
                       )}
                       {!off && alert.acknowledged && (
-                        <button className="btn sm" onClick={() => void actions.unacknowledge([alert])}>
+                        <ActButton className="btn sm" onClick={() => void actions.unacknowledge([alert])}>
                           {said.unacknowledge}
-                        </button>
+                        </ActButton>
                       )}
                       {!off && alert.state === 'firing' && !alert.acknowledged && (
-                        <button className="btn sm" onClick={() => setTaking(alert)}>
+                        <ActButton className="btn sm" onClick={() => setTaking(alert)}>
                           {said.acknowledgeWith}
-                        </button>
+                        </ActButton>
                       )}
                       {!off && !alert.silenced && (
-                        <button className="btn sm" onClick={() => setAsking(alert)}>
+                        <ActButton className="btn sm" onClick={() => setAsking(alert)}>
                           {said.silence}
-                        </button>
+                        </ActButton>
                       )}
                     </div>
                   </td>
@@ -129,9 +130,9 @@ export function Now({ now, judged, off, actions }: Props) {
                   <td data-l={said.by}>{whoOf(silence.by)}</td>
                   <td className="num">
                     {!off && (
-                      <button className="btn sm" onClick={() => void actions.unsilence(silence)}>
+                      <ActButton className="btn sm" onClick={() => void actions.unsilence(silence)}>
                         {said.end}
-                      </button>
+                      </ActButton>
                     )}
                   </td>
                 </tr>

@@ -7,6 +7,7 @@ import { Channels, PastAlerts, Rules } from '../alerts/Tables'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
 import { count, duration } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Glyph, Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { Tabs } from '../parts/Tabs'
@@ -19,7 +20,7 @@ const said = texts.alerts
 export function Alerts() {
   const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
   const actions = useAlertActions()
-  const off = !useMay('operate') || alerts.isError
+  const off = !useMay('operate')
   const [tab, setTab] = useState<(typeof TABS)[number]>('now')
   const tried = useMutation({ mutationFn: () => answered(api.POST('/api/v1/alerts/test')) })
   const now = alerts.data
@@ -43,9 +44,9 @@ export function Alerts() {
         </div>
         {!off && (
           <div className="btn-row">
-            <button className="btn" disabled={tried.isPending} onClick={() => tried.mutate()}>
+            <ActButton className="btn" busy={tried.isPending} onClick={() => tried.mutate()}>
               {tried.isPending ? said.testing : said.test}
-            </button>
+            </ActButton>
           </div>
         )}
       </div>

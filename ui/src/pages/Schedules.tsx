@@ -4,6 +4,7 @@ import { useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
 import { count, duration, exact, until } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
@@ -28,7 +29,7 @@ export function Schedules() {
     queryFn: () => answered(api.GET('/api/v1/schedules')),
     refetchInterval: useEvery(3_000),
   })
-  const mayOperate = useMay('operate') && !page.isError
+  const mayOperate = useMay('operate')
   const changes = useScheduleChanges()
   const [queue, setQueue] = useState('')
   const wanted: { schedule?: string } = useSearch({ strict: false })
@@ -81,9 +82,9 @@ export function Schedules() {
                 </label>
               )}
               {mayOperate && (
-                <button className="btn grow" onClick={() => setForm('new')}>
+                <ActButton className="btn grow" onClick={() => setForm('new')}>
                   {t.add}
-                </button>
+                </ActButton>
               )}
             </div>
           </div>

@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useDeferredValue, useState } from 'react'
 import { answered, api } from '../api/client'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { say } from '../parts/toasting'
 import { capital } from '../format'
@@ -123,9 +124,9 @@ export function ScheduleForm({ was, data, onClose }: Props) {
           <button type="button" className="btn" onClick={onClose}>
             {t.cancel}
           </button>
-          <button className="btn primary" disabled={!ready || save.isPending}>
+          <ActButton className="btn primary" disabled={!ready} busy={save.isPending}>
             {was ? t.save : t.addVerb}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>
