@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Alert, type AlertsNow, condition, covers, firing, leadsTo, type Rule, type Silence, watch, worstFirst, written } from './alerts'
+import { type Alert, type AlertsNow, breakerOf, condition, covers, firing, leadsTo, type Rule, type Silence, watch, worstFirst, written } from './alerts'
 
 const NOW = 1_000_000
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
@@ -41,8 +41,14 @@ test('when a rule fires', () => {
 })
 
 test('where an alert leads, and what a silence covers', () => {
-  expect(leadsTo({ rule: 'dead-letters', subject: 'email' })).toMatchObject({ to: '/dead', queue: 'email' })
-  expect(leadsTo({ rule: 'memory', subject: 'redis' })).toBeNull()
+  expect(leadsTo({ rule: 'dead-letters', subject: 'email' })).toMatchObject({ to: '/dead', search: { queue: 'email' } })
+  expect(leadsTo({ rule: 'waiting', subject: 'email' })).toMatchObject({ to: '/queues/$queue', params: { queue: 'email' } })
+  expect(leadsTo({ rule: 'schedule-late', subject: 'email/a/b' })).toMatchObject({ search: { schedule: 'email a/b' } })
+  expect(leadsTo({ rule: 'redis-memory', subject: 'redis' })).toMatchObject({ to: '/redis' })
+  expect(leadsTo({ rule: 'breaker-open', subject: 'onfido' })).toBeNull()
+  expect(breakerOf({ rule: 'breaker-open', subject: 'onfido', state: 'firing' })).toBe('onfido')
+  expect(breakerOf({ rule: 'breaker-open', subject: 'onfido', state: 'pending' })).toBeNull()
+  expect(breakerOf({ rule: 'waiting', subject: 'email', state: 'firing' })).toBeNull()
   const silence = (rule: string, subject: string) => ({ rule, subject }) as Silence
   expect(covers(silence('*', 'email'), alert('email'))).toBe(true)
   expect(covers(silence('waiting', '*'), alert('email'))).toBe(true)

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useDeferredValue, useState } from 'react'
 import { answered, api } from '../api/client'
 import { Dialog } from '../parts/Dialog'
+import { useOverview } from '../pages/Overview'
 import { say } from '../parts/toasting'
 import { capital } from '../format'
 import { texts } from '../texts'
@@ -23,6 +24,8 @@ export function ScheduleForm({ was, data, onClose }: Props) {
   const [draft, setDraft] = useState<Draft>(was ? draftOf(was, data) : EMPTY)
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }))
   const queries = useQueryClient()
+  const queues = (useOverview(10_000).data?.queues ?? []).map((queue) => queue.row.queue).sort()
+  const unknown = was === null && draft.queue.trim() !== '' && queues.length > 0 && !queues.includes(draft.queue.trim())
   const { wish, problem } = read(draft, was)
   const rhythm = useDeferredValue(wish ? JSON.stringify({ ...wish, data: undefined }) : '')
   const preview = useQuery({
@@ -62,7 +65,12 @@ export function ScheduleForm({ was, data, onClose }: Props) {
             <div className="pair">
               <label>
                 <span>{t.queue}</span>
-                <input className="input" value={draft.queue} onChange={(event) => set({ queue: event.target.value })} required autoFocus />
+                <input className="input" value={draft.queue} onChange={(event) => set({ queue: event.target.value })} required autoFocus list="schedule-queues" autoComplete="off" spellCheck={false} />
+                <datalist id="schedule-queues">
+                  {queues.map((name) => (
+                    <option key={name} value={name} />
+                  ))}
+                </datalist>
               </label>
               <label>
                 <span>{t.jobName}</span>
@@ -100,6 +108,16 @@ export function ScheduleForm({ was, data, onClose }: Props) {
             <input className="input mono" value={draft.every} onChange={(event) => set({ every: event.target.value })} />
           </label>
         )}
+        <div className="pair">
+          <label>
+            <span>{t.end}</span>
+            <input className="input" type="datetime-local" value={draft.end} onChange={(event) => set({ end: event.target.value })} />
+          </label>
+          <label>
+            <span>{t.limit}</span>
+            <input className="input" inputMode="numeric" value={draft.limit} placeholder={t.limitPlaceholder} autoComplete="off" onChange={(event) => set({ limit: event.target.value })} />
+          </label>
+        </div>
         <label>
           <span>{was ? t.dataAsItIs : t.data}</span>
           <textarea value={draft.data} onChange={(event) => set({ data: event.target.value })} spellCheck={false} placeholder="{}" />
@@ -115,6 +133,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
                 <b className="strong">{capital(preview.data.words)}</b>
                 {t.nextAt}
                 {preview.data.runs.slice(0, 3).map(onTheWall).join(', ') || t.never}
+                {unknown && <span className="is-limited">{t.newQueue(draft.queue.trim())}</span>}
               </>
             )
           )}

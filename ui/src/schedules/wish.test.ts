@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { draftOf, EMPTY, onTheWall, read, type Schedule, seconds, typed, zones } from './wish'
+import { draftOf, EMPTY, fieldOf, fits, onTheWall, read, type Schedule, seconds, typed, zones } from './wish'
 
 const schedule: Schedule = {
   queue: 'q', id: 's', name: 'build', words: '', cron: null, every: 900, tz: 'UTC', offset: 60, start: 5, end: null,
@@ -39,4 +39,21 @@ test('the own zone comes first, and none comes twice', () => {
   const all = zones('Europe/Berlin')
   expect(all[0]).toBe('Europe/Berlin')
   expect(new Set(all).size).toBe(all.length)
+})
+
+test('an end and a limit are read, kept to the second if untouched, and taken away', () => {
+  const end = 1_900_000_007
+  const ends = { ...schedule, end, limit: null }
+  const draft = draftOf(ends, undefined)
+  expect(read(draft, ends).wish).toMatchObject({ end })
+  expect(read({ ...draft, end: '' }, ends).wish).not.toHaveProperty('end')
+  expect(read({ ...draft, end: fieldOf(end + 60), limit: ' 12 ' }, ends).wish).toMatchObject({ end: end + 60 - (end % 60), limit: 12 })
+  for (const limit of ['0', '-1', '1.5', 'x', '1e3']) expect(read({ ...draft, limit }, ends).problem).toContain('runs')
+})
+
+test('a schedule is found by any word of its row', () => {
+  const nightly = { ...schedule, id: 'Nightly', queue: 'reports', words: 'at 03:00 every day', cron: '0 3 * * *', tz: 'Europe/Berlin', paused: true }
+  for (const text of ['', 'night', 'REPORTS build', '03:00 paused', 'berlin']) expect(fits(nightly, text)).toBe(true)
+  for (const text of ['nightly late', 'weekly', 'paused failed']) expect(fits(nightly, text)).toBe(false)
+  expect(fits(schedule, 'paused')).toBe(false)
 })

@@ -95,5 +95,9 @@ export const alerts = {
   asSoonAsAny: 'as soon as there is any',
   over: (value: string) => `over ${value}`,
   seeDead: 'Look at the dead letters',
+  seeQueue: 'Look at the queue',
+  seeSchedule: 'Look at the schedule',
+  seeWorkers: 'Look at the workers',
+  seeRedis: 'Look at Redis',
   testKey: 'Test key and resume',
 }
