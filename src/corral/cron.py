@@ -135,7 +135,7 @@ def _fields(expression: str) -> tuple[str, ...]:
         raise InvalidOptions(f"cron={expression!r} is no name of a schedule. There are {', '.join(_NAMED)}.")
     if len(given) not in (5, 6):
         raise InvalidOptions(
-            f"cron={expression!r} has {len(given)} fields. Write 5 (minute hour day month weekday), "
+            f"cron={expression!r} has {len(given)} field{'s' if len(given) != 1 else ''}. Write 5 (minute hour day month weekday), "
             "or 6 with the seconds first."
         )
     fields = ["0", *given] if len(given) == 5 else given

@@ -37,7 +37,8 @@ test.each([[0.05, 'share', '5 %'], [0.0125, 'share', '1.25 %'], [372, 'seconds',
 test('when a rule fires', () => {
   const limits = { fire: 0.05, forSeconds: 60, minimum: 20 }
   expect(plain(condition({ unit: 'share', limits } as Rule))).toBe('over 5 % for 1 m, of at least 20 jobs')
-  expect(plain(condition({ unit: 'jobs', limits: { fire: 0, forSeconds: 0, minimum: 0 } } as Rule))).toBe('as soon as there is any')
+  expect(plain(condition({ unit: 'jobs', limits: { fire: 0, forSeconds: 0, minimum: 0 } } as Rule))).toBe('as soon as it happens')
+  expect(plain(condition({ unit: 'jobs', limits: { fire: 0, forSeconds: 60, minimum: 0 } } as Rule))).toBe('once it lasts 1 m')
 })
 
 test('where an alert leads, and what a silence covers', () => {

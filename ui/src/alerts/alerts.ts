@@ -67,8 +67,9 @@ export function written(value: number, unit: string): string {
 export function condition(rule: Rule, limits: Limits = rule.limits): string {
   const lasts = limits.forSeconds ? said.forTime(span(limits.forSeconds)) : ''
   const least = limits.minimum ? said.leastJobs(count(limits.minimum)) : ''
-  const many = limits.fire === 0 ? said.asSoonAsAny : said.over(written(limits.fire, rule.unit))
-  return `${many}${lasts && limits.fire === 0 ? `,${lasts}` : lasts}${least}`
+  // What fires over nothing is something that is so or is not.
+  if (limits.fire === 0) return `${limits.forSeconds ? said.onceItLasts(span(limits.forSeconds)) : said.atOnce}${least}`
+  return `${said.over(written(limits.fire, rule.unit))}${lasts}${least}`
 }
 
 export type Leads = { name: string } & (

@@ -68,7 +68,7 @@ export function Audit() {
               <th className="c-when">{said.when}</th>
               <th className="c-who">{said.who}</th>
               <th className="c-what">{said.what}</th>
-              <th>{said.on}</th>
+              <th className="c-on">{said.on}</th>
               <th>{said.facts}</th>
             </tr>
           </thead>
@@ -90,7 +90,7 @@ export function Audit() {
                 <td className="wrap" data-l={said.on}>
                   <Target entry={entry} />
                 </td>
-                <Facts facts={Object.entries(entry.facts)} />
+                <Facts facts={Object.entries(entry.facts).filter(([, value]) => value !== null)} />
               </tr>
             ))}
           </tbody>
@@ -115,13 +115,18 @@ function Target({ entry: { action, target } }: { entry: Entry }) {
   return leads === null ? <>{target}</> : <Link {...leads}>{target}</Link>
 }
 
+function written(value: unknown): string {
+  if (typeof value === 'string') return value
+  return typeof value === 'number' ? value.toLocaleString('en-US') : JSON.stringify(value)
+}
+
 /** What the change was made with, by name; nothing where there is nothing to say. */
 function Facts({ facts }: { facts: [string, unknown][] }) {
   return (
     <td className="wrap" data-l={facts.length > 0 ? said.facts : undefined}>
       {facts.map(([name, value]) => (
         <span key={name} className="fact small">
-          <span className="quiet">{name}</span> <code>{typeof value === 'string' ? value : JSON.stringify(value)}</code>
+          <span className="quiet">{name}</span> <code>{written(value)}</code>
         </span>
       ))}
     </td>

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useDeferredValue, useState } from 'react'
+import { useEffect, useState } from 'react'
 import { answered, api } from '../api/client'
 import { Dialog } from '../parts/Dialog'
 import { useOverview } from '../pages/Overview'
@@ -10,6 +10,8 @@ import { LIST } from './changes'
 import { type Draft, draftOf, EMPTY, onTheWall, read, type Schedule, zones } from './wish'
 
 const t = texts.schedules
+
+const SETTLE_MS = 350
 
 interface Props {
   /** What is edited; null: a new one. */
@@ -27,7 +29,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
   const queues = (useOverview(10_000).data?.queues ?? []).map((queue) => queue.row.queue).sort()
   const unknown = was === null && draft.queue.trim() !== '' && queues.length > 0 && !queues.includes(draft.queue.trim())
   const { wish, problem } = read(draft, was)
-  const rhythm = useDeferredValue(wish ? JSON.stringify({ ...wish, data: undefined }) : '')
+  const rhythm = useSettled(wish ? JSON.stringify({ ...wish, data: undefined }) : '')
   const preview = useQuery({
     queryKey: ['schedule preview', rhythm],
     queryFn: () => answered(api.POST('/api/v1/schedules/preview', { body: JSON.parse(rhythm) })),
@@ -132,7 +134,7 @@ export function ScheduleForm({ was, data, onClose }: Props) {
               <>
                 <b className="strong">{capital(preview.data.words)}</b>
                 {t.nextAt}
-                {preview.data.runs.slice(0, 3).map(onTheWall).join(', ') || t.never}
+                {preview.data.runs.slice(0, 3).map((run) => onTheWall(run)).join(', ') || t.never}
                 {unknown && <span className="is-limited">{t.newQueue(draft.queue.trim())}</span>}
               </>
             )
@@ -149,6 +151,16 @@ export function ScheduleForm({ was, data, onClose }: Props) {
       </form>
     </Dialog>
   )
+}
+
+/** What was typed, once nothing more comes for a while: half an expression is no question. */
+function useSettled(value: string): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), SETTLE_MS)
+    return () => clearTimeout(timer)
+  }, [value])
+  return settled
 }
 
 export function ZoneSelect({ own, value, onChange, className }: { own: string; value: string; onChange: (zone: string) => void; className?: string }) {

@@ -17,7 +17,8 @@ test('a draft becomes a wish, or says what is wrong', () => {
     wish: { name: 'build', cron: '0 3 * * 1-5', tz: 'UTC', data: { a: 1 } },
     problem: null,
   })
-  expect(read({ ...EMPTY, cron: ' ' }).problem).toContain('cron')
+  for (const cron of [' ', '0 3', 'nonsense', '0 3 * * * * *']) expect(read({ ...EMPTY, cron }).problem).toContain('5 fields')
+  for (const cron of ['@daily', ' 0 3 * * 1-5 ', '*/7 * * * * *']) expect(read({ ...EMPTY, cron }).wish).toMatchObject({ cron: cron.trim() })
   expect(read({ ...EMPTY, kind: 'every', every: 'often' }).problem).toContain('15m')
   expect(read({ ...EMPTY, data: '{' }).problem).toContain('JSON')
 })
@@ -30,8 +31,10 @@ test('an edit keeps what the form does not show', () => {
 })
 
 test('a time as the wall of its zone shows it', () => {
-  expect(onTheWall('2026-03-02T03:00:00+01:00')).toBe('Mon 2 Mar 03:00')
-  expect(onTheWall('2026-03-02T23:59:07-05:00')).toBe('Mon 2 Mar 23:59:07')
+  const now = Date.UTC(2026, 5, 1)
+  expect(onTheWall('2026-03-02T03:00:00+01:00', now)).toBe('Mon 2 Mar 03:00')
+  expect(onTheWall('2026-03-02T23:59:07-05:00', now)).toBe('Mon 2 Mar 23:59:07')
+  expect(onTheWall('2028-02-29T00:00:00Z', now)).toBe('Tue 29 Feb 2028 00:00')
   expect(onTheWall('soon')).toBe('soon')
 })
 

@@ -48,7 +48,7 @@ export type Read = { wish: Wish; problem: null } | { wish: null; problem: string
 export function read(draft: Draft, was: Schedule | null = null): Read {
   const wish: Wish = { name: draft.name.trim() }
   if (draft.kind === 'cron') {
-    if (draft.cron.trim() === '') return { wish: null, problem: texts.schedules.wrongCron }
+    if (!/^\s*(@\w+|\S+(\s+\S+){4,5})\s*$/.test(draft.cron)) return { wish: null, problem: texts.schedules.wrongCron }
     wish.cron = draft.cron.trim()
     wish.tz = draft.tz
   } else {
@@ -107,13 +107,14 @@ export function fits(schedule: Schedule, text: string): boolean {
   return text.toLowerCase().split(/\s+/).every((word) => whole.includes(word))
 }
 
-/** `2026-03-02T03:00:00+01:00` as the clock on that zone's wall: `Mon 2 Mar 03:00`, with seconds if there are any. */
-export function onTheWall(iso: string): string {
+/** `2026-03-02T03:00:00+01:00` as the clock on that zone's wall: `Mon 2 Mar 03:00`, with seconds if there are any, with the year if it is not this one. */
+export function onTheWall(iso: string, now = Date.now()): string {
   const [, year, month, day, time, s] = /^(\d+)-(\d+)-(\d+)T(\d+:\d+):(\d+)/.exec(iso) ?? []
   if (time === undefined) return iso
   const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
   const named = date.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' })
-  return `${named.replace(',', '')} ${time}${s === '00' ? '' : `:${s}`}`
+  const other = year === String(new Date(now).getFullYear()) ? '' : ` ${year}`
+  return `${named.replace(',', '')}${other} ${time}${s === '00' ? '' : `:${s}`}`
 }
 
 /** The zones to choose from: the schedule's own, the reader's, UTC, then all that the browser knows. */

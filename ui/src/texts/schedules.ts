@@ -69,7 +69,7 @@ export const schedules = {
   nextAt: ', next ',
   never: 'never',
   cancel: 'Cancel',
-  wrongCron: 'Write a cron expression: minute hour day month weekday.',
+  wrongCron: 'Write 5 fields, minute hour day month weekday, or 6 with the seconds first.',
   wrongEvery: 'Write how often, as 90s, 15m, 2h or 1d.',
   wrongLimit: 'Write how many runs it has, as 12, or leave it empty.',
   wrongData: 'The data is not JSON.',
