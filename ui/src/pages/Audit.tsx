@@ -83,7 +83,7 @@ export function Audit() {
                     {entry.actor}
                   </button>
                 </td>
-                <td className="wrap two" data-l={said.what}>
+                <td className="wrap" data-l={said.what}>
                   <span className="strong">{actionWords(entry.action)}</span>
                   <span className="second mono">{entry.action}</span>
                 </td>

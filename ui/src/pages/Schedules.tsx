@@ -126,7 +126,7 @@ export function Schedules() {
               <code>{t.noneCode}</code>
             </div>
           ) : (
-            <table className="table rows">
+            <table className="table rows schedules">
               <thead>
                 <tr>
                   <th>{t.schedule}</th>
