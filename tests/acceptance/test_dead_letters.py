@@ -32,24 +32,9 @@ BURST = RATE // 4
 
 
 @pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
 def group(server: RedisProcess, tmp_path: Path) -> Iterator[Workers]:
     with workers(server, tmp_path, "dead_jobs:queue") as running:
         yield running
-
-
-@pytest.fixture
-def ledger(server: RedisProcess) -> Iterator[Ledger]:
-    found = Ledger(server)
-    yield found
-    found.close()
 
 
 @pytest.fixture

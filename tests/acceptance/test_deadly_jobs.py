@@ -6,7 +6,7 @@ Whatever kind of job it is: scheduled, of a group, a child, cancelled. The other
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,25 +15,9 @@ from workers import Ledger, Workers, counts, workers
 
 from corral import Flow, JobFailed, Queue
 from corral.adding import AddOptions
-from corral.bullmq.connection import close_shared_clients
 from redis_process import RedisProcess
 
 REASON = "died or stalled 2 times"
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def ledger(server: RedisProcess) -> Iterator[Ledger]:
-    ledger = Ledger(server)
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
@@ -41,14 +25,6 @@ def group(server: RedisProcess, tmp_path: Path) -> Iterator[Workers]:
     settings = {"CORRAL_LOCK_SECONDS": "1.5", "CORRAL_STALLED_SECONDS": "1"}
     with workers(server, tmp_path, "fire_jobs:queue", **settings) as group:
         yield group
-
-
-@pytest.fixture
-async def queue(server: RedisProcess) -> AsyncIterator[Queue]:
-    queue = Queue("fire", redis_url=server.url, prefix="bull")
-    yield queue
-    await queue.close()
-    await close_shared_clients()
 
 
 async def let_it_kill(group: Workers, times: int) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from service import until
 from workers import Workers, workers
 
@@ -17,14 +16,6 @@ from redis_process import RedisProcess
 
 FLOWS = 120
 KILLS = 6
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 async def test_every_parent_ends_though_workers_are_killed(server: RedisProcess, tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from service import until
 from workers import Ledger, Workers, counts, workers
 
@@ -21,14 +19,6 @@ KILLS = 8
 
 #: As children/ledger_jobs.py declares it.
 CONCURRENCY = 20
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 async def test_five_thousand_jobs_survive_killed_workers(server: RedisProcess, tmp_path: Path) -> None:

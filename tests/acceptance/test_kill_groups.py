@@ -8,11 +8,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 from service import environment, until
 from workers import CHILDREN
@@ -25,14 +23,6 @@ from redis_process import RedisProcess
 KILLS = 5
 JOBS_EACH = 60
 BOUNDS = {"tenant-1": 2, "tenant-2": 2, "lock:user-1": 1, "lock:user-2": 1}
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 async def test_groups_keep_their_bounds_when_workers_are_killed(server: RedisProcess, tmp_path: Path) -> None:

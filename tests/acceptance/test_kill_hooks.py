@@ -6,7 +6,6 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,6 @@ from redis_process import RedisProcess
 JOBS = 800
 DEDUPLICATED = 100
 KILLS = 5
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 async def test_every_end_is_told_once_whenever_a_worker_dies(

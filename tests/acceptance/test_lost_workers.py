@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from service import until
 from workers import Ledger, Workers, counts, workers
 
 from corral import Job, Queue
-from corral.bullmq.connection import close_shared_clients
 from fault_proxy import FaultProxy
 from redis_process import RedisProcess
 
@@ -29,14 +28,6 @@ SETTINGS = {"CORRAL_LOCK_SECONDS": str(LOCK_SECONDS), "CORRAL_STALLED_SECONDS": 
 
 
 @pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
 def proxy(server: RedisProcess) -> Iterator[FaultProxy]:
     proxy = FaultProxy(server.port).start()
     yield proxy
@@ -44,24 +35,9 @@ def proxy(server: RedisProcess) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def ledger(server: RedisProcess) -> Iterator[Ledger]:
-    ledger = Ledger(server)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
 def group(server: RedisProcess, tmp_path: Path) -> Iterator[Workers]:
     with workers(server, tmp_path, "fire_jobs:queue", **SETTINGS) as group:
         yield group
-
-
-@pytest.fixture
-async def queue(server: RedisProcess) -> AsyncIterator[Queue]:
-    queue = Queue("fire", redis_url=server.url, prefix="bull")
-    yield queue
-    await queue.close()
-    await close_shared_clients()
 
 
 def history(server: RedisProcess, job_id: str) -> list[str]:

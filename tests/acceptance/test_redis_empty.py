@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,6 @@ from corral import Queue, Worker
 from corral.bullmq.connection import close_shared_clients
 from corral.errors import JobNotFound
 from redis_process import RedisProcess
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    """Nothing on disk: who kills it, empties it."""
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture
@@ -47,14 +38,6 @@ def group(server: RedisProcess, ledger_server: RedisProcess, tmp_path: Path) -> 
     settings = {"CORRAL_LOCK_SECONDS": "1", "CORRAL_STALLED_SECONDS": "1"}
     with workers(server, tmp_path, "fire_jobs:queue", **settings) as group:
         yield group
-
-
-@pytest.fixture
-async def queue(server: RedisProcess) -> AsyncIterator[Queue]:
-    queue = Queue("fire", redis_url=server.url, prefix="bull")
-    yield queue
-    await queue.close()
-    await close_shared_clients()
 
 
 async def restart_empty(server: RedisProcess, group: Workers) -> None:

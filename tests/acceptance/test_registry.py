@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from workers import Ledger, counts, workers
 
 from corral import Queue
@@ -16,14 +14,6 @@ from eventually import eventually
 from redis_process import RedisProcess
 
 JOBS = 400
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 async def test_killed_workers_go_and_the_others_counts_add_up(server: RedisProcess, tmp_path: Path) -> None:

@@ -44,13 +44,6 @@ def server(started_server: RedisProcess) -> RedisProcess:
     return started_server
 
 
-@pytest.fixture
-def ledger(server: RedisProcess) -> Iterator[Ledger]:
-    ledger = Ledger(server)
-    yield ledger
-    ledger.close()
-
-
 async def add(server: RedisProcess, jobs: int) -> None:
     queue = Queue("ledger", redis_url=server.url, prefix="bull")
     await queue.add_many("work", [{"n": n} for n in range(jobs)], remove_on_complete=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ from workers import Ledger, counts, workers
 from corral import Queue
 from corral.bullmq.connection import close_shared_clients
 from redis_process import RedisProcess
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 async def test_running_jobs_finish_within_the_grace_time(server: RedisProcess, tmp_path: Path) -> None:

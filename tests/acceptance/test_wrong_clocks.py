@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,6 @@ HOUR_MS = 3_600_000
 NEAR_MS = 600_000
 
 WRONG = pytest.mark.parametrize("wrong", [-3600, 3600], ids=["an hour behind", "an hour ahead"])
-
-
-@pytest.fixture
-def server() -> Iterator[RedisProcess]:
-    process = RedisProcess()
-    process.start()
-    yield process
-    process.stop()
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from corral.cli.up import greeting
+from corral.bullmq.connection import Address
+from corral.cli.up import greeting, missing_redis
 
 API = "http://127.0.0.1:3000"
 
@@ -32,3 +33,11 @@ def test_a_later_start_says_how_to_get_in() -> None:
     told = greeting(API, "", Path(".corral"), None, dashboard="http://127.0.0.1:3002", own_user=True)
     assert "operator" in told[2]
     assert ".corral/dashboard-users" in told[2]
+
+
+async def test_a_redis_that_does_not_answer_is_told_without_its_password() -> None:
+    told = await missing_redis(Address("redis://:secret-word@127.0.0.1:1/0", None))
+    assert told is not None
+    assert "redis://127.0.0.1:1/0" in told
+    assert "REDIS_URL" in told
+    assert "secret-word" not in told

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import uvloop
 
+from corral.api.lookup import answering
+from corral.bullmq.connection import Address, shared_client
 from corral.cli.output import errors, print_json
 from corral.cli.stack import FIRST_USER, Stack
+from corral.errors import RedisRefused, RedisUnavailable
 from corral.observe.logs import configure_logs
 from corral.observe.traces import configure_traces
 from corral.settings import Settings
@@ -54,9 +57,29 @@ def up(
         )
         async with stack:
             announce(stack, json=json)
+            if warning := await missing_redis(Address.resolve(settings=Settings.load())):
+                errors.print(f"[red]{warning}[/red]", soft_wrap=True)
             return await stack.workers.run()
 
     return uvloop.run(run())
+
+
+async def missing_redis(address: Address) -> str | None:
+    """What to know if Redis does not answer at the start; None if it does. One round trip.
+
+    Nothing ends for it: a service may well start before its Redis.
+    """
+    try:
+        async with answering():
+            await shared_client(address).ping()
+    except RedisRefused as error:
+        return str(error)
+    except RedisUnavailable:
+        return (
+            f"Redis does not answer at {address.place}. Is it running, and is REDIS_URL its address? "
+            "Until it does, the API answers 503 and workers go on trying."
+        )
+    return None
 
 
 def announce(stack: Stack, *, json: bool) -> None:
