@@ -115,6 +115,15 @@ def test_a_schedule_is_found_by_a_word_opened_by_its_address_and_ends(open_as: O
     page.get_by_label("Find a schedule").fill("paused")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("broken")
+    # On a tablet a name stays in its own column.
+    page.get_by_label("Find a schedule").fill("tenant")
+    page.set_viewport_size({"width": 768, "height": 900})
+    names, runs = rows.first.locator("td").nth(0), rows.first.locator("td").nth(1)
+    box = names.locator(".second").bounding_box(), runs.bounding_box()
+    assert box[0]
+    assert box[1]
+    assert box[0]["x"] + names.evaluate("cell => cell.querySelector('.second').scrollWidth") <= box[1]["x"]
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.get_by_label("Find a schedule").fill("no such")
     expect(page.get_by_role("heading", name="No schedule fits")).to_be_visible()
     page.get_by_role("button", name="Clear the filter").click()
