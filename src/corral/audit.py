@@ -133,7 +133,7 @@ def fits(entry: AuditEntry, text: str, about: Collection[str] = ()) -> bool:
     if about and entry.action.partition(".")[0] not in about:
         return False
     facts = encode(dict(entry.facts)).decode()
-    said = " ".join((entry.actor, entry.action, entry.target, facts)).casefold()
+    said = f"{entry.actor} {entry.action} {entry.target} {facts}".casefold()
     return all(word in said for word in text.casefold().split())
 
 
