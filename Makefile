@@ -10,13 +10,14 @@ PAGES := src/corral/dashboard/static/index.html
 INTEROP := tests/interop/node_modules/.package-lock.json
 DENO := examples/edge-function/node_modules/.package-lock.json
 CODE := $(wildcard src tests bench tools examples)
+CONFTESTS := $(wildcard tests/conftest.py tests/*/conftest.py)
 
 # An environment whose folder has moved is made again.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(shell pwd -P))
 $(STAMP): moved
 endif
 
-.PHONY: help setup demo up test bench soak lint docs moved
+.PHONY: help setup demo up test ui-test bench soak lint docs moved
 moved:
 
 help:
@@ -60,11 +61,16 @@ lint: $(STAMP)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/mypy $(addprefix -m ,$(subst /,.,$(basename $(CONFTESTS))))
 	$(BIN)/python tools/audit.py
 
-test: lint $(INTEROP) $(DENO) $(PAGES)
-	tools/node.sh npm test --prefix ui --silent
+# Beside each other, as neither alone keeps two cores busy.
+test: $(INTEROP) $(DENO) $(PAGES)
+	@$(MAKE) --no-print-directory --jobs 2 lint ui-test
 	tools/prometheus.sh tools/chromium.sh tools/node.sh tools/tests.sh $(ARGS)
+
+ui-test: $(PAGES)
+	tools/node.sh npm test --prefix ui --silent
 
 bench: $(STAMP)
 	@tools/node.sh $(BIN)/python -m bench $(ARGS)

@@ -44,7 +44,7 @@ PATIENCE = 300.0
 async def measure(jobs: int, server: Server, sandbox: RunningSandbox) -> dict[str, float]:
     os.environ.update(_environment(server.url, sandbox.url))
     configure_logs(json=None, level=logging.ERROR)
-    settings = Settings(_env_file=None, redis_url=server.url, api_keys="bench:bench-key-0000001:admin")  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, redis_url=server.url, api_keys="bench:bench-key-0000001:admin")
     queue = Queue("kyc-verification", redis_url=server.url)
     declared = {"kyc-verification": built_in("kyc-verification")["kyc-verification"]}
     async with ApiServer(create_app(settings, declared), grace_seconds=1) as api:

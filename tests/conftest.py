@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import structlog
 import xdist
 from hypothesis import HealthCheck, settings
 
+import economy
 from dealing import Dealing, in_order
 from redis_process import RedisProcess
 
@@ -22,6 +23,10 @@ os.environ["COLUMNS"] = "160"
 settings.register_profile("corral", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("corral")
 
+economy.cheap_passwords()
+economy.certificates_once()
+economy.applications_of_known_handlers()
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing | None:
@@ -31,6 +36,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing | No
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     if xdist.is_xdist_worker(session):
         items[:] = in_order(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with economy.while_tests_are_read():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

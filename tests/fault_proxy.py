@@ -68,8 +68,7 @@ class FaultProxy:
     def stop(self) -> None:
         async def end() -> None:
             self._server.close()
-            for connection in list(self._connections):
-                connection.abort()
+            self._abort_all()
             self._loop.call_later(0.05, self._loop.stop)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
@@ -99,7 +98,7 @@ class FaultProxy:
 
     def reset(self) -> None:
         """Reset every connection."""
-        self._call(lambda: [connection.abort() for connection in list(self._connections)])
+        self._call(self._abort_all)
 
     def heal(self) -> None:
         """Let go. What was lost stays lost, and the connections that lost it stay dead."""
@@ -124,6 +123,10 @@ class FaultProxy:
         asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
 
     # In the thread
+
+    def _abort_all(self) -> None:
+        for connection in list(self._connections):
+            connection.abort()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -28,7 +28,7 @@ def folder_of_programs() -> Path | None:
 def _runs(place: Path) -> bool:
     if not (place / "initdb").exists():
         return False
-    command = [place / "postgres", "--version"]
+    command = [str(place / "postgres"), "--version"]
     try:
         return subprocess.run(command, user=_user(), capture_output=True, check=False).returncode == 0
     except OSError:

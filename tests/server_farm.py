@@ -166,7 +166,7 @@ class ClusterFarm(Farm):
     def _sees_all(self, node: RedisProcess) -> bool:
         info = node.client.execute_command("CLUSTER INFO")
         values = info if isinstance(info, dict) else dict(row.split(":") for row in info.split())
-        return values["cluster_state"] == "ok" and values["cluster_known_nodes"] == "4"
+        return (values["cluster_state"], values["cluster_known_nodes"]) == ("ok", "4")
 
     def id_of(self, node: RedisProcess) -> str:
         return str(node.client.execute_command("CLUSTER MYID"))

@@ -142,7 +142,7 @@ def licence_of(name: str) -> str:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return ""
-    if expression := about.get("License-Expression"):
+    if expression := _field(about, "License-Expression"):
         return expression
     said = [
         row.rpartition(" :: ")[2] for row in about.get_all("Classifier") or [] if row.startswith("License ::")
@@ -150,8 +150,13 @@ def licence_of(name: str) -> str:
     words = dict.fromkeys(WORDS[word] for word in said if word in WORDS)
     if words:
         return " OR ".join(words)
-    first = (about.get("License") or "").strip().split("\n")[0]
+    first = _field(about, "License").strip().split("\n")[0]
     return WORDS.get(first, first if first in ALLOWED else "")
+
+
+def _field(about: metadata.PackageMetadata, name: str) -> str:
+    """The first one of that name, or ''."""
+    return str((about.get_all(name) or [""])[0])
 
 
 # Node

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, FloatRect, Page, sync_playwright
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests" / folder) for folder in ("browser", ".")]
 
@@ -28,7 +28,9 @@ from dashboard_browser import sign_in  # noqa: E402  # of the tests
 from dashboard_incident import seed_incident  # noqa: E402  # of the tests
 from dashboard_site import PASSWORD, Site  # noqa: E402  # of the tests
 
-LOOKS = {
+Scheme = Literal["light", "dark"]
+
+LOOKS: dict[str, tuple[Scheme, int]] = {
     "light": ("light", 1440), "dark": ("dark", 1440),
     "light-375": ("light", 375), "dark-375": ("dark", 375),
 }  # fmt: skip
@@ -75,6 +77,11 @@ def keys(*pressed: str) -> Steps:
     return steps
 
 
+def choose_three(page: Page) -> None:
+    for box in page.locator("tbody .check").all()[:3]:
+        box.check()
+
+
 def before_answers(page: Page) -> None:
     """The page as it is while the server has not answered."""
     page.route("**/api/v1/**", lambda _: None)
@@ -91,7 +98,7 @@ INCIDENT = [
     Shot("queue-loading", KYC, before_answers),
     Shot("queue-healthy", "/queues/analytics?state=completed"),
     Shot("queue-failed", "/queues/email?state=failed"),
-    Shot("queue-many", "/queues/email?state=failed", lambda page: [box.check() for box in page.locator("tbody .check").all()[:3]]),  # noqa: E501  # a row of the table
+    Shot("queue-many", "/queues/email?state=failed", choose_three),
     Shot("dialog-bulk", KYC, menu(MORE, "Retry all dead letters")),
     Shot("dialog-clean", KYC, menu(MORE, "Clean by state and age")),
     Shot("dialog-obliterate", KYC, menu(MORE, "Obliterate the queue")),
@@ -257,7 +264,7 @@ class Camera:
         opened = []
         for look in LOOKS:
             context = self._context(look, url)
-            context.add_cookies(cookies)  # type: ignore[arg-type]  # its own answer
+            context.add_cookies(cookies)  # type: ignore[arg-type]  # playwright's own answer
             for shot in shots:
                 page = context.new_page()
                 page.goto(paths[shot.name])
@@ -288,7 +295,7 @@ class Camera:
         if over > 0:
             print(f"{name} {look}: {over} px too wide", file=sys.stderr)
         size = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-        shown = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], TALLEST_PX)}
+        shown: FloatRect = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], TALLEST_PX)}
         page.screenshot(path=self.folder / f"{name}.{look}.png", full_page=True, clip=shown)
 
     def _path(self, page: Page, shot: Shot) -> str:
@@ -303,7 +310,7 @@ class Camera:
         scheme, width = LOOKS[look]
         context = self.browser.new_context(
             base_url=url,
-            color_scheme=scheme,  # type: ignore[arg-type]  # a literal
+            color_scheme=scheme,
             viewport={"width": width, "height": 900 if width > 400 else 812},
             reduced_motion="reduce",
         )

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
@@ -48,8 +49,9 @@ def photograph(browser: Browser, url: str, password: str) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Test key and resume")).to_be_visible(timeout=PATIENCE_MS)
     page.wait_for_timeout(40_000)  # jobs gather
-    for scheme, name in (("light", "overview.png"), ("dark", "overview-dark.png")):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # a literal
+    files: dict[Literal["light", "dark"], str] = {"light": "overview.png", "dark": "overview-dark.png"}
+    for scheme, name in files.items():
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.reload()
         expect(page.get_by_role("button", name="Test key and resume")).to_be_visible(timeout=PATIENCE_MS)
         page.wait_for_timeout(1_500)

@@ -38,8 +38,7 @@ def drawn(source: str) -> str:
         )
     for row, (start, end, label) in enumerate(arrows):
         y = _HEAD + row * _ROW + 20
-        left = min(x[start], x[end]) + 6
-        left = max(4, min(left, width - len(label) * _CHARACTER - 4))
+        left = max(4, min(x[start] + 6, x[end] + 6, width - len(label) * _CHARACTER - 4))
         parts.append(
             f'<path class="arrow" d="M{x[start]} {y}H{x[end] + (-2 if x[end] > x[start] else 2)}"/>'
             f'<circle class="from" cx="{x[start]}" cy="{y}" r="3"/>'

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every test, in three processes; tests/dealing.py says in which order. Arguments are passed on to pytest.
+# Every test, in more processes than there are cores, since half of what a process does is to wait; tests/dealing.py
+# says in which order. Arguments are passed on to pytest.
 #
 # The suite kills servers and processes, and on a busy machine one test in thousands may run out of patience. What failed
 # beside others, five tests at most, is run once more, alone: a failure there fails the whole, and what passed only then is
@@ -8,6 +9,10 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
 most=5
+
+cores=$(getconf _NPROCESSORS_ONLN)
+processes=$((2 * cores + 1))
+[ "$processes" -le 9 ] || processes=9 # each takes half a gigabyte
 
 # The second run writes its report beside the first one's, as F.again: F says what failed.
 again=()
@@ -21,7 +26,7 @@ done
 # Hundreds of processes are started, and each would compile the whole library anew where this is set.
 unset PYTHONDONTWRITEBYTECODE
 
-"$python" -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cache-clear "$@"
+"$python" -m pytest -n "$processes" --dist loadfile --no-loadscope-reorder --cache-clear "$@"
 ended=$?
 [ $ended -eq 1 ] || exit $ended
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 import uvloop
-from bullmq import Queue  # type: ignore[import-untyped]  # it ships no types
+from bullmq import Queue
 
 
 async def main(url: str, way: str, name: str, jobs: int, batch: int, warm_up: int) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import uvloop
-from bullmq import Queue  # type: ignore[import-untyped]  # it ships no types
+from bullmq import Queue
 
 from bench.sides.producing import Item, produce
 

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import uvloop
-from bullmq import Worker  # type: ignore[import-untyped]  # it ships no types
+from bullmq import Worker
 
 from bench.sides.recorder import record
 

@@ -123,9 +123,14 @@ class Breaker:
         """It has ended when another master takes writes; the lane goes on when all three are well."""
         servers = self._servers
         assert isinstance(servers, Watched)
+
+        def fails_over() -> bool:
+            servers.farm.fail_over()
+            return True
+
         old, began = await asyncio.to_thread(servers.master), time.time()
         if fault.kind is FaultKind.FAILOVER_PLANNED:
-            await asyncio.to_thread(until, lambda: servers.farm.fail_over() or True)
+            await asyncio.to_thread(until, fails_over)
         elif fault.kind is FaultKind.FAILOVER_KILL:
             old.kill()
         else:

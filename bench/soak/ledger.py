@@ -12,6 +12,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Book:
 
 def read(folder: Path) -> Book:
     """Read every file. Those of dead processes too: SQLite takes up what their journals hold."""
-    rows: dict[str, list[tuple[object, ...]]] = {
+    rows: dict[str, list[Any]] = {
         table: [] for table in ("answers", "begun", "effects", "troubles", "memory")
     }
     for path in sorted(folder.glob("*.sqlite")):
@@ -120,11 +121,11 @@ def read(folder: Path) -> Book:
             for table in rows:
                 rows[table] += database.execute(f"SELECT * FROM {table}").fetchall()
     return Book(
-        answers=tuple(Answer(*row) for row in rows["answers"]),  # type: ignore[arg-type]
-        begun=tuple(Run(*row) for row in rows["begun"]),  # type: ignore[arg-type]
-        effects=tuple(sorted((Run(*row) for row in rows["effects"]), key=lambda run: run.ended or 0)),  # type: ignore[arg-type]
-        troubles=tuple(sorted((Trouble(*row) for row in rows["troubles"]), key=lambda one: one.began)),  # type: ignore[arg-type]
-        memory=tuple(sorted(rows["memory"])),  # type: ignore[arg-type]
+        answers=tuple(Answer(*row) for row in rows["answers"]),
+        begun=tuple(Run(*row) for row in rows["begun"]),
+        effects=tuple(sorted((Run(*row) for row in rows["effects"]), key=lambda run: run.ended or 0)),
+        troubles=tuple(sorted((Trouble(*row) for row in rows["troubles"]), key=lambda one: one.began)),
+        memory=tuple(sorted(rows["memory"])),
     )
 
 

@@ -67,7 +67,7 @@ def _kill_at_random(group: Workers, ended: Callable[[], int], dice: random.Rando
     """Kill and replace, each time after some further parents ended, so that there is something in flight."""
     for _ in range(KILLS):
         goal = ended() + dice.randrange(5, 25)
-        until(ended, lambda count, goal=goal: count >= goal)
+        until(ended, lambda count, goal=goal: count >= goal)  # type: ignore[misc]  # bound now
         time.sleep(dice.random() * 0.05)  # a random moment within a job's run, not a wait for anything
         group.kill(dice.choice(group.running))
         group.start()

@@ -49,7 +49,7 @@ async def test_every_end_is_told_once_whenever_a_worker_dies(
             group.start()
         ended = until(lambda: counts(server), lambda c: c["completed"] + c["failed"] == JOBS)
     ids = server.client.lrange("bull:webhooks:wait", 0, -1)
-    told = Counter()
+    told: Counter[tuple[str, str]] = Counter()
     for delivery in ids:
         data = json.loads(server.client.hget(f"bull:webhooks:{delivery}", "data") or "{}")
         told[data["event"], data["id"]] += 1

@@ -28,7 +28,7 @@ class Workers:
         health_dir: Path,
         target: str = "ledger_jobs:queue",
         *,
-        cwd: Path = CHILDREN,
+        cwd: Path | str = CHILDREN,
         **env: str,
     ) -> None:
         self._cwd = cwd
@@ -78,7 +78,7 @@ def workers(
     health_dir: Path,
     target: str = "ledger_jobs:queue",
     *,
-    cwd: Path = CHILDREN,
+    cwd: Path | str = CHILDREN,
     **env: str,
 ) -> Iterator[Workers]:
     group = Workers(server, health_dir, target, cwd=cwd, **env)

@@ -93,7 +93,7 @@ def test_extreme_arguments_are_refused_or_mean_what_they_say(
 async def test_jobs_with_hostile_names_and_ids_run_to_their_end(redis_url: str) -> None:
     """What was taken also gets through fetching, settling and looking up."""
     queue = Queue("hostile", redis_url=redis_url, prefix="bull")
-    ran = []
+    ran: list[int] = []
 
     for number, text in enumerate(HOSTILE):
         if not text.isascii() and "\ud800" in text:
@@ -104,7 +104,8 @@ async def test_jobs_with_hostile_names_and_ids_run_to_their_end(redis_url: str) 
             continue
     taken = []
     for number, text in enumerate(HOSTILE):
-        for more in ({}, {"job_id": text}, {"group": text}, {"idempotency_key": text}):
+        ways: tuple[dict[str, Any], ...] = ({}, {"job_id": text}, {"group": text}, {"idempotency_key": text})
+        for more in ways:
             with contextlib.suppress(CorralError, UnicodeEncodeError):
                 taken.append(await queue.add(text, number, **more))
     assert len(taken) > len(HOSTILE)

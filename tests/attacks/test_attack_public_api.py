@@ -47,7 +47,7 @@ def served(redis_server: str) -> Iterator[Threaded]:
             yield running
 
 
-def check(case: schemathesis.Case, answer: schemathesis.Response, caller: str) -> None:
+def check(case: schemathesis.Case[Any], answer: schemathesis.Response, caller: str) -> None:
     """What holds for each answer."""
     where = f"{caller}: {case.as_curl_command()}\n{answer.status_code} {answer.text[:500]}"
     kind = (answer.headers.get("content-type") or [""])[0].split(";")[0]
@@ -111,14 +111,14 @@ def test_fuzzed_requests_with_each_role_are_answered_as_described(
         deadline=None,
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def run(case: schemathesis.Case) -> None:
+    def run(case: schemathesis.Case[Any]) -> None:
         query = case.query if isinstance(case.query, dict) else {}
         if isinstance(query.get("wait"), (int, float)):
             query["wait"] = 0  # nobody runs these jobs
         headers = {name: value for name, value in (case.headers or {}).items() if name != "Authorization"}
         for caller in callers:
             key = CALLERS[caller]
-            case.headers = headers | ({"Authorization": f"Bearer {key}"} if key else {})
+            case.headers = headers | ({"Authorization": f"Bearer {key}"} if key else {})  # type: ignore[assignment]  # it takes any mapping
             check(case, case.call(base_url=served.url, timeout=60), caller)
 
     run()

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 import pytest
@@ -108,9 +109,10 @@ async def test_a_forged_call_changes_nothing(api: Service, redis_url: str, path:
         proofs = ("", "0" * 64, "==", "sha256=0", "\xe4" * 10, "null", "A" * 5_000)
         forged += [good.with_header(good.proof, proof) for proof in proofs]
     if good.proof is None:
-        for proof in ("", "0" * 64, None, 7, [], {}):
+        odd: tuple[Any, ...] = ("", "0" * 64, None, 7, [], {})
+        for one in odd:
             body = json.loads(good.body)
-            body["signature"]["signature"] = proof
+            body["signature"]["signature"] = one
             forged.append(replace(good, body=json.dumps(body).encode()))
     await changes_nothing(api, redis_url, *forged)
 

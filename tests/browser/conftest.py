@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from dashboard_browser import PATIENCE, OpenAs, go, sign_in
@@ -18,6 +19,8 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run",
 ]  # fmt: skip
+
+Theme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +42,21 @@ def browser(site: Site) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def sessions() -> dict[str, list[dict[str, object]]]:
+def sessions() -> dict[str, list[Any]]:
     """Cookies of who has signed in: each attempt counts towards the throttle."""
     return {}
 
 
 @pytest.fixture
-def open_as(site: Site, browser: Browser, sessions: dict[str, list[dict[str, object]]]) -> Iterator[OpenAs]:
+def open_as(site: Site, browser: Browser, sessions: dict[str, list[Any]]) -> Iterator[OpenAs]:
     opened: list[BrowserContext] = []
 
-    def open_page(user: str, path: str = "/", *, theme: str = "light", width: int = 1440) -> Page:
+    def open_page(user: str, path: str = "/", *, theme: Theme = "light", width: int = 1440) -> Page:
         context = browser.new_context(
-            color_scheme=theme,  # type: ignore[arg-type]
+            color_scheme=theme,
             viewport={"width": width, "height": 900},
             base_url=site.url,
-            storage_state={"cookies": sessions.get(user, []), "origins": []},  # type: ignore[arg-type, typeddict-item]
+            storage_state={"cookies": sessions.get(user, []), "origins": []},
         )
         opened.append(context)
         context.set_default_timeout(PATIENCE)
@@ -62,8 +65,8 @@ def open_as(site: Site, browser: Browser, sessions: dict[str, list[dict[str, obj
             page.goto("/")
             sign_in(page, user)
             page.locator(".shell:not([aria-busy])").wait_for()
-            sessions[user] = context.cookies()  # type: ignore[assignment]
-        return page if path is None else go(page, path)
+            sessions[user] = context.cookies()
+        return go(page, path)
 
     yield open_page
     for context in opened:

@@ -79,6 +79,7 @@ def test_rows_of_the_overview_keep_their_place_under_the_pointer(open_as: OpenAs
         await queue.add_many("send", [{"to": number} for number in range(5_000)])
         client, keys = queue.client(), queue.keys()
         (oldest,) = await client.lrange(keys.wait, -1, -1)
+        assert isinstance(oldest, bytes)
         await client.hset(keys.job(oldest.decode()), "timestamp", 1)  # behind as no other
         await queue.close()
 

@@ -166,6 +166,47 @@ def test_an_alert_is_taken_in_hand_and_all_see_by_whom(open_as: OpenAs) -> None:
     expect(other.get_by_role("row").filter(has_text="alert.acknowledge").first).to_contain_text("olu")
 
 
+def test_what_is_held_is_found_where_it_stands_and_counted(open_as: OpenAs, site: Site) -> None:
+    page = open_as("olu")
+    # Each thing that is wrong is told once, and leads to where it is.
+    band = page.get_by_role("region", name="What is wrong")
+    expect(band).not_to_contain_text("kyc is behind")
+    band.get_by_role("link", name=re.compile("^mail-.. has no worker")).first.click()
+    expect(page).to_have_url(re.compile(r"/queues/mail-\w\w$"))
+    page.go_back()
+
+    row = (
+        page.locator("table.queues")
+        .get_by_role("row")
+        .filter(has=page.get_by_role("link", name="kyc", exact=True))
+    )
+    row.get_by_role("link", name="7", exact=True).click()
+    expect(page).to_have_url(f"{site.url}/queues/kyc?state=delayed")
+    tabs = page.get_by_role("navigation", name="Jobs by state")
+    expect(tabs.get_by_role("link", name=re.compile("Delayed and held"))).to_contain_text("7")
+    expect(page.locator("table.jobs tbody tr:not(.space)")).to_have_count(7)
+    expect(page.locator(".why")).to_contain_text(
+        re.compile(r"7 jobs are held.*Since \d\d:\d\d:\d\d: 401 authorization_error\.")
+    )
+    tabs.get_by_role("link", name=re.compile("^Waiting 0")).click()
+    expect(page.get_by_text("7 jobs are held by a breaker, and run once it closes.")).to_be_visible()
+    page.get_by_role("link", name="See what is held").click()
+    expect(page).to_have_url(f"{site.url}/queues/kyc?state=delayed")
+
+    # What goes is counted before it goes.
+    for item, says in (
+        ("Drain what waits", "0 jobs that wait are removed"),
+        ("Drain, delayed too", "7 jobs that wait, delayed and held ones too, are removed"),
+        ("Obliterate", "Every job goes (7 delayed"),
+        ("Clean by state", "0 jobs are in this state now"),
+    ):
+        page.get_by_role("button", name=re.compile("^More: ")).click()
+        page.get_by_role("menuitem", name=item).click()
+        expect(page.get_by_role("dialog")).to_contain_text(says)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_who_may_only_look_pauses_nothing(open_as: OpenAs) -> None:
     page = open_as("vi")
     expect(page.locator("table.queues").get_by_role("link", name="kyc", exact=True)).to_be_visible()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from dashboard_browser import OpenAs, go
+from dashboard_browser import OpenAs, go, in_theme
 from dashboard_site import BOLD, EVIL, Site
 from playwright.sync_api import Page, expect
 
@@ -40,14 +41,15 @@ class Watched:
         if status >= 400:
             self.faults.append(f"{url}: {status}")
 
-    def _opened(self, dismiss: object) -> None:
+    def _opened(self, dismiss: Callable[[], None]) -> None:
         self.dialogs += 1
-        dismiss()  # type: ignore[operator]
+        dismiss()
 
 
-@pytest.mark.parametrize("width", [375, 1440])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_opens_without_a_fault(open_as: OpenAs, site: Site, theme: str, width: int) -> None:
+@pytest.mark.parametrize(("theme", "other", "width"), [("dark", "light", 375), ("light", "dark", 1440)])
+def test_every_page_opens_without_a_fault(
+    open_as: OpenAs, site: Site, theme: str, other: str, width: int
+) -> None:
     page = open_as("ada", "/", theme=theme, width=width)
     watched = Watched(page)
     for path in PAGES:
@@ -57,6 +59,8 @@ def test_every_page_opens_without_a_fault(open_as: OpenAs, site: Site, theme: st
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (
             f"{path} scrolls sideways"
         )
+        in_theme(page, other)  # what draws itself is drawn anew
+        page.locator(FILLED).first.wait_for()
     assert watched.faults == []
     assert {host for host in watched.hosts if host} == {f"127.0.0.1:{site.port}"}
 
@@ -109,7 +113,9 @@ def test_the_workers_page_shows_a_beat_and_its_jobs(open_as: OpenAs, site: Site)
     site.do(beat)
     page = open_as("ada", "/workers")
     expect(page.get_by_role("row", name="w-1").first).to_contain_text("1 of 3")
-    expect(page.get_by_label("Jobs in the slots of w-1")).to_contain_text(EVIL)
+    jobs = page.get_by_label("Jobs in the slots of w-1")
+    expect(jobs).to_contain_text(EVIL)
+    expect(jobs.get_by_role("link")).to_have_attribute("href", "/queues/email/jobs/7")
     page.get_by_role("button", name="Quiet or stop w-1").click()
     page.get_by_role("menuitem", name="Take no new jobs").click()
     page.get_by_role("dialog").get_by_role("button", name="Make it quiet").click()

@@ -9,7 +9,11 @@ from dashboard_site import PASSWORD, Site
 from playwright.sync_api import Browser, expect
 
 #: What only those may see who may change something.
-ACTIONS = ["New schedule", re.compile("^Run, pause"), re.compile("^Quiet or stop")]
+ACTIONS: list[str | re.Pattern[str]] = [
+    "New schedule",
+    re.compile("^Run, pause"),
+    re.compile("^Quiet or stop"),
+]
 
 
 def test_a_wrong_password_is_told_and_a_right_one_opens_the_page_that_was_asked_for(

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from dashboard_browser import OpenAs, go
 from dashboard_site import Site
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from corral import Flow, JobContext, Retry, Worker, audit
 from corral.bullmq import registry
@@ -61,7 +61,7 @@ async def fill(site: Site) -> None:
     await queue.schedules.upsert(f"schedule-{SHORT}", EVIL, every=3_600, data=data)
     client = queue.client()
     running = {"queue": name, "id": SHORT, "name": EVIL, "started_at": 1.0}
-    worker = {
+    worker: dict[str, Any] = {
         "name": f"w-{SHORT}", "host": EVIL, "pid": 7, "version": SHORT, "queues": [name], "slots": 3,
         "busy": 1, "jobs": [running], "beat_at": 1.0, "started_at": 1.0,
     }  # fmt: skip
@@ -90,7 +90,11 @@ document.addEventListener('securitypolicyviolation', (event) => {
 
 def pages() -> list[tuple[str, str]]:
     """Each page, and a part of a script that has to be seen there; "" where none of it is shown."""
-    queue, at = quote(f"q-{SHORT}", safe=""), lambda job: quote(f"{job}-{SHORT}", safe="")
+    queue = quote(f"q-{SHORT}", safe="")
+
+    def at(job: str) -> str:
+        return quote(f"{job}-{SHORT}", safe="")
+
     return [
         ("/", SHORT),
         (f"/queues/{queue}", SHORT),
@@ -127,7 +131,12 @@ def test_no_stored_script_runs_on_any_page(open_as: OpenAs, site: Site) -> None:
     hosts: set[str] = set()
     dialogs: list[str] = []
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     seen = {path.split("?")[0].split("/")[1] for path, _ in pages()}
     assert routes_of_the_page() - {"$"} <= seen, "a page that is not attacked"
     for path, text in pages():

@@ -72,7 +72,7 @@ async def h2_server(certificate: Path, key: Path) -> AsyncIterator[Taken]:
         while data := await reader.read(65536):
             for event in h2.receive_data(data):
                 if isinstance(event, RequestReceived):
-                    taken.headers.append(dict(event.headers))
+                    taken.headers.append({str(name): str(value) for name, value in event.headers})
                 elif isinstance(event, DataReceived):
                     taken.bodies.append(event.data)
                 elif isinstance(event, StreamEnded):

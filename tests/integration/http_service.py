@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 
 from corral import JobContext, Queue, Retry, Settings
-from corral.api.app import create_app
+from corral.api.app import HttpService, create_app
 from corral.api.server import ApiServer
 from corral.bullmq.connection import close_shared_clients
 
@@ -68,6 +68,7 @@ class Service:
     http: httpx2.AsyncClient
     queues: dict[str, Queue]
     server: ApiServer
+    app: HttpService
 
     def as_(self, key: str | None) -> dict[str, str]:
         return {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -89,7 +90,8 @@ async def serving(
     all_keys = ",".join(filter(None, (KEYS, keys)))
     settings = Settings(_env_file=None, redis_url=redis_url, api_keys=all_keys)
     declared = {**queues(redis_url), **(more or {})}
-    server = ApiServer(create_app(settings, declared, allow_any_queue=allow_any_queue), grace_seconds=1)
+    app = create_app(settings, declared, allow_any_queue=allow_any_queue)
+    server = ApiServer(app, grace_seconds=1)
     _open.append(server)
     async with server:
         limits = httpx2.Limits(max_connections=100)
@@ -97,7 +99,7 @@ async def serving(
         async with httpx2.AsyncClient(
             base_url=server.url, headers=headers, limits=limits, timeout=20
         ) as http:
-            yield Service(server.url, http, declared, server)
+            yield Service(server.url, http, declared, server, app)
     _open.remove(server)
     if not _open:  # another that runs on in this loop would open them again, and nobody would close them
         await close_shared_clients()

@@ -46,7 +46,7 @@ async def leave() -> None:
 
 def job_data(provider: str = "onfido", number: str = "SPECIMEN-1", **more: Any) -> KycJob:
     return KycJob(
-        user_id="user-7", document_type="passport", document_number=number, provider=provider,  # type: ignore[arg-type]
+        user_id="user-7", document_type="passport", document_number=number, provider=provider,  # type: ignore[arg-type]  # a test may name one that there is not
         front_image_url="https://docs.example.com/passport.jpg", **more,
     )  # fmt: skip
 

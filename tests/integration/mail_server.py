@@ -51,6 +51,7 @@ class MailServer:
             return None
         reply = waiting.pop(0)
         if reply is None:
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "451 gone"
         return reply

@@ -113,7 +113,7 @@ def raises(job: ProcessJobContext, data: str) -> int:
         case "group":
             raise ExceptionGroup("two things", [ValueError("one"), KeyError("two")])
         case "result":
-            return object()  # type: ignore[return-value]
+            return object()  # type: ignore[return-value]  # no result can be that
     raise AssertionError(data)
 
 

@@ -37,4 +37,4 @@ async def pending(queue: Queue, redis: Redis) -> list[str]:
 
 
 async def has_delayed(queue: Queue, redis: Redis, count: int) -> bool:
-    return await redis.zcard(queue.keys().delayed) == count
+    return bool(await redis.zcard(queue.keys().delayed) == count)

@@ -383,6 +383,6 @@ def test_a_channel_that_cannot_work_is_said_at_the_start(more: dict[str, Any], m
 
 def test_a_private_address_needs_no_further_setting_but_only_that_one(receiver: Receiver) -> None:
     (channel,) = chosen_channels(settings(receiver, alert_to=("alertmanager",)))
-    allow = channel._poster._poster._pools.allow  # type: ignore[attr-defined]
+    allow = channel._poster._poster._pools.allow  # type: ignore[attr-defined]  # inside a channel of this kind
     assert allow.covers("127.0.0.1", receiver.port)
     assert not allow.covers("127.0.0.1", 80)

@@ -111,7 +111,7 @@ class Running:
         for task in self.evaluator._sending._under_way.values():
             task.cancel()
         await asyncio.sleep(0)
-        self.evaluator._end = nothing  # type: ignore[method-assign]
+        self.evaluator._end = nothing  # type: ignore[method-assign]  # as if it were killed
         await self.stop()
 
 
@@ -225,7 +225,7 @@ async def test_who_lost_the_lease_without_knowing_sends_and_writes_nothing(
     sending = Sending(lagging, {"pager": pager}, lambda: None)
     assert await lagging.hold()
     parcel = Parcel(channel="pager", notice=trial_notice(1.0, "here"))
-    assert await lagging.change(lambda before: ledgers.replace(before, parcels=(parcel,)))
+    assert await lagging.change(lambda before: replace(before, parcels=(parcel,)))
     await redis.delete(KEYS.lease)  # as if it had stood still for longer than the lease
     assert await leader.hold()
     state = await redis.get(KEYS.state)
@@ -384,7 +384,7 @@ async def test_without_redis_each_process_tells_once_and_once_of_its_return(star
         await eventually(lambda: first.leads or second.leads)
         server.kill()
         await eventually(lambda: one.got and two.got)
-        await asyncio.gather(*(eventually(lambda p=pager: p.kinds() == ["fired"]) for pager in (one, two)))
+        await eventually(lambda: one.kinds() == two.kinds() == ["fired"])
         server.start()
         await eventually(lambda: one.kinds() == two.kinds() == ["fired", "resolved"])
         assert {notice.rule for notice in one.got + two.got} == {"redis-down"}

@@ -129,7 +129,7 @@ def test_an_entry_whose_job_was_delayed_anew_wakes_nothing(pair: Pair) -> None:
     first, second = pair.ids
     pair.redis.zadd(pair.keys.delayed, {first: NOW * 4096.0})
     changed = pair._loop.run(
-        breaking.change(pair._loop.client, "ours", pair.breaker, closed(pair.breaker, 2.0, 5), 2)  # type: ignore[arg-type]
+        breaking.change(pair._loop.client, "ours", pair.breaker, closed(pair.breaker, 2.0, 5), 2)  # type: ignore[arg-type]  # the loop's own client
     )
     assert (changed.released, changed.dropped) == (1, 1)
     assert pair.redis.zscore(pair.keys.delayed, first) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ async def test_a_process_is_killed(make_queue: MakeQueue, start_worker: StartWor
     await ended(job)
     assert (job.failed_reason, job.attempts_made) == ("Cancelled: too slow", 1)
     for pid in (tmp_path / "pids").read_text().split():
-        await eventually(lambda pid=pid: gone(int(pid)))
+        await eventually(partial(gone, int(pid)))
 
 
 async def test_a_process_job_that_has_no_process_yet(

@@ -69,19 +69,21 @@ async def test_all_of_it_ends_by_itself_and_is_bounded(queue: Queue) -> None:
     for minute in range(3 * 60):
         await note(queue, DAY + minute * MINUTE_MS, waiting=minute)
     client = queue.client()
-    keys = sorted(key.decode() for key in await client.keys("corral:bull:kyc:depth:*"))
+    found = await client.keys("corral:bull:kyc:depth:*")
+    keys = sorted(key.decode() for key in found if isinstance(key, bytes))
     assert len(keys) == 4  # three hours of minutes, a day of hours
     for key in keys:
         length, kept = (HOUR_MS, 24 * HOUR_MS) if ":m:" in key else (24 * HOUR_MS, 90 * 24 * HOUR_MS)
         assert kept <= await client.pttl(key) + 60_000
         assert await client.pttl(key) <= kept + length
-    size = sum([await client.memory_usage(key, samples=0) for key in keys if ":m:" in key])
+    size = sum([await client.memory_usage(key, samples=0) or 0 for key in keys if ":m:" in key])
+    assert size
     assert size / 180 < 40  # bytes a minute: 24 hours of a queue are some 50 kB
 
 
 async def test_what_cannot_be_read_is_a_gap(queue: Queue) -> None:
     await note(queue, DAY, waiting=5)
-    await queue.client().hset(f"corral:bull:kyc:depth:m:{DAY // HOUR_MS}", "0", b"\xc1 of another version")  # type: ignore[misc]
+    await queue.client().hset(f"corral:bull:kyc:depth:m:{DAY // HOUR_MS}", "0", b"\xc1 of another version")
     assert await minutes(queue, 1, DAY) == [None]
 
 
@@ -140,7 +142,7 @@ async def test_one_of_three_processes_writes_and_another_when_it_is_killed(
 
     async def noted() -> int:
         keys = await client.keys("corral:bull:kyc:depth:m:*")
-        return sum([await client.hlen(key) for key in keys])  # type: ignore[misc]
+        return sum([await client.hlen(key) for key in keys])
 
     await eventually(noted, within=60)
     first = await leader()
@@ -157,7 +159,7 @@ async def test_one_of_three_processes_writes_and_another_when_it_is_killed(
         return await noted() > before and await leader() not in (None, first)
 
     await eventually(another_wrote, within=150)
-    assert await client.hlen(f"corral:bull:kyc:depth:h:{day}") <= 2  # type: ignore[misc]
+    assert await client.hlen(f"corral:bull:kyc:depth:h:{day}") <= 2
 
 
 async def test_a_dashboard_writes_only_where_nobody_leads(queue: Queue, redis_url: str) -> None:
@@ -215,9 +217,9 @@ async def test_a_rate_that_is_used_up_is_seen(redis_url: str) -> None:
     await client.set(keys.limiter, 2, px=60_000)
     assert 0 < await limited(declared) <= 60
     assert await limited(looked) == 0  # nobody told the rate
-    await client.hset(keys.meta, "max", "2")  # type: ignore[misc]
+    await client.hset(keys.meta, "max", "2")
     assert 0 < await limited(looked) <= 60
-    await client.hset(keys.meta, "max", "3")  # type: ignore[misc]
+    await client.hset(keys.meta, "max", "3")
     assert await limited(declared) == 0
     await declared.close()
     await looked.close()

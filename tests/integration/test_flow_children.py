@@ -10,6 +10,7 @@ from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import (
     ChildFailed,
+    ChildKey,
     FlowConflict,
     Job,
     JobContext,
@@ -117,7 +118,7 @@ async def test_equal_children_of_one_run_are_several_and_stages_follow_each_othe
         existed.append([child.existed for child in first])
         await job.wait_for_children()
         values = await job.children_values()
-        first_stage = sum(values["pages", child.id] for child in first)
+        first_stage = sum(values[ChildKey("pages", child.id)] for child in first)
         await job.add_child(pages, "render", first_stage)
         await job.wait_for_children()
         return sum((await job.children_values()).values())
@@ -266,8 +267,8 @@ async def test_children_that_finish_while_the_handler_is_left(
 ) -> None:
     """Between the look and the move: the job must run again at once, not wait for ever."""
     from corral.worker import execute
+    from corral.worker.parents import leave_for_children as move
 
-    move = execute.leave_for_children
     runs: list[int] = []
 
     async def late(consumer: Any, job_id: str, token: str) -> Any:

@@ -11,6 +11,7 @@ from running_worker import MakeQueue, Redis, StartWorker, drain
 
 from corral import Forget, JobContext, Keep, Priority, Queue, Retention, Retry, Settings
 from corral.bullmq import forgetting
+from corral.bullmq.scripts import ours
 from corral.errors import IdempotencyConflict
 from corral.worker import janitor
 from eventually import eventually
@@ -174,9 +175,9 @@ async def test_a_job_that_was_retried_while_the_sweep_read_it_keeps_its_data(
     client, keys = queue.client(), queue.keys()
     await queue.admin.retry(job.id)
     entries = [(job.id, "0" * 40, "{}")]
-    assert await forgetting.ours("forget")(client, [keys.failed], forgetting._pack([keys.base, entries])) == 0
+    assert await ours("forget")(client, [keys.failed], forgetting._pack([keys.base, entries])) == 0
     await drain(queue)
-    assert await forgetting.ours("forget")(client, [keys.failed], forgetting._pack([keys.base, entries])) == 0
+    assert await ours("forget")(client, [keys.failed], forgetting._pack([keys.base, entries])) == 0
     assert await data_of(queue, job.id) == DATA | {"fails": True}
 
 

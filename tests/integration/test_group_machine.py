@@ -184,7 +184,7 @@ class GroupMachine(RuleBasedStateMachine):
         before = len(self.model.ring)
         self.model.heal()
         # A scan has no order, so neither have groups that it woke.
-        ring = self.redis.zrange(self.own.ready, 0, -1)
+        ring: Any = self.redis.zrange(self.own.ready, 0, -1)
         assert ring[:before] == self.model.ring[:before]
         assert sorted(ring) == sorted(self.model.ring)
         self.model.ring = ring
@@ -236,15 +236,15 @@ class GroupMachine(RuleBasedStateMachine):
         assert set(parked) == waiting
         assert parents == len(parked)
         for i, name in enumerate(GROUPS):
-            group = model.group(name)
-            assert rest[2 * i] == [job for _, job in group.line]
-            assert rest[2 * i + 1] == group.active
-            assert (name in known) or not (group.line or group.active)
+            one = model.group(name)
+            assert rest[2 * i] == [job for _, job in one.line]
+            assert rest[2 * i + 1] == one.active
+            assert (name in known) or not (one.line or one.active)
             # Within reach: a turn is coming, or something that will give it one.
-            within_reach = name in ring or name in model.limited or name in model.paused or group.active
-            assert within_reach or not group.line
+            within_reach = name in ring or name in model.limited or name in model.paused or one.active
+            assert within_reach or not one.line
             if model.limits_of(name).concurrency == 1 and name.startswith("lock:"):
-                assert len(group.active & model.running) <= 1
+                assert len(one.active & model.running) <= 1
 
     def teardown(self) -> None:
         if not hasattr(self, "model") or sys.exc_info()[1] is not None:

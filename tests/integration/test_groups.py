@@ -413,8 +413,9 @@ async def test_options_that_make_no_sense() -> None:
     for options in ({"group": ""}, {"group": "lock:a"}, {"group": "a", "lock": "b"}, {"lock": "x" * 201}):
         with pytest.raises(InvalidOptions):
             await queue.add("build", None, **options)  # type: ignore[arg-type]  # from a list
-    for bounds in ({"concurrency": 0}, {"max_size": 0}):
-        with pytest.raises(InvalidOptions):
-            GroupLimits(**bounds)
+    with pytest.raises(InvalidOptions):
+        GroupLimits(concurrency=0)
+    with pytest.raises(InvalidOptions):
+        GroupLimits(max_size=0)
     with pytest.raises(InvalidOptions):
         await queue.groups.pause("lock:a")

@@ -366,8 +366,8 @@ async def test_a_hook_changes_nothing_about_its_job(
     make_queue: MakeQueue, redis_url: str, name: str, options: dict[str, Any]
 ) -> None:
     queues = [declare(make_queue(base, retry=Retry(attempts=1))) for base in ("with", "less")]
-    for queue, hook in zip(queues, [{"webhook": URL}, {}], strict=True):
-        await queue.add(name, 1, **hook, **options)
+    for queue, hook in zip(queues, (URL, None), strict=True):
+        await queue.add(name, 1, webhook=hook, **options)
         await drain(queue)
     with BlockingRedis.from_url(redis_url, decode_responses=True, encoding_errors="replace") as client:
         ours, plain = map(comparable, snapshots(client, *(queue.keys().base for queue in queues)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +155,13 @@ async def test_a_managed_key_lives_and_dies_on_every_server(service: Service, re
         assert not tokens.is_mistyped(secret)
         assert made["key"]["state"] == "active"
         for server in (service, second):
-            await eventually(lambda server=server: _is(server, secret, 404))
+            await eventually(partial(_is, server, secret, 404))
             answer = await server.http.post("/verify-kyc", json=KYC, headers=server.as_(secret))
             assert answer.status_code == 403
         revoked = await second.http.delete(f"/api/v1/keys/{made['key']['id']}")
         assert (revoked.status_code, revoked.json()["state"]) == (200, "revoked")
         for server in (service, second):
-            await eventually(lambda server=server: _is(server, secret, 401))
+            await eventually(partial(_is, server, secret, 401))
         again = await second.http.delete(f"/api/v1/keys/{made['key']['id']}")
         assert again.status_code == 409
 
@@ -276,7 +277,8 @@ async def test_a_change_that_meets_another_is_made_on_top_of_it(
     client = service.queues["reports"].client()
     keys = ManagedKeys(client, "bull")
     first = await keys.create("a", Role.READ, actor="test")
-    real, met = wire.change, []
+    real = wire.change
+    met: list[bool] = []
 
     async def beaten(*arguments: Any) -> bool:
         if not met:

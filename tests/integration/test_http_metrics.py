@@ -87,8 +87,9 @@ async def test_how_a_queue_stands(api: Service, redis_url: str) -> None:
 
         async def done() -> bool:
             seen = await metrics(api)
-            ended = seen["corral_queue_jobs", "reports", "completed"], seen["corral_dead_letters", "reports"]
-            return ended == (2, 1) and seen["corral_queue_workers", "reports"] == 1
+            completed = seen["corral_queue_jobs", "reports", "completed"]
+            dead, workers = seen["corral_dead_letters", "reports"], seen["corral_queue_workers", "reports"]
+            return (completed, dead, workers) == (2, 1, 1)
 
         await eventually(done)
         seen = await metrics(api)

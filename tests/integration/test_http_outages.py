@@ -120,7 +120,7 @@ async def test_callers_that_waited_for_a_hanging_redis_can_repeat_safely(own: Ow
     unavailable(await api.http.post("/verify-kyc", json=KYC, headers=headers))
     own.signal(signal.SIGCONT)
     async with asyncio.timeout(20):
-        answers = []
+        answers: list[httpx2.Response] = []
         while len(answers) < 2:
             answer = await api.http.post("/verify-kyc", json=KYC, headers=headers)
             if answer.status_code == 202:

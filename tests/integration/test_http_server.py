@@ -15,12 +15,14 @@ import pytest
 from http_service import ADMIN, KEYS
 
 from corral import Settings
-from corral.api.server import ApiServer, _listen, check_bind, is_loopback, run
+from corral.api.loopback import is_loopback
+from corral.api.server import ApiServer, _listen, check_bind, run
 from corral.errors import ConfigurationError
 
 PROGRAM = """
 import logging
 from corral import Queue, Settings
+from corral.api.loopback import is_loopback
 from corral.api.server import run
 run(Settings.load(), "127.0.0.1", 0, {"kyc-verification": Queue("kyc-verification")})
 print("ended", flush=True)
@@ -43,7 +45,7 @@ def url_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
         if "http_listening" in line:
-            return re.findall(r"http://127\.0\.0\.1:\d+", line)[0]
+            return str(re.findall(r"http://127\.0\.0\.1:\d+", line)[0])
     raise AssertionError("the service ended before it listened")
 
 

@@ -201,7 +201,7 @@ async def test_streams_are_bounded_and_those_that_end_make_room(
     api: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "MAX_STREAMS", 2)
-    open_streams = api.server._app.service.streams
+    open_streams = api.app.service.streams
     async with listening(api, f"{QUEUE}/events") as first, listening(api, f"{QUEUE}/events") as second:
         await anext(first)
         await anext(second)
@@ -219,7 +219,7 @@ async def test_streams_are_bounded_and_those_that_end_make_room(
 async def test_streams_end_when_the_service_stops(redis_url: str) -> None:
     async with serving(redis_url) as api, listening(api, f"{QUEUE}/events") as stream:
         await anext(stream)
-        await eventually(lambda: api.server._app.service.streams)
+        await eventually(lambda: api.app.service.streams)
         stopping = asyncio.create_task(api.server.stop())
         assert await all_of(stream) == []
         await stopping

@@ -158,7 +158,7 @@ async def test_a_job_whose_child_dies_twice_is_rejected(pool: RenderPool, large_
     for _ in range(2):
         (pid,) = await at_work(pool)
         os.kill(pid, signal.SIGKILL)
-        await until(lambda pid=pid: pid not in pool.busy_pids())
+        await until(lambda pid=pid: pid not in pool.busy_pids())  # type: ignore[misc]  # bound now
     with pytest.raises(ImageRejected, match=r"crashed the decoder twice \(SIGKILL\)"):
         await job
 

@@ -10,6 +10,7 @@ from kyc_bench import ByHand, Crash, job_data, leave, received, row, surround
 from standins import forget_faults, running, script
 
 from corral.errors import Unrecoverable
+from corral.providers import providers
 from corral.providers.errors import (
     FetchBlocked,
     FetchRefused,
@@ -227,7 +228,7 @@ async def test_a_session_that_ran_out_before_its_photographs_is_opened_anew(sand
 
 async def shorten(monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
     """Notice a hanging provider within the test."""
-    client = getattr(await kyc_verification.providers(), provider)._client._client
+    client = getattr(await providers(), provider)._client._client
     monkeypatch.setattr(client, "_timeout", client.timeout.__class__(0.3))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -69,18 +71,17 @@ async def working() -> AsyncIterator[Worker]:
         await task
 
 
+numbers = itertools.count(1)
+
+
 async def added(provider: str = "onfido", number: str = "SPECIMEN-1", **more: Any) -> Job:
     # Each test starts with an empty Redis, so plain ids repeat; Supabase keeps its rows.
-    added.count += 1  # type: ignore[attr-defined]
     return await queue.add(
         "verify",
         job_data(provider, number, **more),
-        job_id=f"kyc-test-{added.count}",
-        retry=SOON,  # type: ignore[attr-defined]
+        job_id=f"kyc-test-{next(numbers)}",
+        retry=SOON,
     )
-
-
-added.count = 0  # type: ignore[attr-defined]
 
 
 async def status(job: Job) -> str | None:
@@ -117,7 +118,7 @@ async def test_while_the_provider_works_the_job_sleeps_and_holds_no_slot(webhook
     async with working() as worker:
         jobs = [await added(number="SPECIMEN-NEVER") for _ in range(7)]  # more than there are slots
         for job in jobs:
-            await until(lambda job=job: _is(job, "delayed"))  # type: ignore[misc]  # binds the loop's value
+            await until(partial(_is, job, "delayed"))
         assert all(job.progress == 50 for job in jobs)
         assert all(job.attempts_made == 0 for job in jobs)
         assert worker.health()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from http_service import ADMIN, ENQUEUE, READ, Service, serving
@@ -12,7 +13,7 @@ from corral import audit
 
 
 @pytest.fixture
-async def service(redis_url: str):  # type: ignore[no-untyped-def]
+async def service(redis_url: str) -> AsyncIterator[Service]:
     async with serving(redis_url) as running:
         yield running
 
@@ -31,7 +32,7 @@ async def test_its_description_is_valid_and_names_every_route(service: Service) 
     validate(json.loads(json.dumps(document)))
     served = {
         route.path_format
-        for route in service.server._app.litestar.routes
+        for route in service.app.litestar.routes
         if route.path.startswith("/api/v1/") and not route.path.endswith("openapi.json")
     }
     assert set(document["paths"]) == served

@@ -90,7 +90,7 @@ async def test_one_that_never_opened_is_closed(service: Service) -> None:
 
 async def test_held_jobs_of_a_queue_come_in_pages(service: Service, held: list[Queue]) -> None:
     found: list[dict[str, Any]] = []
-    after = ""
+    after: str | None = ""
     while after is not None:
         page = (
             await service.http.get("/api/v1/queues/calls/held", params={"count": 2, "after": after})

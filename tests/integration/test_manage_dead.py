@@ -196,7 +196,7 @@ async def test_export_streams_json_lines(service: Service, queue: Queue) -> None
     rows = [json.loads(line) for line in answer.text.splitlines()]
     assert {row["id"] for row in rows} == set(ids)
     assert "4111" not in answer.text
-    params = {"error": "no 7 ", "redact": False}
+    params: dict[str, str | bool] = {"error": "no 7 ", "redact": False}
     answer = await service.http.get("/api/v1/queues/parcels/dead/export", params=params)
     assert [json.loads(line)["data"] for line in answer.text.splitlines()] == [{"n": 7, "card": "4111"}]
     refused = await service.http.get(

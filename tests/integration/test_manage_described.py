@@ -68,7 +68,7 @@ def cookies(served: Threaded) -> dict[str, dict[str, str]]:
     return found
 
 
-def check(case: schemathesis.Case, answer: schemathesis.Response, user: str) -> None:
+def check(case: schemathesis.Case[Any], answer: schemathesis.Response, user: str) -> None:
     """What holds for each answer."""
     where = f"{user or 'nobody'}: {case.as_curl_command()}\n{answer.status_code} {answer.text[:500]}"
     kind = (answer.headers.get("content-type") or [""])[0].split(";")[0]
@@ -126,7 +126,7 @@ def test_answers_are_as_described(
         deadline=None,
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def run(case: schemathesis.Case) -> None:
+    def run(case: schemathesis.Case[Any]) -> None:
         names = case.path_parameters or {}
         if len(str(names.get("queue", ""))) % 2:  # every other time one that has something in it
             names |= {name: real for name, real in (("queue", "reports"), ("job_id", "1")) if name in names}

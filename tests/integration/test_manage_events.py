@@ -246,7 +246,7 @@ async def test_all_streams_of_a_queue_share_one_reader(api: Service, redis: Redi
 
 
 async def test_one_too_many_is_refused(api: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = api.server._app.litestar.state.management.streams  # type: ignore[attr-defined]
+    streams = api.app.litestar.state.management.streams
     monkeypatch.setattr(streams, "_most", 1)
     async with listening(api):
         answer = await api.http.get(EVENTS)
@@ -260,7 +260,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
 ) -> None:
     monkeypatch.setattr(streaming, "SLOW_SECONDS", 0.5)
     monkeypatch.setattr(events_rows, "SHOWN_CHARS", 50_000)  # the kernel's buffers hold megabytes
-    streams = api.server._app.litestar.state.management.streams  # type: ignore[attr-defined]
+    streams = api.app.litestar.state.management.streams
     host, port = api.url.removeprefix("http://").split(":")
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)

@@ -239,7 +239,7 @@ async def test_what_has_not_run_is_removed_and_the_parent_goes_on(service: Servi
     assert await trail(service) == [("flow.remove_children", {"removed": 3, "left": 0})]
 
     async def gone() -> bool:
-        return (await read(service, "/flows"))["total"] == 0
+        return bool((await read(service, "/flows"))["total"] == 0)
 
     await eventually(gone)
     answer = await service.http.post(f"{API}/queues/books/jobs/nobody/children/remove-unprocessed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from eventually import eventually
 
 
 @pytest.fixture
-async def service(redis_url: str):  # type: ignore[no-untyped-def]
+async def service(redis_url: str) -> AsyncIterator[Service]:
     async with serving(redis_url) as running:
         yield running
 
@@ -94,14 +95,14 @@ async def test_the_overview_tells_rates_of_the_minutes_asked_for(service: Servic
             reports.client(), "bull", "w", number + 1, [one], now_ms=now_ms - minutes * 60_000
         )
 
-    async def failed(**asked: int) -> tuple[int, float]:
+    async def recent(**asked: int) -> tuple[int, float]:
         answer = await service.http.get("/api/v1/overview", params=asked, headers=service.as_(READ))
         rows = {one["row"]["queue"]: one["row"]["recent"] for one in answer.json()["queues"]}
         return rows["reports"]["failed"], round(rows["reports"]["failureRate"], 2)
 
-    assert await failed() == await failed(minutes=5) == (0, 0)
-    assert await failed(minutes=15) == (3, 0.27)
-    assert await failed(minutes=60) == (8, 0.4)
+    assert await recent() == await recent(minutes=5) == (0, 0)
+    assert await recent(minutes=15) == (3, 0.27)
+    assert await recent(minutes=60) == (8, 0.4)
 
 
 @pytest.mark.parametrize("minutes", [0, 61, "x"])
@@ -118,7 +119,7 @@ async def test_what_a_queue_did_is_read_by_minute_and_hour(service: Service) -> 
     assert sum(span["completed"] for span in page["spans"]) == 8
     assert {span["runP95"] for span in page["spans"]} > {None}
     assert page["names"].keys() == {"build", "purge"}
-    asked = {"hours": 24, "name": "purge"}
+    asked: dict[str, int | str] = {"hours": 24, "name": "purge"}
     page = (await service.http.get("/api/v1/queues/reports/stats", params=asked)).json()
     assert [span["seconds"] for span in page["spans"]] == [3600] * 24
     assert sum(span["completed"] for span in page["spans"]) == 5
@@ -182,11 +183,11 @@ async def test_lists_do_not_wait_for_a_walk_and_say_that_they_are_not_whole(
         await other.close()
     await discover.note_queues(client, "bull", ["noted-before", "removed-since"])
     await client.delete("bull:removed-since:meta")
-    walked, go_on = queue_names.queue_names, asyncio.Event()
+    go_on = asyncio.Event()
 
     async def slow(*args: Any) -> list[str]:
         await go_on.wait()
-        return await walked(*args)
+        return await discover.queue_names(*args)
 
     monkeypatch.setattr(queue_names, "queue_names", slow)
 

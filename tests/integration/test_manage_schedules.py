@@ -77,17 +77,17 @@ async def test_a_change_keeps_what_it_does_not_name(service: Service, redis: Red
 async def test_it_is_paused_resumed_and_run_now(service: Service) -> None:
     reports = service.queues["reports"]
     await reports.schedules.upsert("nightly", "build", every=3_600, data={"month": "may"})
-    asked = {"params": {"id": "nightly"}}
-    paused = await service.http.post(f"{ONE}/pause", **asked)  # type: ignore[arg-type]
+    one = {"id": "nightly"}
+    paused = await service.http.post(f"{ONE}/pause", params=one)
     assert (paused.status_code, paused.json()["paused"], paused.json()["nextRun"]) == (200, True, None)
-    assert (await service.http.post(f"{ONE}/pause", **asked)).status_code == 409  # type: ignore[arg-type]
-    ran = (await service.http.post(f"{ONE}/run", **asked)).json()  # type: ignore[arg-type]
+    assert (await service.http.post(f"{ONE}/pause", params=one)).status_code == 409
+    ran = (await service.http.post(f"{ONE}/run", params=one)).json()
     job = await reports.get(ran["jobId"])
     assert job is not None
     assert job.name == "build"
-    resumed = await service.http.post(f"{ONE}/resume", **asked)  # type: ignore[arg-type]
+    resumed = await service.http.post(f"{ONE}/resume", params=one)
     assert (resumed.json()["paused"], resumed.json()["nextRun"] > time.time() - 60) == (False, True)
-    assert (await service.http.post(f"{ONE}/resume", **asked)).status_code == 409  # type: ignore[arg-type]
+    assert (await service.http.post(f"{ONE}/resume", params=one)).status_code == 409
     assert [action for action, _ in await trail(service)] == [
         "schedule.resume", "schedule.run", "schedule.pause",
     ]  # fmt: skip
@@ -186,7 +186,7 @@ async def test_reading_is_for_read_and_data_and_changing_for_admin(service: Serv
 def test_ticks_that_were_missed() -> None:
     due = datetime(2026, 3, 2, 3, tzinfo=UTC)
     plain = dict.fromkeys(("cron", "every", "offset", "start", "end", "limit", "last_run"))
-    base = {
+    base: dict[str, Any] = {
         "id": "s",
         "name": "n",
         "data": None,

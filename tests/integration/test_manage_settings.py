@@ -16,8 +16,8 @@ from test_dashboard_sign_in import CHANGE, HASH, dashboard, pages, serving, sign
 from corral.bullmq.connection import close_shared_clients
 from corral.settings import Settings, known_names, secret_names
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-import describe_settings
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tools import describe_settings
 
 __all__ = ["pages"]  # the fixture: built pages of the tests' own
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ async def test_a_busy_loop_that_ignores_sigterm_is_killed(make_queue: MakeQueue,
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 2  # the handler's own child as well
     for pid in pids:
-        await eventually(lambda pid=pid: gone(pid))
+        await eventually(partial(gone, pid))
 
 
 async def test_a_polite_handler_may_clean_up(make_queue: MakeQueue, tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ async def test_a_worker_fetches_no_more_than_its_children_can_run(
     assert len(pids) == 2
     await running.stop()
     for pid in pids:
-        await eventually(lambda pid=pid: gone(pid))
+        await eventually(partial(gone, pid))
 
 
 async def test_a_sigterm_to_everything_leaves_the_grace_time_to_running_jobs(
@@ -200,7 +201,7 @@ async def test_the_end_of_the_grace_time_kills_and_puts_back(
     await job.refresh()
     assert (job.status, job.attempts_made) == ("waiting", 0)
     for pid in (tmp_path / "pids").read_text().split():
-        await eventually(lambda pid=pid: gone(int(pid)))
+        await eventually(partial(gone, int(pid)))
 
 
 async def test_a_lost_lock_kills_the_child(
@@ -218,7 +219,7 @@ async def test_a_lost_lock_kills_the_child(
     await eventually((tmp_path / "pids").exists)
     await redis.set(f"bull:{queue.name}:{job.id}:lock", "another worker's")
     for pid in (tmp_path / "pids").read_text().split():
-        await eventually(lambda pid=pid: gone(int(pid)))
+        await eventually(partial(gone, int(pid)))
     await eventually(lambda: running.worker._pool.busy == 0)
 
 

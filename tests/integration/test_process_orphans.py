@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -34,4 +35,4 @@ async def test_no_child_outlives_its_worker(redis_url: str, make_queue: MakeQueu
         worker.kill()
         worker.wait()
     for pid in pids:
-        await eventually(lambda pid=pid: gone(pid))
+        await eventually(partial(gone, pid))

@@ -11,7 +11,7 @@ import pytest
 from process_jobs import Page, declare
 from running_worker import MakeQueue, StartWorker, drain
 
-from corral import Queue, Retry
+from corral import Job, Queue, Retry
 from corral.errors import ConfigurationError, InvalidData
 from corral.worker.processes.pool import ProcessPool
 from eventually import eventually
@@ -73,7 +73,7 @@ async def test_a_durable_wait_frees_the_child(
     assert (await waiting.refresh()).attempts_made == 1
 
 
-async def _has_status(job: Any, status: str) -> bool:
+async def _has_status(job: Job, status: str) -> bool:
     return (await job.refresh()).status == status
 
 
@@ -142,7 +142,7 @@ async def test_handlers_that_a_process_cannot_import(queue: Queue) -> None:
     with pytest.raises(ConfigurationError, match="top of a module"):
         queue.job("local", isolation="process")(local)
     with pytest.raises(ConfigurationError, match="isolation='fork'"):
-        queue.job("other", isolation="fork")(process_jobs.pid)  # type: ignore[arg-type]
+        queue.job("other", isolation="fork")(process_jobs.pid)  # type: ignore[arg-type]  # the slip under test
     assert queue.jobs == {}
 
 

@@ -81,7 +81,9 @@ def test_a_misspelt_name_is_found() -> None:
 
 def test_the_variable_of_the_board_asks_for_a_label_that_exists() -> None:
     (queue,) = (v for v in BOARD["templating"]["list"] if v["name"] == "queue")
-    metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", queue["definition"]).groups()
+    found = re.fullmatch(r"label_values\((\w+), (\w+)\)", queue["definition"])
+    assert found is not None
+    metric, label = found.groups()
     assert label in known()[metric]
     assert queue["query"]["query"] == queue["definition"]
 

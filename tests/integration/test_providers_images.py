@@ -45,7 +45,11 @@ def picture() -> bytes:
 
 @asynccontextmanager
 async def s3(sandbox: RunningSandbox, **changes: Any) -> AsyncIterator[S3Target]:
-    options = {"endpoint": f"{sandbox.url}/s3", "bucket": keys.S3_BUCKET, "credentials": CREDENTIALS}
+    options: dict[str, Any] = {
+        "endpoint": f"{sandbox.url}/s3",
+        "bucket": keys.S3_BUCKET,
+        "credentials": CREDENTIALS,
+    }
     target = S3Target(**(options | {"sandbox": True} | changes))
     yield target
     await target.close()
@@ -53,7 +57,7 @@ async def s3(sandbox: RunningSandbox, **changes: Any) -> AsyncIterator[S3Target]
 
 @asynccontextmanager
 async def cloudflare(sandbox: RunningSandbox, **changes: Any) -> AsyncIterator[CloudflareTarget]:
-    options = {
+    options: dict[str, Any] = {
         "account_id": keys.CLOUDFLARE_ACCOUNT_ID,
         "api_token": keys.CLOUDFLARE_API_TOKEN,
         "base_url": f"{sandbox.url}/cloudflare/client/v4",
@@ -121,7 +125,7 @@ async def test_bytes_changed_on_their_way_to_s3_are_refused(sandbox: RunningSand
         async def meddle(method: str, url: str, **request: Any) -> httpx2.Response:
             return await send(method, url, **(request | {"content": b"other content"}))
 
-        target._client._client.request = meddle  # type: ignore[method-assign]  # stands between us and S3
+        target._client._client.request = meddle  # type: ignore[assignment]  # stands between us and S3
         with pytest.raises(ProviderPermanent, match="XAmzContentSHA256Mismatch"):
             await target.write("file.webp", b"content", "image/webp")
 

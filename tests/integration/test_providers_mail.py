@@ -60,7 +60,7 @@ async def providers(sandbox: RunningSandbox) -> AsyncIterator[Providers]:
 
 def newest(sandbox: RunningSandbox, name: str) -> dict[str, Any]:
     """The mail that the stand-in saw last."""
-    entries = sandbox.app.outbox.show(name)["entries"]
+    entries: list[dict[str, Any]] = sandbox.app.outbox.show(name)["entries"]
     return [entry for entry in entries if entry["action"] == "mail"][-1]
 
 

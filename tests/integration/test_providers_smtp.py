@@ -262,8 +262,8 @@ async def test_what_a_server_says_is_redacted_in_errors_and_logs(server: MailSer
 
 
 async def test_without_a_host_the_error_names_the_setting_also_in_the_sandbox() -> None:
-    for environment in ({}, {"CORRAL_SANDBOX": True}):
-        made = Providers(Settings(_env_file=None, SMTP_HOST="", **environment), "http://127.0.0.1:1")
+    for sandbox in (False, True):
+        made = Providers(Settings(_env_file=None, SMTP_HOST="", CORRAL_SANDBOX=sandbox), "http://127.0.0.1:1")
         with pytest.raises(ProviderMisconfigured, match="set SMTP_HOST"):
             await made.smtp.send(MAIL)
         await made.close()

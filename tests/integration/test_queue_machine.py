@@ -4,7 +4,7 @@ Two workers fetch, end, lose and forget jobs as a Worker does (its LockTable, Co
 add, cancel, pause, retry, promote, remove, drain and signal. After every step each list, set, count and
 attempt is what the model says. In the end every job that is left gets its turn, and none completed twice.
 
-QUEUE_EXAMPLES=2000 makes it a long run.
+QUEUE_EXAMPLES=2000 QUEUE_STEPS=80 makes it a long run, CORRAL_TESTS=long one of some minutes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 from queue_model import QueueModel
 from redis import Redis
 
+from amounts import amount
 from corral import Cancelled, Queue, Retention
 from corral.adding import AddOptions
 from corral.bullmq import settlement as wire
@@ -41,7 +42,7 @@ from corral.errors import JobNotFound, WrongState
 from corral.policy import Keep
 from corral.worker.locks import LockTable
 
-EXAMPLES = int(os.environ.get("QUEUE_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("QUEUE_EXAMPLES", amount(40, 400)))
 STEPS = int(os.environ.get("QUEUE_STEPS", "10"))
 
 FAR_SECONDS = 3600.0

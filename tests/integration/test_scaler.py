@@ -109,7 +109,7 @@ async def test_while_nothing_may_change_it_does_not_look(backlog: Queue, tmp_pat
     class Stopping(Boss):
         asked = 0
 
-        @property  # type: ignore[override]  # a stand-in
+        @property
         def changeable(self) -> bool:
             self.asked += 1
             return False

@@ -88,7 +88,7 @@ async def test_a_change_while_a_run_is_under_way_leaves_one_pending_run(
 
 
 async def _is_idle(queue: Queue, redis: Redis) -> bool:
-    return await redis.llen(queue.keys().active) == 0
+    return bool(await redis.llen(queue.keys().active) == 0)
 
 
 async def test_many_upserts_at_once_leave_one_pending_run(reports: Queue, redis: Redis) -> None:

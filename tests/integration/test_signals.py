@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -196,7 +197,7 @@ async def test_all_jobs_that_wait_for_a_signal_are_woken(
     start_worker(*queues)
     jobs = [await queue.add("build", seconds) for queue in queues for seconds in (3600, 60, 900)]
     for job in jobs:
-        await eventually(lambda job=job: _is(job, "delayed"))
+        await eventually(partial(_is, job, "delayed"))
     ttl = await redis.pttl(signal_key(queues[0].keys().prefix, "approval"))
     assert ttl > 3_600_000  # the longest wait's
     assert await queues[0].signal("approval", "granted") is True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from running_worker import MakeQueue, Redis, StartWorker, drain
 
@@ -9,9 +11,9 @@ from corral import Dedup, Job, JobContext, Queue, Retry
 from corral.bullmq.scripts import official
 
 
-async def killer(queue: Queue, redis: Redis, **options: object) -> Job:
+async def killer(queue: Queue, redis: Redis, **options: Any) -> Job:
     """A job that killed its worker twice."""
-    job = await queue.add("build", **options)  # type: ignore[arg-type]  # by the test's parameters
+    job = await queue.add("build", **options)
     await redis.hset(queue.keys().job(job.id), mapping={"stc": 2, "ats": 2, "corral:suspect": "2:1"})
     return job
 

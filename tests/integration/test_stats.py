@@ -243,9 +243,9 @@ async def test_unknown_names_reach_who_looks_on(
 @pytest.mark.parametrize(
     "wrong", [{"minutes": 0}, {"minutes": 1_441}, {"hours": 2_161}, {"minutes": 1, "hours": 1}]
 )
-async def test_a_series_out_of_range_is_refused(queue: Queue, wrong: dict[str, int]) -> None:
+async def test_a_series_out_of_range_is_refused(queue: Queue, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
-        await queue.stats.series(**wrong)  # type: ignore[arg-type]
+        await queue.stats.series(**wrong)
 
 
 async def test_a_series_has_a_span_for_each_minute_and_hour(queue: Queue) -> None:

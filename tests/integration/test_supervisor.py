@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -246,7 +247,7 @@ async def test_sigterm_twice_still_gives_the_grace_time(diary: Diary) -> None:
         supervisor.send_signal(signal.SIGTERM)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-            await until(lambda ended=pid: gone([ended]))  # type: ignore[misc]  # bound at once, on purpose
+            await until(partial(gone, [pid]))
         assert await supervisor.wait() == 0, "1 if it had killed one itself"
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -55,9 +56,9 @@ def diary(tmp_path: Path) -> Diary:
     return Diary(tmp_path / "diary")
 
 
-def supervisor(folder: Path, processes: int, **options: object) -> Supervisor:
+def supervisor(folder: Path, processes: int, **options: Any) -> Supervisor:
     command = [sys.executable, "-S", "-c", CHILD, str(folder)]
-    return Supervisor(command, processes, 30, **options)  # type: ignore[arg-type]  # as the test says
+    return Supervisor(command, processes, 30, **options)
 
 
 def let_go(folder: Path) -> None:

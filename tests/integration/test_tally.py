@@ -103,8 +103,9 @@ async def test_a_wait_starts_when_the_delay_is_over(make_queue: MakeQueue, start
     job = await queue.add("nap", None, delay=1.0)
     await job.result(timeout=20)
     row = running.worker.tallies[queue.name].rows["nap"]
-    added = (await queue.get(job.id)).enqueued_at  # type: ignore[union-attr]
-    started = float(await queue.client().hget(queue.keys().job(job.id), "processedOn")) / 1000  # type: ignore[misc,arg-type]
+    added = (await job.refresh()).enqueued_at
+    assert added is not None
+    started = float(await queue.client().hget(queue.keys().job(job.id), "processedOn") or "nan") / 1000
     assert abs(row.wait_seconds - (started - added - 1.0)) < 0.01
 
 

@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from corral.embedded.datadir import pick_port
 from corral.errors import ServerFailed
 from corral.testing import PrivateServer
 from corral.testing import server as module
@@ -40,7 +41,7 @@ def test_a_port_that_was_taken_meanwhile_is_given_up(monkeypatch: pytest.MonkeyP
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen(1)
-        ports = iter([other.getsockname()[1], module.pick_port(None)])
+        ports = iter([other.getsockname()[1], pick_port(None)])
         monkeypatch.setattr(module, "pick_port", lambda _: next(ports))
         with PrivateServer() as server:
             assert server.port != other.getsockname()[1]

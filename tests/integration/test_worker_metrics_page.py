@@ -97,7 +97,8 @@ async def test_alive_and_ready(port: Port, http: httpx2.AsyncClient) -> None:
 async def test_a_process_that_takes_no_jobs_is_alive_and_not_ready(
     port: Port, http: httpx2.AsyncClient, reason: str
 ) -> None:
-    port.report(**{reason: True})
+    told: dict[str, Any] = {reason: True}
+    port.report(**told)
     port.wanted = 0 if reason == "draining" else 1  # one that is drained is not among those wanted
     assert (await http.get("/healthz")).status_code == 200
     assert (await http.get("/readyz")).status_code == 503
@@ -231,7 +232,7 @@ async def test_openmetrics_when_asked(port: Port, http: httpx2.AsyncClient, make
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
     answer = await http.get("/metrics", headers=bearer(READ) | accept)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
-    families = {family.name: family for family in parse_openmetrics(answer.text)}
+    families = {family.name: family for family in parse_openmetrics(answer.text)}  # type: ignore[no-untyped-call]  # prometheus-client's
     assert families["corral_worker_restarts"].samples[0].value == 2
     assert {s.labels["outcome"] for s in families["corral_jobs"].samples} == {
         "completed", "failed", "cancelled", "retried", "put_back"

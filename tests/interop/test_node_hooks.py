@@ -41,7 +41,7 @@ async def test_a_hook_that_node_asks_for_is_told_here(redis_url: str, node: Node
     await workers(queue)
     await client.event("completed", jobId=job_id)
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        told = json.loads(await redis.hget("bull:webhooks:1", "data"))
+        told = json.loads(await redis.hget("bull:webhooks:1", "data") or "")
     assert (told["url"], told["id"], told["result"]) == (URL, job_id, 7)
 
 
@@ -52,7 +52,7 @@ async def test_a_node_worker_runs_a_job_with_a_hook_and_tells_nobody(redis_url: 
     assert (await job.result(timeout=20))["echo"] == 7
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
         assert await redis.keys("bull:webhooks:*") == []
-        assert json.loads(await redis.hget(f"bull:hooked:{job.id}", "opts"))["webhook"] == {"url": URL}
+        assert json.loads(await redis.hget(f"bull:hooked:{job.id}", "opts") or "")["webhook"] == {"url": URL}
 
 
 def test_the_typescript_of_the_page_verifies(node_binary: str, tmp_path: Path) -> None:

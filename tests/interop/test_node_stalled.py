@@ -76,11 +76,12 @@ async def test_corral_takes_over_from_a_killed_node_worker(
 
     client = await node("client.mjs", redis_url, "killed")
     theirs = await node("worker.mjs", redis_url, "killed", "1", SHORT_LIVED)
-    options: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "plain": {},
         "retried": {"attempts": 3, "priority": 2},
         "dedup": {"deduplication": {"id": "d"}},
-    }[kind]
+    }
+    options = kinds[kind]
     job_id = await client.call("add", "x", {"ms": 60_000}, options)
     await theirs.event("active", jobId=job_id)
     theirs.kill()
@@ -156,7 +157,7 @@ async def test_a_stock_sweep_takes_no_job_of_a_live_corral_worker(
         await sweeper.call("sweep")
 
         async def over() -> bool:
-            names = await redis.smembers("bull:living:stalled")
+            names: Any = await redis.smembers("bull:living:stalled")
             marked.update(names)
             if names:
                 locks = await redis.mget([f"bull:living:{name}:lock" for name in names])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ async def test_a_pause_with_a_corral_worker_loses_nothing(
 ) -> None:
     """Jobs of all three before the pause and during it; the worker swept after the last one was added."""
     five, six = await _clients(node, redis_url)
-    act = {
+    act: dict[str, tuple[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]]] = {
         "5.81": (lambda: five.call("pause"), lambda: five.call("resume")),
         "6.7": (lambda: six.call("pause"), lambda: six.call("resume")),
         "corral": (queue.admin.pause, queue.admin.resume),

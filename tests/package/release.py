@@ -75,7 +75,7 @@ def installed(python: str | Path, folder: Path, wheel: Path, extras: str = "") -
     pins = folder / "pins.txt"
     locked = (ROOT / "requirements.lock").read_text()
     pins.write_text("\n".join(re.findall(r"^[a-z0-9][^ \\]*==[^\\\n]*", locked, re.MULTILINE)))
-    install = ["install", "--quiet", "--no-compile", "--constraint", pins]
+    install = ["install", "--quiet", "--no-compile", "--constraint", str(pins)]
     command = [*environment.pip, *install, f"corral{extras} @ {wheel.as_uri()}"]
     # With this process's settings: the index is whatever pip is told to use here.
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)

@@ -27,7 +27,9 @@ def build_stage() -> list[tuple[str, str]]:
     whole = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     stages = re.split(r"^FROM ", whole, flags=re.MULTILINE)
     (stage,) = [stage for stage in stages if stage.partition("\n")[0].endswith(" AS build")]
-    return [tuple(line.split(" ", 1)) for line in stage.splitlines()[1:] if line]  # type: ignore[misc]
+    return [
+        (name, rest) for name, _, rest in (line.partition(" ") for line in stage.splitlines()[1:] if line)
+    ]
 
 
 @pytest.mark.timeout(900)  # it fetches what an image fetches
@@ -49,9 +51,9 @@ def test_the_steps_make_an_environment_that_runs(built: Built, tmp_path: Path) -
             target = folder / rest.split()[-1]
             shutil.copytree(pages(built, tmp_path), target, dirs_exist_ok=True)
         elif name == "COPY":
-            *sources, target = shlex.split(rest)
+            *sources, into = shlex.split(rest)
             for source in sources:
-                copy(ROOT / source, folder / target)
+                copy(ROOT / source, folder / into)
         elif name == "RUN":
             run(["sh", "-e", "-c", inside(rest)], environment, folder, seconds=800)
     corral = tmp_path / "opt/corral/bin/corral"

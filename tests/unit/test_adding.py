@@ -34,7 +34,7 @@ def templates(**queue: Any) -> Templates:
 
 
 def made(queue: dict[str, Any] | None = None, **options: Any) -> NewJobs:
-    return templates(**(queue or {})).make("build", AddOptions(**options))  # type: ignore[typeddict-item]
+    return templates(**(queue or {})).make("build", AddOptions(**options))  # type: ignore[typeddict-item]  # by name
 
 
 def opts(queue: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:

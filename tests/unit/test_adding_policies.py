@@ -22,7 +22,7 @@ KEYS = QueueKeys("bull", "orders")
 
 
 def made(queue: dict[str, Any] | None = None, **options: Any) -> NewJobs:
-    return Templates(Queue("orders", **(queue or {})), KEYS).make("build", AddOptions(**options))  # type: ignore[typeddict-item]
+    return Templates(Queue("orders", **(queue or {})), KEYS).make("build", AddOptions(**options))  # type: ignore[typeddict-item]  # by name
 
 
 def opts(queue: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corral.api import auth
 from corral.api.auth import OWN_QUEUES, Keyring, Permission
 from corral.api.problems import Refused
 from corral.api.rates import Bucket
@@ -137,8 +137,8 @@ def test_a_scope_holds_for_its_queues_alone() -> None:
     keyring = Keyring.parse(f"shop:{SECRET}:admin@mails+reports")
     for queue in ("mails", "reports", OWN_QUEUES):
         assert keyring.require(bearer(), Permission.OPERATE, queue).sees("mails")
-    for queue, where in (("kyc", "queue 'kyc'"), (None, "the service as a whole"), ("", "queue ''")):
-        problem = refused(keyring, Permission.OPERATE, queue).problem
+    for other, where in (("kyc", "queue 'kyc'"), (None, "the service as a whole"), ("", "queue ''")):
+        problem = refused(keyring, Permission.OPERATE, other).problem
         assert (problem.status, problem.slug) == (403, "out-of-scope")
         assert "'shop' is for these queues: mails, reports" in problem.detail
         assert where in problem.detail
@@ -152,9 +152,9 @@ def test_no_queue_is_called_as_the_mark_of_routes_that_keep_to_the_scope() -> No
 def test_an_expired_key_is_refused_from_its_moment_on(monkeypatch: pytest.MonkeyPatch) -> None:
     keyring = Keyring.parse(f"shop:{SECRET}:read!2027-01-31")
     end = end_of_day("2027-01-31")
-    monkeypatch.setattr(auth.time, "time", lambda: end - 0.001)
+    monkeypatch.setattr("corral.api.auth.time.time", lambda: end - 0.001)
     assert keyring.require(bearer(), Permission.READ_JOBS, "a")
-    monkeypatch.setattr(auth.time, "time", lambda: end)
+    monkeypatch.setattr("corral.api.auth.time.time", lambda: end)
     problem = refused(keyring, Permission.READ_JOBS, "a").problem
     assert (problem.status, problem.slug) == (401, "expired-key")
     assert "2027-02-01 00:00 UTC" in problem.detail
@@ -162,7 +162,7 @@ def test_an_expired_key_is_refused_from_its_moment_on(monkeypatch: pytest.Monkey
 
 def test_a_rate_is_counted_for_each_key(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(auth.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("corral.api.auth.time.monotonic", lambda: now[0])
     keyring = Keyring.parse(f"shop:{SECRET}:read~3/m,other:another-secret-00001:read")
     for _ in range(3):
         keyring.require(bearer(), Permission.READ_JOBS, "a")
@@ -205,8 +205,8 @@ def test_a_bucket_lets_no_more_through_than_its_rate(
 # Managed keys in the keyring
 
 
-def managed(name: str, secret: str, **more: object) -> Grant:
-    return Grant(name=name, role=Role.READ, digest=tokens.digest(secret), id=f"id-{name}", **more)  # type: ignore[arg-type]
+def managed(name: str, secret: str, **more: Any) -> Grant:
+    return Grant(name=name, role=Role.READ, digest=tokens.digest(secret), id=f"id-{name}", **more)
 
 
 def test_managed_keys_come_and_go_beside_those_of_the_setting() -> None:

@@ -10,7 +10,7 @@ from corral.errors import UnknownQueue
 from corral.queue import Queue
 from corral.settings import Settings
 
-SETTINGS = Settings(_env_file=None, redis_url="redis://127.0.0.1:1", prefix="p")  # type: ignore[call-arg]
+SETTINGS = Settings(_env_file=None, redis_url="redis://127.0.0.1:1", prefix="p")
 
 
 def test_declared_queues_are_found_and_come_first() -> None:

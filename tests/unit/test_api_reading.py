@@ -106,12 +106,13 @@ async def test_slow_bodies_share_a_budget(monkeypatch: pytest.MonkeyPatch) -> No
             return {"type": "http.request", "body": b"y", "more_body": False}
         raise AssertionError("read on after the end")
 
+    step = 0
+
     async def first() -> Message:
         nonlocal step
         step += 1
         return {"type": "http.request", "body": b"x", "more_body": True} if step == 1 else await receive()
 
-    step = 0
     assert await reader.read({}, first) == b"xy"
     assert inner == [(503, "too-many-uploads")]
     again, _ = pieces([b"a", b"b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +37,7 @@ def demand(
     live: int = 3,
     paused: bool = False,
     held: dict[str, int] | None = None,
-    **options: object,
+    **options: Any,
 ) -> Demand:
     """All slots of three processes are busy, unless told otherwise."""
     standing = QueueStanding(
@@ -47,11 +48,11 @@ def demand(
         paused=paused,
         held=held or {},
     )
-    return Demand(standing=standing, objective=Objective(), live=live, **options)  # type: ignore[arg-type]
+    return Demand(standing=standing, objective=Objective(), live=live, **options)
 
 
-def situation(*demands: Demand, processes: int = 3, at: float = 1_000.0, **more: object) -> Situation:
-    return Situation(at=at, processes=processes, demands=demands, **more)  # type: ignore[arg-type]
+def situation(*demands: Demand, processes: int = 3, at: float = 1_000.0, **more: Any) -> Situation:
+    return Situation(at=at, processes=processes, demands=demands, **more)
 
 
 def once(now: Situation, past: Past | None = None) -> Decision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -28,10 +29,10 @@ RULES = Rules(hold_seconds=3600, probe_seconds=10, rate=5, failures=3, window_se
 CLOSED = Breaker("onfido")
 
 
-def an_open(**more: object) -> Breaker:
+def an_open(**more: Any) -> Breaker:
     breaker = opened(CLOSED, "configuration", "the key is wrong", "kyc:1", 100.0, RULES)
     assert breaker is not None
-    return replace(breaker, **more)  # type: ignore[arg-type]
+    return replace(breaker, **more)
 
 
 HALF_OPEN = an_open(probe="kyc:2", probe_until=200.0)

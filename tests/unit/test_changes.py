@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from corral.audit import AuditEntry
 from corral.observe.alerts.machine import Event
 from corral.observe.changes import together
@@ -16,10 +18,10 @@ def decision(at: float, before: int, after: int) -> ScalingDecision:
     )  # fmt: skip
 
 
-def event(at: float, kind: str) -> Event:
+def event(at: float, kind: Literal["fired", "resolved"]) -> Event:
     return Event(
         at=at, kind=kind, rule="oldest-waiting", subject="kyc", severity="page", value=90, summary="late"
-    )  # type: ignore[arg-type]
+    )
 
 
 ENTRY = AuditEntry(id="1-0", at=40, actor="user:mia", action="queue.pause", target="email", facts={})

@@ -339,7 +339,7 @@ def test_what_is_written_means_the_same_when_read(
     for rand in (0.0, 0.5):
         for attempt in range(1, retry.attempts):
             sent_wait = retry.wait_after(attempt, rand=lambda r=rand: r)  # type: ignore[misc]  # bound now
-            read_wait = options.retry.wait_after(attempt, rand=lambda r=rand: r)  # type: ignore[misc]
+            read_wait = options.retry.wait_after(attempt, rand=lambda r=rand: r)  # type: ignore[misc]  # bound now
             assert read_wait == pytest.approx(sent_wait)
 
 

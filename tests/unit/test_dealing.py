@@ -6,11 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from dealing import BY_PARAMETER, LONG, in_order, part_of
+from dealing import A_TEST, BY_PARAMETER, SECONDS, in_order, part_of, seconds
 
 ROOT = Path(__file__).parents[2]
 
-#: Of no folder or file that is named as long.
+#: Of the folder whose tests are the shortest.
 SHORT = "tests/unit/test_policy.py"
 
 
@@ -34,25 +34,26 @@ def test_of_a_long_file_what_has_the_same_parameter_stays_together() -> None:
 
 
 def test_the_longest_come_first_and_a_file_keeps_its_order() -> None:
-    soak, page = f"{LONG[0]}::test_b", "tests/docs/test_site.py::test_one"
-    assert ordered(f"{SHORT}::test_z", f"{SHORT}::test_a", page, soak) == [
-        soak,
+    gil, page = "tests/acceptance/test_held_gil.py::test_b", "tests/docs/test_site.py::test_one"
+    assert ordered(f"{SHORT}::test_z", f"{SHORT}::test_a", page, gil) == [
+        gil,
         page,
         f"{SHORT}::test_z",
         f"{SHORT}::test_a",
     ]
 
 
-def test_among_equals_many_tests_come_first() -> None:
+def test_of_a_folder_many_tests_come_first() -> None:
     few, many = "tests/unit/test_aaa.py::test_one", [f"{SHORT}::test_{name}" for name in "ab"]
     assert ordered(few, *many) == [*many, few]
 
 
-def test_a_file_that_is_named_there_stands_before_its_folder() -> None:
-    for place, long in enumerate(LONG):
-        assert not any(long.startswith(before) for before in LONG[:place]), long
+def test_what_is_named_takes_longer_than_its_folder_says() -> None:
+    for part, measured in SECONDS.items():
+        assert seconds(part, 1) == measured > seconds(f"{part}x", 1) > 0, part
 
 
 def test_what_is_named_is_there() -> None:
-    for name in (*LONG, *BY_PARAMETER):
-        assert (ROOT / name).exists(), name
+    for name in (*SECONDS, *A_TEST, *BY_PARAMETER):
+        assert (ROOT / name.partition("[")[0]).exists(), name
+    assert {f"tests/{file.parts[-2]}/" for file in (ROOT / "tests").glob("*/test_*.py")} == set(A_TEST)

@@ -17,7 +17,7 @@ KEYS = QueueKeys("bull", "orders")
 
 
 def made(**options: Any) -> NewJobs:
-    return Templates(Queue("orders"), KEYS).make("build", AddOptions(**options))  # type: ignore[typeddict-item]
+    return Templates(Queue("orders"), KEYS).make("build", AddOptions(**options))  # type: ignore[typeddict-item]  # by name
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,7 @@ def test_the_dashboards_first_user_signs_in_with_the_password_that_is_shown_once
     shown = re.search(r"sign in as operator with ([0-9a-f]{48}) ", done.stdout)
     assert shown is not None
     assert not [name for name, text in made.items() if shown[1] in text]
+    assert made["dashboard_users"].startswith("operator:$argon2id$v=19$m=65536,t=3,p=4$")  # dear to guess
     user = Users.parse(made["dashboard_users"]).sign_in("operator", shown[1])
     assert user is not None
     assert user.role == "admin"

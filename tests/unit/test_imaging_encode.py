@@ -9,14 +9,14 @@ from corral.imaging.decode import sniff
 from corral.imaging.encode import encode
 from corral.imaging.errors import ImageRejected
 from corral.imaging.pipeline import render
-from corral.imaging.plan import Limits, Plan, Size
+from corral.imaging.plan import Format, Limits, Plan, Size
 from pictures import BLUE, RED, near, noise, pixel, plain, quadrants, read, with_gps
 
-FORMATS = ["webp", "jpeg", "png", "avif"]
+FORMATS: list[Format] = ["webp", "jpeg", "png", "avif"]
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_each_format_is_what_it_says(format_: str) -> None:
+def test_each_format_is_what_it_says(format_: Format) -> None:
     (image,) = render(quadrants(80, 60).pngsave_buffer(), Plan((Size(40, 40, format_),))).images
     assert sniff(image.content) == image.format == format_
     assert near(pixel(read(image.content), 0.2, 0.2), RED, 12)
@@ -31,14 +31,14 @@ def test_transparency_is_laid_on_white_in_a_jpeg() -> None:
 
 
 @pytest.mark.parametrize("format_", ["webp", "png", "avif"])
-def test_transparency_is_kept_where_the_format_can(format_: str) -> None:
+def test_transparency_is_kept_where_the_format_can(format_: Format) -> None:
     (image,) = render(plain(80, 60, (*RED, 128)).pngsave_buffer(), Plan((Size(40, 40, format_),))).images
     assert near(pixel(read(image.content), 0.5, 0.5), (*RED, 128), 8)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("side", [400, 60])
-def test_no_metadata_survives(format_: str, side: int) -> None:
+def test_no_metadata_survives(format_: Format, side: int) -> None:
     content = with_gps(quadrants(400, 300)).jpegsave_buffer(profile="srgb")
     assert {"exif-data", "xmp-data", "icc-profile-data"} <= set(read(content).get_fields())
     (image,) = render(content, Plan((Size(side, side, format_),))).images
@@ -56,13 +56,13 @@ def test_a_proof_keeps_the_full_colour_resolution(quality: int, subsampled: bool
 
 
 @pytest.mark.parametrize("format_", ["webp", "jpeg", "avif"])
-def test_quality_reaches_the_encoder(format_: str) -> None:
+def test_quality_reaches_the_encoder(format_: Format) -> None:
     picture = noise(64, 64)
     assert len(encode(picture, format_, 30)) < len(encode(picture, format_, 95))
 
 
 @pytest.mark.parametrize("format_", ["webp", "jpeg", "png"])
-def test_the_same_source_gives_the_same_bytes(format_: str) -> None:
+def test_the_same_source_gives_the_same_bytes(format_: Format) -> None:
     content, plan = noise(300, 200).jpegsave_buffer(), Plan((Size(90, 90, format_),))
     assert render(content, plan) == render(content, plan)
 

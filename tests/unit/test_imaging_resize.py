@@ -6,7 +6,7 @@ import pytest
 import pyvips
 
 from corral.imaging.pipeline import render
-from corral.imaging.plan import Plan, Size
+from corral.imaging.plan import Format, Plan, Size
 from pictures import (
     ADOBE_RGB,
     BLUE,
@@ -175,7 +175,7 @@ def test_a_broken_colour_profile_does_not_cost_the_picture() -> None:
 
 
 @pytest.mark.parametrize("format_", ["png", "jpeg", "webp"])
-def test_sixteen_bits_and_grey_come_out_in_eight(format_: str) -> None:
+def test_sixteen_bits_and_grey_come_out_in_eight(format_: Format) -> None:
     deep = (plain(80, 60, RED).cast("ushort") * 257).cast("ushort").copy(interpretation="rgb16")
     grey = (plain(80, 60, (100,)).cast("ushort") * 257).cast("ushort").copy(interpretation="grey16")
     for picture, expected in ((deep, RED), (grey, (100, 100, 100))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from eventually import eventually
 NOW = 1_000.0
 
 
-def numbers(pid: int, completed: int, *, at: float = NOW, **present: object) -> ProcessNumbers:
+def numbers(pid: int, completed: int, *, at: float = NOW, **present: Any) -> ProcessNumbers:
     of_name = OfName({"completed": completed}, Histogram((completed,) + (0,) * len(BOUNDS), completed / 2))
     return ProcessNumbers(
         pid, at, Counted({"email": OfQueue({"send": of_name})}, completed / 10), Present(**present)

@@ -31,4 +31,4 @@ def test_the_table_and_the_imports_for_type_checkers_say_the_same() -> None:
 
 def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Quue'"):
-        _ = corral.Quue  # type: ignore[attr-defined]
+        _ = corral.Quue

@@ -26,7 +26,7 @@ EC_KEY = ec.derive_private_key(7, ec.SECP256R1())
 
 
 def pem(key: Any) -> str:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), "ascii")
 
 
 def account(**more: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,7 +28,7 @@ from corral.queues.image_processing import (
     wanted,
 )
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "imageUrl": "https://images.example.com/photo.jpg",
     "userId": "user-42",
     "type": "profile",

@@ -16,7 +16,7 @@ from corral.errors import RedisFull, RedisRefused, RedisUnavailable
 
 def answer(text: str) -> RedisError:
     """As redis-py makes it of a reply."""
-    error: RedisError = BaseParser.parse_error(text)
+    error: RedisError = BaseParser.parse_error(text)  # type: ignore[no-untyped-call]  # redis-py's
     return error
 
 

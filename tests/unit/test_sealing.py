@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -102,7 +103,7 @@ def test_what_is_no_payload_of_ours_is_refused(text: str) -> None:
         lambda raw: sealing(Keychain.parse(f"k1:{TWO}")).open("data", "send", raw),
     ],
 )
-def test_a_payload_opens_in_its_own_place_alone(other) -> None:  # type: ignore[no-untyped-def]
+def test_a_payload_opens_in_its_own_place_alone(other: Callable[[bytes], object]) -> None:
     raw = sealing().seal("data", "send", b"1").encode()
     with pytest.raises(CannotDecrypt, match="does not open"):
         other(raw)

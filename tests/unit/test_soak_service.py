@@ -68,4 +68,4 @@ def test_what_was_not_felt_has_no_time() -> None:
 def test_memory_compares_quarters() -> None:
     samples = tuple((float(at), "Redis", (10 + at) * 2**20) for at in range(8))
     (one,) = memory(book(memory=samples))
-    assert (one.early, one.late, one.most) == (pytest.approx(12.5), pytest.approx(16.5), pytest.approx(17))
+    assert (one.early, one.late, one.most) == pytest.approx((12.5, 16.5, 17))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Callable
 
 import pytest
 
@@ -24,7 +25,7 @@ def deep(n: int) -> None:
 
 def caused() -> None:
     try:
-        {}["missing"]
+        dict[str, int]()["missing"]
     except KeyError as error:
         raise RuntimeError("it broke") from error
 
@@ -94,9 +95,9 @@ def lined() -> None:
         lambda: deep(3),
     ],
 )
-def test_a_trace_is_what_python_prints(fail: object) -> None:
+def test_a_trace_is_what_python_prints(fail: Callable[[], object]) -> None:
     with pytest.raises(BaseException) as caught:
-        fail()  # type: ignore[operator]
+        fail()
     error = caught.value
     assert re.sub(r"^ +[~^]+\n", "", format_trace(error), flags=re.MULTILINE) == python(error)
 

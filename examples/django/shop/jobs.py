@@ -20,4 +20,4 @@ class ReportRequest:
 def build(job: ThreadJobContext, data: ReportRequest) -> str:
     """A plain function: it runs in a thread, where Django's ORM and templates work as in a view."""
     job.progress(50)
-    return render_to_string("report.html", {"month": data.month, "attempt": job.attempt})
+    return str(render_to_string("report.html", {"month": data.month, "attempt": job.attempt}))

@@ -30,7 +30,7 @@ _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 def main() -> None:
     kyc_onfido.POLLING = Polling(first=0.05, longest=0.1)
-    kyc_idenfy.IDENFY_WAIT = 0.1
+    kyc_idenfy.IDENFY_WAIT = 0.1  # type: ignore[attr-defined]  # imported there
     hook(ProviderClient, "send", lambda self, method, path, **_: f"{self.name} {method} {path}")
     hook(JobContext, "checkpoint", lambda _, values: "checkpoint " + ",".join(values))
     hook(type(notification.queue), "add", lambda *_, **__: "notification")

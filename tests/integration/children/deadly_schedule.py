@@ -28,5 +28,5 @@ async def die(*args: Any, **options: Any) -> None:
 
 
 if "before-arming" in sys.argv:
-    Scheduler.arm = die  # type: ignore[assignment,method-assign]  # the moment that the test is about
+    Scheduler.arm = die  # type: ignore[method-assign]  # the moment that the test is about
 asyncio.run(Worker(queue).run())

@@ -13,7 +13,7 @@ from corral.queues.kyc_verification import queue
 from corral.queues.kyc_waits import Polling
 
 kyc_onfido.POLLING = Polling(first=0.05, longest=0.1)
-kyc_idenfy.IDENFY_WAIT = 0.2
+kyc_idenfy.IDENFY_WAIT = 0.2  # type: ignore[attr-defined]  # imported there
 # For this process and all that it starts; the kernel refuses the first byte, whoever writes it.
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 try:

@@ -17,8 +17,10 @@ export function useDesk() {
   })
 }
 
-export function useBreakers() {
+/** `wanted`: not asked for where none is needed. */
+export function useBreakers(wanted = true) {
   return useQuery({
+    enabled: wanted,
     queryKey: ['breakers'],
     queryFn: () => answered(api.GET('/api/v1/breakers')),
     refetchInterval: useEvery(5_000),

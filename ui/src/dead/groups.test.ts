@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import {
-  type Breaker, breakerFor, byState, fits, type Group, type Operation, pairs, placeOf, readJson, remark, stackLines, takes, told,
+  type Breaker, breakerFor, byState, fits, type Group, type Operation, pairs, placeOf, readJson, remark, sorted, stackLines, takes, told,
   undoLeft,
 } from './groups'
 
@@ -82,6 +82,12 @@ test('the frame that counts is marked with its code', () => {
   expect(stackLines('X: no', '')).toEqual([{ text: 'X: no', hot: false }])
 })
 
+test('the fullest group first, where that is chosen', () => {
+  const groups = [group({ id: 'new', count: 2 }), group({ id: 'old', count: 9 })]
+  expect(sorted(groups, 'newest').map((one) => one.id)).toEqual(['new', 'old'])
+  expect(sorted(groups, 'most').map((one) => one.id)).toEqual(['old', 'new'])
+})
+
 test('paces, places and what people type', () => {
   expect(plain(takes(37, 5))).toBe('in about 7.4 s')
   expect(takes(37, null)).toBe('at once')
@@ -90,5 +96,7 @@ test('paces, places and what people type', () => {
   expect(readJson('{"a": }')).toHaveProperty('error')
   expect(pairs('{"to": "a@b", "n": 3, "x": {"y": 1}}')).toEqual([['to', 'a@b'], ['n', '3'], ['x', '{"y":1}']])
   expect(pairs('{"to": "a@')).toBeNull()
+  // Of data that is cut, what is whole.
+  expect(pairs('{"to": "a,\\"}b", "x": [{"y": 1, "z": 2}], "n": 3, "cu')).toEqual([['to', 'a,"}b'], ['x', '[{"y":1,"z":2}]'], ['n', '3']])
   expect(pairs('[1]')).toBeNull()
 })

@@ -63,6 +63,13 @@ export function byState(groups: Group[], running: Operation[], queue: string, fi
   return found
 }
 
+export type Sort = 'newest' | 'most'
+
+/** As the server has them, or those with most jobs first. */
+export function sorted(groups: Group[], by: Sort): Group[] {
+  return by === 'most' ? [...groups].sort((a, b) => b.count - a.count) : groups
+}
+
 export function isOf(operation: Operation, group: Group): boolean {
   return operation.queue === group.queue && operation.group === group.id
 }
@@ -175,9 +182,27 @@ export function readJson(text: string): { value: unknown } | { error: string } {
   }
 }
 
-/** The top of a job's data as name and value; null where it is cut or no object. */
+/** The top of a job's data as name and value, of what is cut its whole members; null where there is none. */
 export function pairs(text: string): [string, string][] | null {
-  const read = readJson(text)
+  const whole = readJson(text)
+  const read = 'error' in whole ? readJson(wholeMembers(text)) : whole
   if ('error' in read || typeof read.value !== 'object' || read.value === null || Array.isArray(read.value)) return null
-  return Object.entries(read.value).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
+  const found = Object.entries(read.value)
+  if (found.length === 0 && read !== whole) return null
+  return found.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
+}
+
+/** The start of an object up to the last member that is whole, closed. */
+function wholeMembers(text: string): string {
+  let [depth, quoted, end] = [0, false, 0]
+  for (let at = 0; at < text.length; at += 1) {
+    const sign = text[at]!
+    if (sign === '\\') at += 1
+    else if (sign === '"') quoted = !quoted
+    else if (quoted) continue
+    else if (sign === '{' || sign === '[') depth += 1
+    else if (sign === '}' || sign === ']') depth -= 1
+    else if (sign === ',' && depth === 1) end = at
+  }
+  return `${text.slice(0, end)}}`
 }

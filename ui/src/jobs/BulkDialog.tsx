@@ -3,6 +3,7 @@ import { useEffect, useState } from 'react'
 import { count } from '../format'
 import { Dialog } from '../parts/Dialog'
 import { toast } from '../parts/toasting'
+import type { QueueRow } from '../queues/trouble'
 import { useAct } from '../parts/useAct'
 import { texts } from '../texts'
 import { beginOperation, countJobs, type Listed } from './api'
@@ -31,6 +32,7 @@ export function BulkDialog({ kind, listed, onClose, onBegun }: Props) {
   const [typed, setTyped] = useState('')
   const { act, busy } = useAct()
   const queries = useQueryClient()
+  const held = queries.getQueryData<QueueRow>(['queue', queue])?.states['held'] ?? 0
   const dry = useInfiniteQuery({
     queryKey: ['dry-run', queue, state, JSON.stringify(filter)],
     queryFn: ({ pageParam }) => countJobs(listed, pageParam),
@@ -72,7 +74,10 @@ export function BulkDialog({ kind, listed, onClose, onBegun }: Props) {
           if (ready) begin()
         }}
       >
-        <p>{kind === 'remove' && !final ? t.toBin : t.means[kind]}</p>
+        <p>
+          {kind === 'remove' && !final ? t.toBin : t.means[kind]}
+          {kind === 'promote' && !filtered && held > 0 && ` ${t.heldAmong(count(held))}`}
+        </p>
         <div className="fields">
           {most !== undefined && (
             <>

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { Link, useNavigate } from '@tanstack/react-router'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { ProblemError } from '../api/client'
@@ -26,13 +26,15 @@ interface Props {
   state: string
   text: string
   oldest: boolean
+  /** Jobs of the queue that a breaker holds: they stand among the delayed. */
+  held: number
   onChange: (changes: { q?: string; oldest?: boolean }) => void
 }
 
 const t = texts.joblist
 
 /** The jobs of a state that fit a filter. It stays still while somebody reads it: what came and left is told. */
-export function JobList({ queue, state, text, oldest, onChange }: Props) {
+export function JobList({ queue, state, text, oldest, held, onChange }: Props) {
   const { filter, wrong } = useMemo(() => parse(text), [text])
   const listed: Listed = { queue, state, oldest, filter }
   const [over, setOver] = useState(false)
@@ -115,7 +117,7 @@ export function JobList({ queue, state, text, oldest, onChange }: Props) {
       {found.isPending ? (
         <SkeletonRows rows={8} />
       ) : jobs.length === 0 && !hasNextPage ? (
-        <Nothing state={state} filtered={filtered} onClear={() => onChange({ q: '' })} />
+        <Nothing queue={queue} state={state} filtered={filtered} held={held} onClear={() => onChange({ q: '' })} />
       ) : (
         <div className="joblist" {...still}>
           {(change.fresh > 0 || change.left.size > 0) && (
@@ -226,11 +228,25 @@ function Space({ height, columns }: { height: number; columns: number }) {
   )
 }
 
-function Nothing({ state, filtered, onClear }: { state: string; filtered: boolean; onClear: () => void }) {
+interface Empty {
+  queue: string
+  state: string
+  filtered: boolean
+  held: number
+  onClear: () => void
+}
+
+function Nothing({ queue, state, filtered, held, onClear }: Empty) {
+  const elsewhere = !filtered && state === 'waiting' && held > 0
   return (
     <div className="empty">
       <h3>{filtered ? t.nothingFits : t.nothing}</h3>
-      <p>{filtered ? t.otherStates : t.whyEmpty[state]}</p>
+      <p>{filtered ? t.otherStates : elsewhere ? t.heldElsewhere(count(held)) : t.whyEmpty[state]}</p>
+      {elsewhere && (
+        <Link className="btn" to="/queues/$queue" params={{ queue }} search={{ state: 'delayed' }} resetScroll={false}>
+          {t.seeHeld}
+        </Link>
+      )}
       {filtered && (
         <button className="btn" onClick={onClear}>
           {t.clear}

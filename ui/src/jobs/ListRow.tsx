@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { clock, exact } from '../format'
+import { called } from '../overview/providers'
 import { Glyph } from '../parts/Icon'
 import { type Choice, Menu } from '../parts/Menu'
 import type { RowMarks } from '../shell/useCursor'
@@ -56,8 +57,8 @@ export function ListRow({ queue, job, state, columns, at, index, picked, marks, 
       </td>
       <td className="full ellipsis c-main">
         {job.held && (
-          <span className="is-failed small">
-            <Glyph name="held" /> {t.heldBy(job.held)}{' '}
+          <span className="is-failed small held-by">
+            <Glyph name="held" /> {t.heldBy(called(job.held))}
           </span>
         )}
         {columns.main === 'error' ? <Reason job={job} /> : <Preview job={job} />}

@@ -65,7 +65,7 @@ export function Timeline({ job, moments, skew }: { job: JobView; moments?: Momen
       )}
       <ol className="timeline">
         {timeline(job, now, moments).map((entry) => (
-          <Step key={entry.key} entry={entry} now={now} queue={job.queue} deadline={entry.newest ? deadline : null} />
+          <Step key={entry.key} entry={entry} now={now} queue={job.held ? null : job.queue} deadline={entry.newest ? deadline : null} />
         ))}
       </ol>
       {trimmed && <p className="small quiet above">{says.eventsSince(clock(moments.since!))}</p>}
@@ -84,7 +84,8 @@ function places(parts: ReturnType<typeof shares>, all: number) {
   })
 }
 
-function Step({ entry, now, queue, deadline }: { entry: Entry; now: number; queue: string; deadline: number | null }) {
+/** queue: where others like it are found; null: a held job is no dead letter, and they are none. */
+function Step({ entry, now, queue, deadline }: { entry: Entry; now: number; queue: string | null; deadline: number | null }) {
   const coming = entry.key === 'next' && entry.at != null ? entry.at - now : null
   return (
     <li className={entry.wait ? 'wait' : ''}>
@@ -123,7 +124,7 @@ function Step({ entry, now, queue, deadline }: { entry: Entry; now: number; queu
   )
 }
 
-function FailureBox({ failure, open, queue }: { failure: NonNullable<Entry['failure']>; open: boolean; queue: string }) {
+function FailureBox({ failure, open, queue }: { failure: NonNullable<Entry['failure']>; open: boolean; queue: string | null }) {
   const [turned, setTurned] = useState(false)
   const shown = open !== turned
   const name = failure.errorType.split('.').at(-1)
@@ -138,8 +139,8 @@ function FailureBox({ failure, open, queue }: { failure: NonNullable<Entry['fail
             {shown ? says.hideTrace : says.trace}
           </button>
         )}{' '}
-        {open && failure.trace && failure.reason && <span className="quiet">· </span>}
-        {open && failure.reason && (
+        {queue !== null && open && failure.trace && failure.reason && <span className="quiet">· </span>}
+        {queue !== null && open && failure.reason && (
           <Link className="link small" to="/queues/$queue" params={{ queue }} search={{ state: 'failed', q: `error:"${failure.reason.split('"')[0]!.slice(0, 60)}"` }}>
             {says.likeThis}
           </Link>

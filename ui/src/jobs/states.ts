@@ -22,6 +22,14 @@ export const STATES: State[] = [
   { key: 'failed', name: names.failed, glyph: 'failed', tone: 'failed', counted: ['failed'] },
 ]
 
+/** Of the tab: what a breaker holds stands among the delayed, and says so while there is any. */
+export const tabOf = (state: State, held: number): Pick<State, 'name' | 'glyph' | 'tone'> =>
+  state.key === 'delayed' && held > 0 ? { name: texts.joblist.delayedAndHeld, glyph: 'held', tone: 'failed' } : state
+
+/** Where most of what waits is to be seen. */
+export const waitingTab = (counts: Record<string, number>): string =>
+  (counts['held'] ?? 0) > (counts['waiting'] ?? 0) + (counts['prioritized'] ?? 0) ? 'delayed' : 'waiting'
+
 export const stateOf = (key: string): State => STATES.find((state) => state.key === key) ?? STATES[0]!
 
 export function countOf(state: State, counts: Record<string, number>): number {

@@ -1,10 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Link, useRouter } from '@tanstack/react-router'
-import { useState } from 'react'
+import { Fragment, useState } from 'react'
 import { answered, api, ProblemError } from '../api/client'
 import { useMay } from '../api/session'
 import { count } from '../format'
 import { Glyph, Icon } from '../parts/Icon'
+import { pressing } from '../parts/pressing'
 import { Time } from '../parts/Time'
 import { failed, toast } from '../parts/toasting'
 import { texts } from '../texts'
@@ -12,6 +13,9 @@ import { BandNews, useBandAlerts } from './BandNews'
 import type { Incident } from './incident'
 
 const say = texts.overview.incident
+
+/** What else is wrong, by name. */
+const NAMED = 3
 
 /** What is wrong, why, and the button that repairs it. Nothing when all is well. */
 export function IncidentBand({ incidents, off }: { incidents: Incident[]; off: boolean }) {
@@ -79,11 +83,24 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
       </div>
       {others.length > 0 && (
         <p className="also">
-          {say.also(others.slice(0, 3).map((other) => other.title).join(' · '), others.length > 3 ? count(others.length - 3) : '')}
+          {say.also}
+          {others.slice(0, NAMED).map((other, at) => (
+            <Fragment key={`${other.kind} ${other.queue} ${other.title}`}>
+              {at > 0 && ' · '}
+              <There incident={other} />
+            </Fragment>
+          ))}
+          {others.length > NAMED && say.alsoMore(count(others.length - NAMED))}
         </p>
       )}
     </section>
   )
+}
+
+/** What else is wrong, as the way to it. */
+function There({ incident: { queue, repair, title } }: { incident: Incident }) {
+  if (repair.does === 'dead') return <Link to="/dead" search={{ queue: repair.queue, group: repair.group }}>{title}</Link>
+  return <Link to="/queues/$queue" params={{ queue }} search={{}}>{title}</Link>
 }
 
 function Repair({ incident, off }: { incident: Incident; off: boolean }) {
@@ -175,7 +192,7 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
   return (
     <>
       <li>
-        <button className="btn primary" disabled={off || busy} onClick={() => void test()}>
+        <button className="btn primary" disabled={off} {...pressing(busy, () => void test())}>
           <Icon name="play" />
           {busy ? say.testing : say.test}
         </button>
@@ -185,7 +202,7 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
         <li role="alert" className="refusal">
           <span>
             {refusal}{' '}
-            <button className="link plain" disabled={off || busy} onClick={() => void resume()}>
+            <button className="link plain" disabled={off} {...pressing(busy, () => void resume())}>
               {say.resume}
             </button>
           </span>

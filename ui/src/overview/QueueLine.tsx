@@ -4,6 +4,7 @@ import { AgeBar } from '../parts/AgeBar'
 import { Glyph, Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
 import { Spark } from '../parts/Spark'
+import { waitingTab } from '../jobs/states'
 import { worst } from '../queues/series'
 import { besides, type Condition, condition, drained, drainedSays, oldestOf, type OverviewQueue, queuedOf } from '../queues/trouble'
 import type { RowMarks } from '../shell/useCursor'
@@ -46,7 +47,7 @@ export function QueueLine({ marks, queue, inGroup, at, alertAt, setPaused }: Pro
         </div>
       </td>
       <td className="num" data-l={say.columns.waiting}>
-        <Link className="plain" to="/queues/$queue" params={{ queue: row.queue }} search={{ state: 'waiting' }}>
+        <Link className="plain" to="/queues/$queue" params={{ queue: row.queue }} search={{ state: waitingTab(row.states) }}>
           <span className="strong">{count(queuedOf(row.states))}</span>
         </Link>
         <span className="second hide-narrow">{besides(row.states)}</span>

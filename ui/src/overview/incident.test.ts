@@ -54,6 +54,15 @@ test('several queues held by one breaker are one incident, named by the fullest'
   expect(found.map((one) => one.title)).toEqual(['many and 1 more are held: Onfido refuses our API key'])
 })
 
+test('a queue whose jobs are held is not also told to be behind', () => {
+  const late = { workers: 1, oldestWaitingSeconds: 900, states: { waiting: 3, failed: 0 } }
+  const kyc = queue('kyc', { ...late, held: { onfido: 4 }, recent: { ...recent, perSecond: 0.5 } })
+  const found = incidents(overview([kyc, queue('mail', late)], [onfido]))
+  expect(found.map((one) => [one.kind, one.queue])).toEqual([['held', 'kyc'], ['behind', 'mail']])
+  // Those for another provider get their answers.
+  expect(found[0]!.impact).toBe('1 new jobs a second come in. None is lost; those that need it wait.')
+})
+
 test.each([
   ['failures', 'onfido', 'kyc is held: Onfido’s breaker is open', 'Repair it at Onfido, or in its settings'],
   ['operator', 'onfido', 'kyc is held: Onfido’s breaker was opened by hand', 'Repair it at Onfido, or in its settings'],

@@ -80,7 +80,10 @@ export function incidents(overview: Overview, dead?: Dead, changes: Change[] = [
     ...(dead?.groups ?? []).filter((group) => isRising(group, dead!, overview.at)).map((group) => rising(group, dead!, overview)),
     ...overview.queues.filter(isBehind).map((queue) => behind(queue, overview.at)),
   ]
-  return found.map((incident) => withDeploy(incident, changes)).sort((a, b) => ORDER[a.kind] - ORDER[b.kind] || weight(b, overview) - weight(a, overview))
+  const holding = new Set(overview.queues.filter(({ row }) => overview.breakers.some((breaker) => isHolding(breaker) && row.held[breaker.name])).map(({ row }) => row.queue))
+  // Behind it is anyhow, while its jobs are held: said once.
+  const told = found.filter((incident) => incident.kind !== 'behind' || !holding.has(incident.queue))
+  return told.map((incident) => withDeploy(incident, changes)).sort((a, b) => ORDER[a.kind] - ORDER[b.kind] || weight(b, overview) - weight(a, overview))
 }
 
 /** The last deploy shortly before it began: not the cause for sure, but what everybody asks first. */
@@ -145,7 +148,7 @@ function held(breaker: Breaker, overview: Overview): Incident {
       { value: breaker.since === null ? figures.unknown : duration(overview.at - breaker.since), label: figures.sinceOpen },
       { value: count(dead), label: figures.dead(dead === 1) },
     ],
-    impact: arrives > 0 ? says.arrive(rate(arrives)) : says.noneLost,
+    impact: arrives > 0 ? says.arrive(rate(arrives), queues.some(({ row }) => row.recent.perSecond > 0)) : says.noneLost,
     why: [
       { glyph: 'key', says: says.reason(called, breaker.reason), cause: true },
       { at: breaker.since ?? undefined, glyph: 'held', says: says.opened(jobs) },

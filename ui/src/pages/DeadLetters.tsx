@@ -5,7 +5,7 @@ import { useDeskActions } from '../dead/actions'
 import { Bulk } from '../dead/Bulk'
 import { useDesk } from '../dead/desk'
 import { GroupRow } from '../dead/GroupRow'
-import { byState, isOf, isOver, keyOf, STATES, type State, undoLeft } from '../dead/groups'
+import { byState, isOf, isOver, keyOf, sorted, STATES, type State, undoLeft } from '../dead/groups'
 import { Jobs } from '../dead/Jobs'
 import { Operations } from '../dead/Operations'
 import { Rail } from '../dead/Rail'
@@ -25,12 +25,13 @@ export interface DeadSearch {
   q?: string
   group?: string
   job?: string
+  sort?: 'most'
 }
 
 export function readDeadSearch(search: Record<string, unknown>): DeadSearch {
   const text = (name: string) => (search[name] === undefined || search[name] === '' ? undefined : String(search[name]))
   const state = [...STATES, 'operations' as const].find((known) => known === search['state'])
-  return { state: state === 'open' ? undefined : state, queue: text('queue'), q: text('q'), group: text('group'), job: text('job') }
+  return { state: state === 'open' ? undefined : state, queue: text('queue'), q: text('q'), group: text('group'), job: text('job'), sort: search['sort'] === 'most' ? 'most' : undefined }
 }
 
 /** So many jobs outside their groups are worth a word; fewer come and go all the time. */
@@ -52,7 +53,7 @@ export function DeadLetters(): ReactNode {
   const state = search.state ?? 'open'
   const running = (data?.operations ?? []).filter((one) => !isOver(one))
   const groups = byState(data?.groups ?? [], running, search.queue ?? '', search.q ?? '')
-  const shown = state === 'operations' ? [] : groups[state]
+  const shown = state === 'operations' ? [] : sorted(groups[state], search.sort ?? 'newest')
   // Without a choice it is the first, and stays so: what fails meanwhile moves nothing under the reader's eyes.
   const [first, setFirst] = useState('')
   const find = (key: string | undefined) => shown.find((group) => keyOf(group) === key)
@@ -139,6 +140,13 @@ export function DeadLetters(): ReactNode {
               .map(([name]) => (
                 <option key={name}>{name}</option>
               ))}
+          </select>
+        </label>
+        <label>
+          <span className="sr">{say.sort}</span>
+          <select className="input" value={search.sort ?? 'newest'} onChange={(event) => set({ sort: event.target.value === 'most' ? 'most' : undefined, group: undefined, job: undefined })}>
+            <option value="newest">{say.sorts.newest}</option>
+            <option value="most">{say.sorts.most}</option>
           </select>
         </label>
       </div>

@@ -20,6 +20,7 @@ import { useMay } from '../api/session'
 import { Late } from '../parts/Skeleton'
 import { failed as sayFailed } from '../parts/toasting'
 import { called } from '../overview/providers'
+import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useEvery } from '../parts/useEvery'
 import { useNow } from '../parts/useNow'
@@ -201,7 +202,7 @@ function Why({ job, skew }: { job: JobView; skew: number }) {
   return (
     <WhyBand level={level} icon={ICONS[why.cause] ?? 'queues'} says={why.breaker ? why.says.replace(why.breaker, called(why.breaker)) : why.says} more={[why.more, when].filter(Boolean).join(' ')}>
       {why.breaker && may && (
-        <button className="btn primary" disabled={busy} onClick={() => act({ run: () => testAndResume(why.breaker!), done: says.resumed(why.breaker!) })}>
+        <button className="btn primary" {...pressing(busy, () => act({ run: () => testAndResume(why.breaker!), done: says.resumed(called(why.breaker!)) }))}>
           <Icon name="play" />
           {says.testAndResume}
         </button>

@@ -4,13 +4,16 @@ import type { components } from '../api/schema'
 import { count, duration, percent, rate, span } from '../format'
 import { readQueue, readSettings, resumeQueue, testAndResume } from '../jobs/api'
 import { JobList } from '../jobs/JobList'
-import { countOf, STATES } from '../jobs/states'
+import { countOf, STATES, tabOf } from '../jobs/states'
 import { WhyBand } from '../jobs/WhyBand'
+import { called } from '../overview/providers'
 import { USUAL } from '../overview/window'
+import { useBreakers } from '../dead/desk'
 import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
 import { ProblemError } from '../api/client'
 import { useMay } from '../api/session'
+import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useEvery } from '../parts/useEvery'
 import { QueueActions } from '../queues/QueueActions'
@@ -51,7 +54,9 @@ export function Queue() {
   const row = useQuery({ queryKey: ['queue', queue], queryFn: () => readQueue(queue), refetchInterval: useEvery(2_000) })
   const settings = useQuery({ queryKey: ['settings', queue], queryFn: () => readSettings(queue), refetchInterval: useEvery(5_000) })
   const state = search.state ?? 'waiting'
-  const slow = row.data ? slowBecause(row.data, settings.data) : null
+  const holds = Object.keys(row.data?.held ?? {}).length > 0
+  const breakers = useBreakers(holds).data
+  const slow = row.data ? slowBecause(row.data, settings.data, breakers, row.dataUpdatedAt / 1000) : null
   const objective = row.data?.objective.age ?? Infinity
   const behind = (row.data?.oldestWaitingSeconds ?? 0) > objective
   if (row.error instanceof ProblemError && row.error.status === 404) return <Unknown queue={queue} />
@@ -84,6 +89,7 @@ export function Queue() {
         <nav className="tabs" aria-label={t.byState}>
           {STATES.map((one) => {
             const jobs = row.data ? countOf(one, row.data.states) : null
+            const tab = tabOf(one, row.data?.states['held'] ?? 0)
             return (
               <Link
                 key={one.key}
@@ -93,8 +99,8 @@ export function Queue() {
                 resetScroll={false}
                 activeOptions={{ exact: true, includeSearch: true }}
               >
-                <Glyph name={one.glyph} className={jobs ? `is-${one.tone}` : 'quiet'} />
-                {one.name} <b>{jobs == null ? '' : count(jobs)}</b>
+                <Glyph name={tab.glyph} className={jobs ? `is-${tab.tone}` : 'quiet'} />
+                {tab.name} <b>{jobs == null ? '' : count(jobs)}</b>
               </Link>
             )
           })}
@@ -103,6 +109,7 @@ export function Queue() {
           queue={queue}
           state={state}
           text={search.q ?? ''}
+          held={row.data?.states['held'] ?? 0}
           oldest={search.oldest ?? NEXT_FIRST.includes(state)}
           onChange={({ q, oldest }) =>
             void navigate({
@@ -173,14 +180,13 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
       {may && repair && (
         <button
           className="btn primary"
-          disabled={busy}
-          onClick={() =>
+          {...pressing(busy, () =>
             act(
               repair.kind === 'resume'
                 ? { run: () => resumeQueue(queue), done: t.runs(queue) }
-                : { run: () => testAndResume(repair.name), done: t.resumed(repair.name) },
-            )
-          }
+                : { run: () => testAndResume(repair.name), done: t.resumed(called(repair.name)) },
+            ),
+          )}
         >
           <Icon name="play" />
           {repair.kind === 'resume' ? t.resume : t.testAndResume}

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useSearch } from '@tanstack/react-router'
+import { Link, useSearch } from '@tanstack/react-router'
 import { Fragment, useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
@@ -84,6 +84,9 @@ export function Workers() {
   )
 }
 
+/** There the jobs of one worker alone fill the screen. */
+const isNarrow = () => matchMedia('(max-width: 640px)').matches
+
 type AskOrder = ((order: Order) => void) | null
 
 function Skew({ workers, ask }: { workers: Worker[]; ask: AskOrder }) {
@@ -131,7 +134,7 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
   const first = hosts.flatMap((host) => host.workers).find((worker) => worker.busy > 0)?.name
   const [touched, setTouched] = useState<Record<string, boolean>>({})
   const wanted: { worker?: string } = useSearch({ strict: false })
-  const [initial] = useState(wanted.worker ?? first)
+  const [initial] = useState(wanted.worker ?? (isNarrow() ? undefined : first))
   const cursor = useCursor(hosts.flatMap((host) => host.workers.map((worker) => worker.name)))
   return (
     <table className="table rows">
@@ -251,9 +254,9 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
               {worker.jobs.map((job) => (
                 <li key={`${job.queue} ${job.id}`}>
                   <Glyph name="active" className="is-active" />
-                  <span className="ellipsis">
+                  <Link className="ellipsis plain" to="/queues/$queue/jobs/$id" params={{ queue: job.queue, id: job.id }} title={`${job.queue} ${job.name} ${job.id}`}>
                     {job.queue} <span className="muted">{job.name}</span> <span className="mono muted">{job.id}</span>
-                  </span>
+                  </Link>
                   <span className="quiet">{duration(Math.max(0, now - job.startedAt))}</span>
                 </li>
               ))}

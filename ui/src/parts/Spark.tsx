@@ -7,9 +7,12 @@ interface Props {
   mark?: number | null
 }
 
+/** Less than this is no height: one job that comes and goes is no mountain. */
+const LEAST_TOP = 10
+
 /** A small line over its own range, from zero; the words beside it hold the numbers. */
 export function Spark({ values, level, label, mark }: Props) {
-  const top = Math.max(1, ...values.map((value) => value ?? 0))
+  const top = Math.max(LEAST_TOP, ...values.map((value) => value ?? 0))
   const x = (at: number) => ((at / Math.max(1, values.length - 1)) * 104).toFixed(1)
   const y = (value: number) => (23 - (value / top) * 21).toFixed(1)
   const runs = unbroken(values)

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { addJob, readSchema } from '../jobs/api'
 import { copyAs } from '../jobs/copyAs'
 import { JsonField, readJson } from '../jobs/EditData'
@@ -13,12 +13,15 @@ import { SchemaForm } from './SchemaForm'
 
 const t = texts.queue
 
-/** A job made by hand: fields where its data has a known shape, JSON in any case; both show the same data. */
-export function AddJob({ queue, onClose }: { queue: string; onClose: () => void }) {
+/** A job made by hand: fields where its data has a known shape, JSON in any case; both show the same data. It begins with the `usual` name. */
+export function AddJob({ queue, usual, onClose }: { queue: string; usual: string; onClose: () => void }) {
   const schema = useQuery({ queryKey: ['schema', queue], queryFn: () => readSchema(queue), staleTime: 60_000 })
   const declared = schema.data?.jobs ?? []
   const [chosen, setName] = useState<string | null>(null)
-  const name = chosen ?? schema.data?.names[0] ?? ''
+  // What is typed stays: which name is the usual one may change while the form is open.
+  const [first] = useState(usual)
+  const names = schema.data?.names ?? []
+  const name = chosen ?? names.find((one) => one === first) ?? names[0] ?? ''
   const job = declared.find((one) => one.name === name)
   const form = formOf((job?.schema as Schema | undefined) ?? null)
   const takesNone = job !== undefined && job.schema === null
@@ -39,6 +42,14 @@ export function AddJob({ queue, onClose }: { queue: string; onClose: () => void 
   const asked = optionsOf(options)
   const ready = read.ok && name !== '' && asked !== null
   const wrong = refused === null ? null : wrongAt(refused)
+
+  // What is wrong may be out of sight in a long form.
+  useEffect(() => {
+    if (refused === null) return
+    const place = document.querySelector<HTMLElement>('.dialog [aria-invalid=true]') ?? document.querySelector<HTMLElement>('.dialog [role=alert]')
+    place?.scrollIntoView({ block: 'center' })
+    place?.focus({ preventScroll: true })
+  }, [refused])
 
   function write(next: unknown) {
     setWritten({ ...written, [name]: next })
@@ -129,7 +140,7 @@ export function AddJob({ queue, onClose }: { queue: string; onClose: () => void 
           </p>
         )}
         <OptionFields options={options} onChange={setOptions} />
-        <div className="btn-row">
+        <div className="btn-row copies">
           <button type="button" className="btn sm" disabled={!ready} onClick={() => copy('curl')}>
             {t.copyCurl}
           </button>

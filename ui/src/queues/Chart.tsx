@@ -22,6 +22,9 @@ const DIGIT_PX = 6
 /** The nearest that two ticks may be and still read differently. */
 const LEAST = new Map([[count, 1], [rate, 0.1]])
 
+/** The lowest top of a scale, in such steps: one job that comes and goes is no mountain. */
+const LEAST_TOP = 5
+
 /** Lines over time, each named at its end. Dashed: a deploy, scaling or the objective; solid red: an alert. */
 export function Chart({ at, lines, marks, level, write, label, height = 150, room = 100 }: Props) {
   const box = useRef<HTMLDivElement>(null)
@@ -51,7 +54,7 @@ export function Chart({ at, lines, marks, level, write, label, height = 150, roo
           return zone ? uPlot.tzDate(at, zone) : at
         },
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-        scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, (most || 1) * 1.15] } },
+        scales: { x: { range: (_, least) => [least, Math.max(Date.now() / 1000, least + 60)] }, y: { range: (_, __, most) => [0, Math.max(most || 1, LEAST_TOP * (LEAST.get(latest.current.write) ?? 0)) * 1.15] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, values: [[86_400, '{MM}-{DD}', '', '', '', '', '', '', 1], [60, '{HH}:{mm}', '', '', '', '', '', '', 1]] },
           { ...axis, size: (_, texts) => Math.max(46, 14 + DIGIT_PX * Math.max(0, ...(texts ?? []).map((text) => text.length))), splits: (_, __, ___, most) => ticks(most, LEAST.get(latest.current.write) ?? 0), values: (_, splits) => splits.map((value) => latest.current.write(value).replace('.0\u00a0', '\u00a0')) },

@@ -12,7 +12,7 @@ const AGES = [0, 3_600, 86_400, 604_800, 2_592_000]
 type Cleanable = keyof typeof texts.queue.cleanStates
 
 /** Removes jobs of a state by their age, in steps that tell how far it is. */
-export function Clean({ queue, onClose }: { queue: string; onClose: () => void }) {
+export function Clean({ queue, states, onClose }: { queue: string; states: Record<string, number>; onClose: () => void }) {
   const t = texts.queue
   const [state, setState] = useState<Cleanable>('completed')
   const [age, setAge] = useState(2)
@@ -53,6 +53,7 @@ export function Clean({ queue, onClose }: { queue: string; onClose: () => void }
           ))}
         </select>
       </div>
+      <p className="note-box">{t.cleanOf(count(states[state] ?? 0))}</p>
       <div className="btn-row">
         {busy && <span className="small quiet">{t.removedSoFar(count(removed))}</span>}
         <button className="btn" ref={safe} onClick={onClose}>

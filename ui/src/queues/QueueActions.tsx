@@ -1,24 +1,36 @@
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
-import type { components } from '../api/schema'
 import { count } from '../format'
 import { drainQueue, obliterateQueue, pauseQueue, resumeQueue } from '../jobs/api'
+import { countOf, STATES, tabOf } from '../jobs/states'
 import { BulkDialog } from '../jobs/BulkDialog'
 import type { Kind } from '../jobs/bulk'
 import { Confirm } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
 import { useMay } from '../api/session'
+import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
 import { AddJob } from './AddJob'
 import { Clean } from './Clean'
+import { type QueueRow, waitingOf } from './trouble'
+
+/** "1,840 waiting", "37 dead letters": of each state that has any. */
+const countsOf = (states: Record<string, number>): string[] =>
+  STATES.map((state) => [state, countOf(state, states)] as const)
+    .filter(([, jobs]) => jobs > 0)
+    .map(([state, jobs]) => texts.queue.counted(count(jobs), tabOf(state, states['held'] ?? 0).name))
+
+/** The name that most jobs have lately; empty: none came. */
+const usualOf = (names: QueueRow['names']): string =>
+  Object.entries(names).reduce((most, [name, { arrived, completed }]) => (arrived + completed > most.jobs ? { name, jobs: arrived + completed } : most), { name: '', jobs: 0 }).name
 
 type Asking = 'add' | 'drain' | 'drain-delayed' | 'clean' | 'obliterate' | { kind: Kind; state: string } | null
 
 /** The buttons of a queue; for those who may only look there are none. */
-export function QueueActions({ row }: { row: components['schemas']['QueueRow'] }) {
+export function QueueActions({ row }: { row: QueueRow }) {
   const t = texts.queue
   const { queue, paused } = row
   const [asking, setAsking] = useState<Asking>(null)
@@ -38,7 +50,7 @@ export function QueueActions({ row }: { row: components['schemas']['QueueRow'] }
         <Icon name="add" />
         {t.addJob}
       </button>
-      <button className="btn grow" disabled={busy} onClick={() => act(paused ? resume : pause)}>
+      <button className="btn grow" {...pressing(busy, () => act(paused ? resume : pause))}>
         <Icon name={paused ? 'play' : 'pause'} />
         {paused ? t.resume : t.pause}
       </button>
@@ -58,11 +70,11 @@ export function QueueActions({ row }: { row: components['schemas']['QueueRow'] }
       >
         <Icon name="more" />
       </Menu>
-      {asking === 'add' && <AddJob queue={queue} onClose={close} />}
+      {asking === 'add' && <AddJob queue={queue} usual={usualOf(row.names)} onClose={close} />}
       {(asking === 'drain' || delayed) && (
         <Confirm
           title={t.drainTitle(queue)}
-          says={t.drainSays(delayed)}
+          says={t.drainSays(count(waitingOf(row.states) + (delayed ? (row.states['delayed'] ?? 0) + (row.states['held'] ?? 0) : 0)), delayed)}
           verb={t.drainVerb(queue)}
           typed={queue}
           busy={busy}
@@ -73,7 +85,7 @@ export function QueueActions({ row }: { row: components['schemas']['QueueRow'] }
       {asking === 'obliterate' && (
         <Confirm
           title={t.obliterateTitle(queue)}
-          says={running > 0 ? t.obliterateForced(count(running)) : t.obliterateSays}
+          says={t.obliterateSays(countsOf(row.states), running > 0 ? count(running) : '')}
           verb={t.obliterateVerb(queue)}
           typed={queue}
           busy={busy}
@@ -81,7 +93,7 @@ export function QueueActions({ row }: { row: components['schemas']['QueueRow'] }
           onConfirm={() => act({ run: () => obliterateQueue(queue, running > 0), done: t.obliterated(queue), then: () => void navigate({ to: '/' }) })}
         />
       )}
-      {asking === 'clean' && <Clean queue={queue} onClose={close} />}
+      {asking === 'clean' && <Clean queue={queue} states={row.states} onClose={close} />}
       {asking !== null && typeof asking === 'object' && (
         <BulkDialog kind={asking.kind} listed={{ queue, state: asking.state, oldest: true, filter: {} }} onClose={close} onBegun={close} />
       )}

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { count, duration, span } from '../format'
+import { called } from '../overview/providers'
 import { type QueueSettings, readWorkers, releaseRate } from '../jobs/api'
 import { Icon } from '../parts/Icon'
 import { useMay } from '../api/session'
@@ -115,7 +116,7 @@ function Countdown({ queue, until, may }: { queue: string; until: number; may: b
 function Held({ name, jobs }: { name: string; jobs: number }) {
   return (
     <>
-      <dt>{name}</dt>
+      <dt>{called(name)}</dt>
       <dd className="is-failed">{t.holds(count(jobs))}</dd>
     </>
   )

@@ -52,10 +52,10 @@ test('a value is put where its path says, and the rest stays', () => {
 
 test.each([
   ['Invalid data: Expected `int`, got `str` - at `$.items[0].n`.', 'items.0.n', 'Expected `int`, got `str`'],
-  ['Invalid data: Object missing required field `city` - at `$.to`.', 'to.city', 'Object missing required field `city`'],
+  ['Invalid data: Object missing required field `city` - at `$.to`.', 'to.city', 'It is needed.'],
   ['Invalid data: Object contains unknown field `x`.', 'x', 'Object contains unknown field `x`'],
-  ['$.userId: Expected `str` of length >= 1', 'userId', 'Expected `str` of length >= 1'],
-  ['$.to: Object missing required field `city`', 'to.city', 'Object missing required field `city`'],
+  ['$.userId: Expected `str` of length >= 1', 'userId', 'It is needed.'],
+  ['$.to: Object missing required field `city`', 'to.city', 'It is needed.'],
   ['Invalid data: Expected `object`, got `int`.', '', 'Expected `object`, got `int`'],
 ])('%s', (message, path, says) => expect(wrongAt(message)).toEqual({ path, says }))
 

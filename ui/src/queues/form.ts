@@ -1,4 +1,5 @@
 // A form from a JSON schema. What it cannot draw (unions, free objects) is a field for JSON.
+import { texts } from '../texts'
 
 export type Schema = Record<string, unknown>
 
@@ -125,7 +126,8 @@ export function wrongAt(message: string): { path: string; says: string } | null 
   const inside = pathText(named?.[1] ?? placed?.[2] ?? '')
   const says = placed?.[1] ?? said
   const missing = /(?:missing required field|contains unknown field) `([^`]+)`/.exec(says)?.[1]
-  return { path: missing ? [inside, missing].filter(Boolean).join('.') : inside, says }
+  const empty = missing !== undefined ? says.startsWith('Object missing') : / of length >= 1$/.test(says)
+  return { path: missing ? [inside, missing].filter(Boolean).join('.') : inside, says: empty ? texts.queue.needed : says }
 }
 
 /** `.a.b[0].c` as a.b.0.c */

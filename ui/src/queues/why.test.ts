@@ -22,6 +22,13 @@ test.each([
   expect(slowBecause({ ...ROW, ...row }, { rateLimitedFor: 0, concurrency: null, ...settings } as QueueSettings)!.says).toBe(says)
 })
 
+test('what a breaker has met is said with it, and when it is tried again', () => {
+  const onfido = { name: 'onfido', state: 'open' as const, since: 0, cause: 'configuration', reason: '401.', job: '', held: 7, failedProbes: 1, nextProbe: 168.2, rate: 10 }
+  const more = (changes: Partial<typeof onfido>) => slowBecause({ ...ROW, held: { onfido: 7 } }, undefined, [{ ...onfido, ...changes }], 100)!.more.replaceAll('\u00a0', ' ')
+  expect(more({})).toMatch(/^Since .*: 401\. They spend no attempt, and run again when it closes\. One tries it in 1 m 09 s\.$/)
+  expect(more({ nextProbe: 90, reason: '' })).toBe('They spend no attempt, and run again when it closes.')
+})
+
 test('a queue that keeps up is not explained', () => {
   expect(slowBecause({ ...ROW, oldestWaitingSeconds: 10 }, undefined)).toBeNull()
   expect(slowBecause({ ...ROW, objective: { age: 300, drain: 30 } }, undefined)).toBeNull()

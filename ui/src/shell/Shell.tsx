@@ -47,7 +47,7 @@ export function Shell() {
       {overlay?.kind === 'palette' && <Palette />}
       {overlay?.kind === 'keys' && <KeyList />}
       {overlay?.kind === 'more' && <MoreSheet session={session.data} />}
-      {overlay?.kind === 'add' && <AddJob queue={overlay.queue} onClose={() => lay(null)} />}
+      {overlay?.kind === 'add' && <AddJob queue={overlay.queue} usual="" onClose={() => lay(null)} />}
     </div>
   )
 }

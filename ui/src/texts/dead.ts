@@ -13,6 +13,8 @@ export const dead = {
   cancel: 'Cancel',
 
   selectGroup: (error: string, queue: string) => `Select ${error} of ${queue}`,
+  sort: 'Order',
+  sorts: { newest: 'Newest first', most: 'Most jobs first' },
   noStack: 'without a stack',
   between: (from: string, to: string) => `${from} to ${to}`,
   to: 'to',

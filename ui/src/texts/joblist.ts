@@ -5,6 +5,7 @@ export const joblist = {
   states: {
     waiting: 'Waiting', active: 'Active', delayed: 'Delayed', 'waiting-children': 'Waiting for children', completed: 'Completed', failed: 'Dead letters',
   },
+  delayedAndHeld: 'Delayed and held',
   unselect: 'Select nothing',
   // Filter
   filter: 'Filter the jobs',
@@ -71,6 +72,8 @@ export const joblist = {
     completed: 'None has completed, or their retention has passed.',
     failed: 'No job has failed for good. That is how it should be.',
   } as Record<string, string>,
+  heldElsewhere: (jobs: string) => `${jobs === '1' ? '1 job is' : `${jobs} jobs are`} held by a breaker, and run once it closes.`,
+  seeHeld: 'See what is held',
   // Many
   bulk: 'Bulk actions',
   selected: (jobs: string) => `${jobs} selected`,
@@ -108,6 +111,7 @@ export const joblist = {
     cancel: 'Those that wait are removed with their children; those that run are ended by their worker. They cannot be brought back.',
     remove: 'They go with their data, results and logs, and cannot be brought back.',
   },
+  heldAmong: (jobs: string) => `${jobs === '1' ? '1 of them is' : `${jobs} of them are`} held by a breaker. Until it closes they only meet it, and are held again.`,
   toBin: 'They go into the bin, from which Undo brings them back for ten minutes.',
   priority: 'Priority',
   seconds: 'Seconds',

@@ -70,7 +70,7 @@ export const overview = {
     setKey: (settings: readonly string[]) => `Set a valid ${settings.join(' and ')} on the workers`,
     repairAt: (provider: string) => `Repair it at ${provider}, or in its settings`,
     runsAgain: (jobs: string) => `runs the ${jobs} again`,
-    arrive: (perSecond: string) => `${perSecond} new jobs a second come in. None is lost; none gets an answer yet.`,
+    arrive: (perSecond: string, some: boolean) => `${perSecond} new jobs a second come in. None is lost; ${some ? 'those that need it wait' : 'none gets an answer yet'}.`,
     noneLost: 'No job is lost, and no attempt is spent.',
   },
   unserved: {
@@ -127,7 +127,8 @@ export const overview = {
     why: 'Why',
     repair: 'Repair',
     retry: (jobs: string, one: boolean) => `Retry ${jobs} dead ${one ? 'letter' : 'letters'}`,
-    also: (titles: string, more: string) => `Also: ${titles}${more ? ` · ${more} more` : ''}`,
+    also: 'Also: ',
+    alsoMore: (more: string) => ` · ${more} more`,
     copy: 'Copy the command',
     look: (jobs: string, one: boolean) => `Look at ${jobs} dead ${one ? 'letter' : 'letters'}`,
     workers: 'Look at its workers',

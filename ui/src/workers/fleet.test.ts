@@ -34,7 +34,11 @@ test('silence weighs more than quiet, and quiet more than an old version', () =>
 
 test('slots of one queue stand together, busy ones first', () => {
   const drawn = pickets(worker('w', { places: [{ queue: 'a', slots: 2, busy: 1 }, { queue: 'b', slots: 1, busy: 1 }] }))
-  expect(drawn?.posts).toEqual([{ x: 1, busy: true }, { x: 5, busy: false }, { x: 13, busy: true }])
-  expect(pickets(worker('w'))?.posts).toHaveLength(4)
-  expect(pickets(worker('w', { slots: MOST_PICKETS + 1 }))).toBeNull()
+  expect(drawn.posts).toEqual([{ x: 1, busy: true }, { x: 5, busy: false }, { x: 13, busy: true }])
+  expect(pickets(worker('w')).posts).toHaveLength(4)
+  const busy = (of: Partial<Worker>) => pickets(worker('w', of)).posts.map((post) => post.busy)
+  expect(busy({ slots: 1_000, busy: 1 })).toEqual([true, ...Array<boolean>(MOST_PICKETS - 1).fill(false)])
+  const places = [{ queue: 'a', slots: 2_500, busy: 1_250 }, { queue: 'b', slots: 4, busy: 3 }, { queue: 'c', slots: 40, busy: 0 }]
+  expect(busy({ slots: 2_544, places })).toHaveLength(20 + 4 + 20)
+  expect(busy({ slots: 2_544, places }).filter(Boolean)).toHaveLength(10 + 3)
 })

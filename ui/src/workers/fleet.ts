@@ -7,8 +7,8 @@ export type Worker = components['schemas']['WorkerRow']
 /** A beat comes each 5 s; two that are missing are worth a word. */
 const LATE_BEAT_SECONDS = 12
 
-/** Posts that are drawn one by one; more of them become one bar. */
-export const MOST_PICKETS = 72
+/** Posts that there is room for; a worker of more slots has some for each queue, in proportion. */
+export const MOST_PICKETS = 60
 
 export interface Host {
   name: string
@@ -59,10 +59,13 @@ export interface Picket {
   busy: boolean
 }
 
-/** A post for each slot, those of a queue together, the busy ones first; null: too many to draw. */
-export function pickets(worker: Worker): { posts: Picket[]; width: number } | null {
-  if (worker.slots > MOST_PICKETS) return null
-  const groups = worker.places.length > 0 ? worker.places : [{ queue: '', slots: worker.slots, busy: worker.busy }]
+/** A post for each slot, those of a queue together, the busy ones first. Of more slots than there is room for a queue
+ * has its share at most: its busy posts are in proportion, one at least where a job runs.
+ */
+export function pickets(worker: Worker): { posts: Picket[]; width: number } {
+  const places = worker.places.length > 0 ? worker.places : [{ queue: '', slots: worker.slots, busy: worker.busy }]
+  const share = worker.slots > MOST_PICKETS ? Math.max(2, Math.floor(MOST_PICKETS / places.length)) : worker.slots
+  const groups = places.map(({ slots, busy }) => ({ slots: Math.min(slots, share), busy: slots > share ? Math.ceil((busy / slots) * share) : busy }))
   const posts: Picket[] = []
   let x = 1
   for (const group of groups) {
