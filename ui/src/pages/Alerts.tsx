@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { ALERTS, useAlertActions } from '../alerts/actions'
 import { firing, watch } from '../alerts/alerts'
 import { Now } from '../alerts/Now'
@@ -21,7 +21,10 @@ export function Alerts() {
   const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
   const actions = useAlertActions()
   const off = !useMay('operate')
-  const [tab, setTab] = useState<(typeof TABS)[number]>('now')
+  const search: { tab?: string } = useSearch({ strict: false })
+  const navigate = useNavigate()
+  const tab = TABS.find((one) => one === search.tab) ?? 'now'
+  const setTab = (tab: (typeof TABS)[number]) => void navigate({ to: '/alerts', search: tab === 'now' ? {} : { tab }, replace: true })
   const tried = useMutation({ mutationFn: () => answered(api.POST('/api/v1/alerts/test')) })
   const now = alerts.data
   const looked = now && watch(now, Date.now() / 1000)
