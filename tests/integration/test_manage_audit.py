@@ -62,7 +62,7 @@ async def test_the_audit_log_is_searched_by_words_and_area(service: Service) -> 
         await audit.record(client, "bull", "key:ops", "queue.pause", f"q{number}")
     await audit.record(client, "bull", "user:mia", "queue.resume", "q3")
 
-    async def found(**asked: str | int) -> list[str]:
+    async def found(**asked: str | int | list[str]) -> list[str]:
         answer = (await service.http.get("/api/v1/audit", params={**asked})).json()
         assert answer["next"] is None
         assert answer["searched"] == 32
