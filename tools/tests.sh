@@ -31,6 +31,9 @@ ended=$?
 [ $ended -eq 1 ] || exit $ended
 
 failed=$("$python" -c 'import json; print(*json.load(open(".pytest_cache/v/cache/lastfailed")), sep="\n")')
+if grep --quiet --invert-match :: <<<"$failed"; then # not a test, but a file or a process that could not read them
+    exit 1
+fi
 if [ "$(wc -l <<<"$failed")" -gt $most ]; then
     exit 1
 fi

@@ -1,6 +1,8 @@
 // Two builds: the page, and the sign-in page, which is all that is served to who has not signed in.
 import react from '@vitejs/plugin-react'
+import { join } from 'node:path'
 import { defineConfig } from 'vite'
+import { first, paintsEarly } from './firstPaint.ts'
 
 const static_ = '../src/corral/dashboard/static'
 const server = {
@@ -17,9 +19,14 @@ export default defineConfig(({ mode }) =>
         server,
       }
     : {
-        plugins: [react()],
+        plugins: [react(), paintsEarly(import.meta.dirname)],
         publicDir: false,
-        build: { outDir: static_, emptyOutDir: true, modulePreload: { polyfill: false } },
+        build: {
+          outDir: static_,
+          emptyOutDir: true,
+          modulePreload: { polyfill: false },
+          rolldownOptions: { output: { codeSplitting: { groups: [{ name: first(join(import.meta.dirname, 'src/main.tsx')) }] } } },
+        },
         server,
       },
 )

@@ -11,7 +11,7 @@ import getpass
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ from corral.errors import InvalidInput
 
 #: About a year of a busy operator; some 3 MB.
 MOST_ENTRIES = 20_000
+
+#: Entries that one search looks at, so many a round trip.
+MOST_SEARCHED, STEP = 5_000, 1_000
 
 _ID = re.compile(r"\d{1,20}(-\d{1,20})?")
 
@@ -81,6 +84,57 @@ async def entries(
     newest = "+" if before is None else f"({before}"
     rows: Any = await client.xrevrange(audit_key(prefix), max=newest, min="-", count=count)
     return [_entry(entry_id.decode(), fields) for entry_id, fields in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Entries that fit, newest first, of `searched`. next: go on before it; None: all were looked at."""
+
+    entries: tuple[AuditEntry, ...]
+    searched: int
+    next: str | None
+
+
+async def search(
+    client: aioredis.Redis,
+    prefix: str,
+    *,
+    text: str = "",
+    about: Collection[str] = (),
+    before: str | None = None,
+    count: int = 100,
+) -> Found:
+    """The newest entries that fit, at most `count`. A round trip for each thousand, five at most.
+
+    Raises InvalidInput for a `before` that is no id of an entry, and what redis-py raises.
+    """
+    step = STEP if text.strip() or about else count
+    found: list[AuditEntry] = []
+    searched = 0
+    while searched < MOST_SEARCHED:
+        page = await entries(client, prefix, before=before, count=step)
+        for entry in page:
+            searched += 1
+            before = entry.id
+            if fits(entry, text, about):
+                found.append(entry)
+                if len(found) == count:
+                    return Found(entries=tuple(found), searched=searched, next=before)
+        if len(page) < step:
+            return Found(entries=tuple(found), searched=searched, next=None)
+    return Found(entries=tuple(found), searched=searched, next=before)
+
+
+def fits(entry: AuditEntry, text: str, about: Collection[str] = ()) -> bool:
+    """Whether each word of `text` is somewhere in the entry, whatever its case; about: areas, as `queue`.
+
+    The area of an action is what stands before its dot.
+    """
+    if about and entry.action.partition(".")[0] not in about:
+        return False
+    facts = encode(dict(entry.facts)).decode()
+    said = f"{entry.actor} {entry.action} {entry.target} {facts}".casefold()
+    return all(word in said for word in text.casefold().split())
 
 
 def _entry(entry_id: str, fields: Mapping[bytes, bytes]) -> AuditEntry:

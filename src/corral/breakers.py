@@ -12,7 +12,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
@@ -27,6 +27,9 @@ from corral.bullmq.failures import as_corral_error
 from corral.changing_breakers import Decide, change
 from corral.environment import read_settings
 from corral.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from corral.settings import Settings
 
 #: Held jobs read in one round trip.
 PAGE = 1_000
@@ -90,16 +93,22 @@ class HeldPage:
 class Breakers:
     """The breakers on one server under one prefix; default REDIS_URL and CORRAL_PREFIX.
 
-    actor: who changes something, for the audit log; by default who runs this process.
-    Every method raises RedisUnavailable.
+    actor: who changes something, for the audit log; by default who runs this process. settings: those of the
+    process, if it has read them. Every method raises RedisUnavailable.
     """
 
     def __init__(
-        self, redis_url: str | None = None, prefix: str | None = None, *, actor: str | None = None
+        self,
+        redis_url: str | None = None,
+        prefix: str | None = None,
+        *,
+        actor: str | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self._redis_url = redis_url
         self._prefix = prefix
         self._actor = actor
+        self._settings = settings
 
     async def all(self) -> list[BreakerStatus]:
         """All that ever opened, by name; their counts are exact. A round trip for each 1,000 held jobs."""
@@ -210,11 +219,11 @@ class Breakers:
 
     @property
     def prefix(self) -> str:
-        return self._prefix or read_settings().prefix
+        return self._prefix or (self._settings or read_settings()).prefix
 
     @property
     def _client(self) -> aioredis.Redis:
-        return shared_client(Address.resolve(self._redis_url, prefix=self.prefix))
+        return shared_client(Address.resolve(self._redis_url, self._settings, prefix=self.prefix))
 
     async def _tidy(self, name: str) -> None:
         start = 0

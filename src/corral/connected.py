@@ -60,7 +60,9 @@ class Connected:
         return Address.resolve(self._redis_url, settings, prefix=self.keys().prefix)
 
     def settle(self, settings: Settings) -> Self:
-        """Take the address from these settings for good, for who makes many queues. Returns the queue."""
+        """Take prefix and address from these settings for good, for who has many queues. Returns itself."""
+        if self._keys is None:
+            self._keys = QueueKeys(self._prefix or settings.prefix, self.name)
         self._settled = self.address(settings)
         return self
 

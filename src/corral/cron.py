@@ -134,8 +134,9 @@ def _fields(expression: str) -> tuple[str, ...]:
     if text.startswith("@"):
         raise InvalidOptions(f"cron={expression!r} is no name of a schedule. There are {', '.join(_NAMED)}.")
     if len(given) not in (5, 6):
+        fields_there = "1 field" if len(given) == 1 else f"{len(given)} fields"
         raise InvalidOptions(
-            f"cron={expression!r} has {len(given)} fields. Write 5 (minute hour day month weekday), "
+            f"cron={expression!r} has {fields_there}. Write 5 (minute hour day month weekday), "
             "or 6 with the seconds first."
         )
     fields = ["0", *given] if len(given) == 5 else given

@@ -53,8 +53,8 @@ class Relations:
     async def flow(self, job_id: str, depth: int = 10, limit: int = 20) -> FlowNode | None:
         """A job with its children and their states, or None. One round trip a level.
 
-        depth: levels below the job; limit: children shown of each job (pending ones first), 1,000 jobs in
-        all. `counts` of a node tells what there is besides. Raises RedisUnavailable.
+        depth: levels below the job; limit: children shown of each job (failed ones first, then pending ones),
+        1,000 jobs in all. `counts` of a node tells what there is besides. Raises RedisUnavailable.
         """
         from corral.bullmq import flow_read
 

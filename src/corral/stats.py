@@ -9,11 +9,10 @@ be set up. Minutes are kept for 24 hours, hours for 90 days. docs/operate/statis
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis.asyncio as aioredis
 
@@ -240,28 +239,29 @@ def window_seconds(minutes: int, now_ms: int) -> float:
 
 def recent_of(texts: Texts, seconds: float) -> Recent:
     """What these entries tell of the last `seconds`."""
-    made = _recent_kept(texts) if len(texts) <= FEW else _recent(texts)
-    return dataclasses.replace(made, window_seconds=max(seconds, 1.0))
+    facts = _facts_kept(texts) if len(texts) <= FEW else _facts(texts)
+    return Recent(window_seconds=max(seconds, 1.0), **facts)
 
 
-def _recent(texts: Texts) -> Recent:
+def _facts(texts: Texts) -> Mapping[str, Any]:
+    """All of `Recent` but the window, which differs with each look."""
     entry = statistics.added(texts)
     counts = entry.counts
     wait, run = (buckets.quantiles(times, *SHARES) for times in (entry.wait, entry.run))
-    return Recent(
-        arrived=counts.get("arrived", 0),
-        completed=counts.get("completed", 0),
-        failed=counts.get("failed", 0),
-        cancelled=counts.get("cancelled", 0),
-        retried=counts.get("retried", 0),
-        stalled=counts.get("stalled", 0),
-        wait_p50=wait[0],
-        wait_p95=wait[1],
-        wait_p99=wait[2],
-        run_p50=run[0],
-        run_p95=run[1],
-        run_p99=run[2],
-    )
+    return {
+        "arrived": counts.get("arrived", 0),
+        "completed": counts.get("completed", 0),
+        "failed": counts.get("failed", 0),
+        "cancelled": counts.get("cancelled", 0),
+        "retried": counts.get("retried", 0),
+        "stalled": counts.get("stalled", 0),
+        "wait_p50": wait[0],
+        "wait_p95": wait[1],
+        "wait_p99": wait[2],
+        "run_p50": run[0],
+        "run_p95": run[1],
+        "run_p99": run[2],
+    }
 
 
 #: Entries of the usual window, five minutes. What so many told is kept by their very texts: a look adds
@@ -269,4 +269,4 @@ def _recent(texts: Texts) -> Recent:
 #: A kilobyte each; the one that was not asked for longest goes first.
 FEW, KEPT = 5, 4_096
 
-_recent_kept = lru_cache(maxsize=KEPT)(_recent)
+_facts_kept = lru_cache(maxsize=KEPT)(_facts)

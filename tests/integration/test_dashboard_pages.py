@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
@@ -187,7 +189,7 @@ async def test_names_stay_text(redis_url: str) -> None:
     environment = '"><script>alert(3)</script>'
     settings = Settings(_env_file=None, redis_url=redis_url, environment=environment)
     async with serving(Dashboard(settings, users, {})) as client:
-        assert (await sign_in(client, HOSTILE)).status_code == 200
+        assert (await sign_in(client)).status_code == 200
         page = (await client.get("/")).text
     await close_shared_clients()
     root = Root(page)
@@ -212,6 +214,30 @@ async def test_what_failed_to_sign_in_stays_text(redis_url: str) -> None:
     await close_shared_clients()
     root = Root(page)
     assert (root.facts, root.scripts) == ({"data-sso": name}, 0)
+
+
+async def test_what_stands_in_a_page_is_allowed_by_its_hash_and_nothing_else(
+    redis_url: str, pages: Path
+) -> None:
+    inside = "<script>\ntheme()</script><style>a{color:red}</style>"
+    (pages / "index.html").write_text(f'<!doctype html><html lang="en">{inside}<p>the page</p></html>')
+    built_pages.cache_clear()
+    async with serving(dashboard(redis_url)) as client:
+        await sign_in(client)
+        page = await client.get("/")
+        other = await client.get("/signin/theme.js")
+    await close_shared_clients()
+    built_pages.cache_clear()
+    wanted = {
+        kind: base64.b64encode(hashlib.sha256(text).digest()).decode()
+        for kind, text in (("script", b"\ntheme()"), ("style", b"a{color:red}"))
+    }
+    policy = page.headers["content-security-policy"].split("; ")
+    assert f"script-src 'self' 'sha256-{wanted['script']}'" in policy
+    assert f"style-src 'self' 'sha256-{wanted['style']}'" in policy
+    assert {"script-src 'self'", "style-src 'self'"} <= set(
+        other.headers["content-security-policy"].split("; ")
+    )
 
 
 @pytest.mark.parametrize("missing", ["index.html", "signin/index.html"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from http_service import READ, Service, serving
 from running_worker import MakeQueue, StartWorker
 
 from corral import JobContext, Queue, RateLimit, Settings
-from corral.bullmq import fleets
+from corral.bullmq import fleets, statistics
 from corral.bullmq.clock import server_ms
 from corral.bullmq.fleets import Fleet
-from corral.bullmq.statistics import HOUR, MINUTE
+from corral.bullmq.statistics import HOUR, MINUTE, Entry, counted
 from corral.observe.depth_watch import DepthWatch
+from corral.observe.rates import with_rates
 from corral.observe.stand import read_standing
+from corral.observe.standing import WorkerStanding
 from eventually import eventually
 
 #: The start of an hour, and of a day.
@@ -92,6 +95,27 @@ async def test_a_look_notes_the_workers_that_live_and_what_is_needed(
         return found if found and found.running else None
 
     assert await eventually(noted) == Fleet(running=1, needed_tenths=10)  # to wake what is delayed
+
+
+async def test_what_ended_lately_is_read_of_queues_that_are_served(queue: Queue) -> None:
+    client = queue.client()
+    counts = {"completed": 50, "failed": 5, "cancelled": 5, "retried": 99}
+    for number in range(2):  # two queues, of which one has workers
+        keys = [queue.keys(), Queue("of-node", redis_url="redis://unused", prefix="bull").keys()][number]
+        one = counted(keys, {"job": Entry(counts, {1: 3}, {200: 4})}, {}, ())
+        await statistics.write(client, "bull", "w", number + 1, [one])
+    standing = await read_standing([queue], server=False, minutes=0)
+    assert standing.queues[queue.name].recent.completed == 0
+    unserved = await with_rates(client, "bull", standing)
+    assert unserved == standing
+    worker = WorkerStanding(
+        name="w", host="h", pid=1, version="1", queues=(queue.name, "unknown"), slots=1, busy=0
+    )
+    moving = await with_rates(client, "bull", replace(standing, workers=(worker,)))
+    recent = moving.queues[queue.name].recent
+    assert (recent.completed, recent.failed, recent.cancelled) == (50, 5, 5)
+    whole = (await read_standing([queue], server=False)).queues[queue.name].recent
+    assert recent.per_second == pytest.approx(whole.per_second, rel=0.5)
 
 
 async def test_the_history_is_read_by_minute_and_by_hour(service: Service) -> None:

@@ -53,3 +53,37 @@ async def test_the_audit_log_is_read_in_pages_from_the_newest(service: Service) 
 async def test_a_page_that_goes_on_from_nonsense_is_refused(service: Service) -> None:
     answer = await service.http.get("/api/v1/audit", params={"before": "nonsense"})
     assert answer.status_code == 422
+
+
+async def test_the_audit_log_is_searched_by_words_and_area(service: Service) -> None:
+    client = service.queues["reports"].client()
+    await audit.record(client, "bull", "user:Mia", "dead.retry", "email:7", {"group": "SMTP"})
+    for number in range(30):
+        await audit.record(client, "bull", "key:ops", "queue.pause", f"q{number}")
+    await audit.record(client, "bull", "user:mia", "queue.resume", "q3")
+
+    async def found(**asked: str | int | list[str]) -> list[str]:
+        answer = (await service.http.get("/api/v1/audit", params={**asked})).json()
+        assert answer["next"] is None
+        assert answer["searched"] == 32
+        return [f"{row['action']} {row['target']}" for row in answer["entries"]]
+
+    assert await found(text="MIA") == ["queue.resume q3", "dead.retry email:7"]
+    assert await found(text="mia smtp") == ["dead.retry email:7"]
+    assert await found(text="mia", about=["queue", "key"]) == ["queue.resume q3"]
+    assert await found(text="nobody") == []
+    # An area is a whole word: not "queues", and not part of another one.
+    assert await found(about="que") == []
+
+
+async def test_a_search_goes_on_where_it_stopped(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST_SEARCHED", 4)
+    monkeypatch.setattr(audit, "STEP", 2)
+    client = service.queues["reports"].client()
+    await audit.record(client, "bull", "user:mia", "dead.retry", "oldest")
+    for number in range(5):
+        await audit.record(client, "bull", "key:ops", "queue.pause", f"q{number}")
+    first = (await service.http.get("/api/v1/audit", params={"text": "mia"})).json()
+    assert (first["entries"], first["searched"]) == ([], 4)
+    rest = (await service.http.get("/api/v1/audit", params={"text": "mia", "before": first["next"]})).json()
+    assert ([row["target"] for row in rest["entries"]], rest["searched"]) == (["oldest"], 2)

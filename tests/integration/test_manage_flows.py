@@ -170,6 +170,17 @@ async def test_the_job_itself_is_shown_among_very_many(service: Service, press: 
     assert ids == {leaf.job.id for leaf in flow.children if leaf.job}
 
 
+async def test_of_many_children_the_failed_ones_are_shown_first(service: Service, press: Press) -> None:
+    flow = press.flow(*range(1, 60), -60)
+    root = await flow.add()
+    await drain(press.pages)
+    found = await read(service, f"/queues/books/jobs/{root.id}/flow")
+    failed = flow.children[-1].job
+    assert failed is not None
+    assert [node["id"] for node in found["nodes"][:2]] == [root.id, failed.id]
+    assert len(found["nodes"]) == 21
+
+
 async def test_a_child_that_failed_silently_is_retried_and_its_parent_completes(
     service: Service, press: Press, redis: Redis
 ) -> None:

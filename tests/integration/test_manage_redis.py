@@ -50,7 +50,7 @@ async def test_another_programs_key_in_a_queues_place_does_no_harm(service: Serv
 
 def test_what_may_not_be_asked_is_null_and_named() -> None:
     told = Told(None, None, None, None, None, (0.001,), ("INFO", "SLOWLOG", "CLIENT LIST"))
-    page = as_page(5.0, told, {"q": Weight({"waiting": 3}, None, 0)}, 1)
+    page = as_page(5.0, told, {"q": Weight({"waiting": 3}, None, 0)}, 1, whole=True)
     assert (page.memory, page.persistence, page.slow, page.clients, page.connected) == (None,) * 5
     assert page.refused == ["INFO", "SLOWLOG", "CLIENT LIST", "MEMORY USAGE"]
     assert (page.queues[0].jobs, page.queues[0].bytes) == (3, None)

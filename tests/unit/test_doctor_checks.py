@@ -275,7 +275,8 @@ def test_a_case(check: str, facts: Facts, status: str, found: str, remedy: str) 
     assert remedy in finding.remedy
     if status in ("warning", "failure"):
         assert finding.remedy  # nobody is left alone with it
-    assert "\n" not in finding.found + finding.remedy
+    assert "\n" not in finding.found
+    assert "" not in finding.remedy.split("\n") or not finding.remedy
     for secret in (SECRET, "foobared", "changeme-changeme", "plain:"):
         assert secret not in finding.found + finding.remedy
 
@@ -292,6 +293,14 @@ OTHERWISE_OK = {
 def test_what_is_well_is_ok(check: str) -> None:
     finding = one(check, OTHERWISE_OK.get(check, GOOD))
     assert (finding.status, finding.remedy) == (Status.OK, ""), finding
+
+
+def test_remedies_of_several_stand_each_on_their_own_line() -> None:
+    other = replace(OPEN, name="sendgrid")
+    assert one("breakers", replace(GOOD, breakers=(OPEN, other))).remedy.splitlines() == [
+        "corral breakers test onfido; once it passes: corral breakers resume onfido",
+        "corral breakers test sendgrid; once it passes: corral breakers resume sendgrid",
+    ]
 
 
 def test_every_check_has_a_case_that_is_not_well() -> None:

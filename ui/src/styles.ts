@@ -1,13 +1,13 @@
-// Every style and font; nothing comes from another host.
+// Every style and font but those that stand in the page itself (index.html); nothing comes from another host.
 import '@fontsource-variable/inter/wght.css'
 import '@fontsource/jetbrains-mono/latin-400.css'
 import '@fontsource/jetbrains-mono/latin-500.css'
-import './tokens.css'
 import './components.css'
 import './work.css'
 import './jobs.css'
 import './jobs/job.css'
 import './alerts/alerts.css'
+import './audit/audit.css'
 import './dead/dead.css'
 import './flows/flows.css'
 import './outbox/outbox.css'

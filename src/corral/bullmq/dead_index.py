@@ -81,9 +81,11 @@ class SweepPlace(NamedTuple):
     rank: int = 0
 
 
-async def look(client: aioredis.Redis, keys: QueueKeys, place: Place, *, reads: int = READS) -> Look:
+async def look(
+    client: aioredis.Redis, keys: QueueKeys, place: Place, *, looks: int = LOOKS, reads: int = READS
+) -> Look:
     """Look on from `place`: see dead_look.lua. One round trip."""
-    arguments = _pack([keys.base, keys.dead(), place.score, place.skip, LOOKS, reads, OVERLAP_MS, OVERLAP])
+    arguments = _pack([keys.base, keys.dead(), place.score, place.skip, looks, reads, OVERLAP_MS, OVERLAP])
     answer: Any = await ours("dead_look")(client, [keys.failed], arguments)
     rows, looked, score, skip, failed, indexed, version, now_ms = answer
     found = [

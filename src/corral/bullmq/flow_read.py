@@ -74,7 +74,7 @@ async def tree(
                 known = next((child for child in children if child.key == forced), None)
                 if known is None:
                     unlisted.add(forced)
-                new = sorted([known or Child(forced, ChildState.PENDING), *new], key=_by_key)
+                new = sorted([known or Child(forced, ChildState.PENDING), *new], key=_as_shown)
             below[node.key] = new
             shown.update(child.key for child in new)
             following += [child.key for child in new]
@@ -106,8 +106,9 @@ async def plain_nodes(client: aioredis.Redis, prefix: str, jobs: Sequence[ChildK
     return [node for node, _ in await _level(client, prefix, jobs, 0)] if jobs else []
 
 
-def _by_key(child: Child) -> ChildKey:
-    return child.key
+def _as_shown(child: Child) -> tuple[bool, ChildKey]:
+    """What failed is what somebody looks for among many."""
+    return child.state is not ChildState.FAILED, child.key
 
 
 def _seen_by_parent(node: FlowNode, child: Child) -> FlowNode:
@@ -176,8 +177,8 @@ def _node(prefix: str, key: ChildKey, replies: list[Any], limit: int) -> tuple[F
         return node, []
     (_, pending), failed, (_, ignored), (_, completed) = replies[7:]
     known = [
-        *((raw, ChildState.PENDING, None) for raw in pending),
         *((raw, ChildState.FAILED, None) for raw in failed),
+        *((raw, ChildState.PENDING, None) for raw in pending),
         *((raw, ChildState.IGNORED, value.decode(errors="replace")) for raw, value in ignored.items()),
         *((raw, ChildState.COMPLETED, value) for raw, value in completed.items()),
     ]
@@ -185,7 +186,7 @@ def _node(prefix: str, key: ChildKey, replies: list[Any], limit: int) -> tuple[F
         Child(child_key(prefix, raw), kind, as_json(value) if kind is ChildState.COMPLETED else value)
         for raw, kind, value in islice(known, limit)
     ]
-    return node, sorted(children, key=_by_key)
+    return node, sorted(children, key=_as_shown)
 
 
 def _seconds(ms: bytes | None) -> float | None:

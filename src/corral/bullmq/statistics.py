@@ -230,8 +230,11 @@ def _buckets(gaps: list[int]) -> dict[int, int]:
 
 async def read_counts(
     client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int
-) -> list[list[dict[str, int]]]:
-    """The numbers, without the times, of each queue in the minutes `first` to `last`. One round trip."""
+) -> list[list[Sequence[int]]]:
+    """The numbers, without the times, of each queue in the minutes `first` to `last`. One round trip.
+
+    In the order of COUNTED, as far as something was counted; empty where nothing was.
+    """
     return [list(map(_counts, texts)) for texts in await read_minutes(client, queues, first, last, "stats")]
 
 
@@ -253,8 +256,8 @@ async def read_minutes(
     return [found[keys] for keys in queues]
 
 
-def _counts(text: bytes | None) -> dict[str, int]:
-    return {} if text is None else dict(zip(COUNTED, map(int, _unpack_counts(text)[0]), strict=False))
+def _counts(text: bytes | None) -> Sequence[int]:
+    return () if text is None else list(map(int, _unpack_counts(text)[0]))
 
 
 #: Entries of some minutes as they are kept, in their order; `added` tells what they are together.
@@ -275,19 +278,38 @@ async def read_recent(
 
     names: by job name, too.
     """
-    first = now_ms // MINUTE.ms - minutes + 1
+    last = now_ms // MINUTE.ms
+    return list(map(joined, await read_by_name(client, queues, last - minutes + 1, last, names=names)))
+
+
+async def read_by_name(
+    client: aioredis.Redis, queues: Sequence[QueueKeys], first: int, last: int, *, names: bool = True
+) -> list[list[Mapping[str, bytes]]]:
+    """Each queue's minutes `first` to `last`: entries as they are kept, by job name. One round trip.
+
+    What is "" by name is of the queue as a whole. names: the others, too.
+    """
+    wanted = [first, last, int(names)]
     calls: list[Call] = [
-        ([keys.stats_names() for keys in part], [first, minutes, int(names), *(keys.own() for keys in part)])
+        ([keys.stats_names() for keys in part], [*wanted, *(keys.own() for keys in part)])
         for part in chunks(queues)
     ]
-    return [_lately(flat) for reply in await run_all(client, ours("stats_recent"), calls) for flat in reply]
+    replies = await run_all(client, ours("stats_recent"), calls)
+    return [list(map(_by_name, minutes)) for reply in replies for minutes in reply]
 
 
-def _lately(flat: Sequence[bytes]) -> Lately:
-    texts: dict[str, list[bytes]] = {"": []}
-    for name, text in zip(flat[::2], flat[1::2], strict=True):
-        texts.setdefault(name.decode(errors="replace"), []).append(text)
-    return Lately(tuple(texts.pop("")), {name: tuple(some) for name, some in texts.items()})
+def _by_name(flat: Sequence[bytes]) -> Mapping[str, bytes]:
+    return {name.decode(errors="replace"): text for name, text in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def joined(minutes: Iterable[Mapping[str, bytes]]) -> Lately:
+    """These minutes, in their order, as one stretch of time."""
+    texts: dict[str, list[bytes]] = {}
+    for minute in minutes:
+        for name, text in minute.items():
+            texts.setdefault(name, []).append(text)
+    whole = texts.pop("", [])
+    return Lately(tuple(whole), {name: tuple(some) for name, some in texts.items()})
 
 
 def added(texts: Texts) -> Entry:

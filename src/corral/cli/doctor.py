@@ -111,7 +111,7 @@ def _table(findings: list[Finding]) -> Table:
     table.add_column(overflow="fold")
     for (status, found, remedy), same in groupby(findings, key=lambda f: (f.status, f.found, f.remedy)):
         colour = _COLOURS[status]
-        do = f"\n[dim]→ {escape(remedy)}[/dim]" if remedy else ""
+        do = "".join(f"\n[dim]→ {escape(line)}[/dim]" for line in remedy.splitlines())
         # What nobody could look at for one and the same reason takes one row.
         names = "\n".join(finding.check for finding in same)
         table.add_row(f"[{colour}]{status.value}[/{colour}]", names, escape(found) + do)

@@ -20,6 +20,7 @@ from corral.api.known import KnownQueues
 from corral.api.problems import Problem, Refused
 from corral.api.reading import MAX_BODY_BYTES
 from corral.api.traffic import Traffic
+from corral.dashboard.content_policy import policy
 from corral.dashboard.origin import MISDIRECTED, is_ours
 from corral.dashboard.serving import PAGES
 from corral.dashboard.sessions import SESSIONS
@@ -27,21 +28,16 @@ from corral.dashboard.signing_on import SINGLE_SIGN_ON
 from corral.dashboard.site import Site
 from corral.dashboard.users import Users
 from corral.manage.live_ticker import end_live
-from corral.manage.queue_names import names_of
 from corral.manage.routes import management_router
 from corral.manage.service import Actor, Management
+from corral.manage.warming import warm_up
 from corral.providers import close_providers
 from corral.queue import Queue
 from corral.settings import Settings
 
-_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    b"connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
 #: Everything comes from here; nothing is framed, sniffed or sent elsewhere.
 HEADERS: list[tuple[bytes, bytes]] = [
-    (b"content-security-policy", _POLICY),
+    (b"content-security-policy", policy().encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -58,6 +54,8 @@ class Dashboard:
     """The ASGI application."""
 
     def __init__(self, settings: Settings, users: Users, queues: Mapping[str, Queue]) -> None:
+        for queue in queues.values():
+            queue.settle(settings)  # else each reads them anew, at the first look
         self.site = Site(settings, users)
         self.management = Management(
             settings, KnownQueues(settings, queues, allow_any=True), self._authenticate
@@ -91,6 +89,9 @@ class Dashboard:
         if connection.scope["path"] != "/healthz" and not is_ours(host, self.site.settings.dashboard_url):
             raise Refused(MISDIRECTED)
 
+    async def _warm_up(self) -> None:
+        await warm_up(self.litestar, self.management)
+
     def _litestar(self) -> Litestar:
         app = Litestar(
             route_handlers=[
@@ -100,7 +101,7 @@ class Dashboard:
             guards=[self._refuse_other_hosts],
             dependencies={"site": Provide(lambda: self.site, sync_to_thread=False)},
             exception_handlers={HTTPException: on_http_error, Exception: on_error},
-            on_startup=[lambda: names_of(self.litestar, self.management).begin()],
+            on_startup=[self._warm_up],
             on_shutdown=[self.management.known.close, self.site.close, close_providers],
             request_max_body_size=MAX_BODY_BYTES,
             openapi_config=None,

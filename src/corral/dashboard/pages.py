@@ -6,10 +6,13 @@ with their ETag. `signin/` is for everybody, the rest for who has signed in.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import mimetypes
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -27,6 +30,10 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".
 _PACKED = (".js", ".css")
 
 
+#: Scripts and styles that stand in a page itself.
+_INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     body: bytes
@@ -36,6 +43,8 @@ class Page:
     lasting: bool
     #: The same, smaller; nothing for what is compressed already or made for one reader.
     gzipped: bytes = b""
+    #: By `script` and `style`: what a Content-Security-Policy calls those that stand in the page.
+    inline: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def etag_gzipped(self) -> str:
@@ -48,6 +57,14 @@ def with_facts(page: Page, **facts: str) -> Page:
     said = "".join(f' data-{name}="{escape(value)}"' for name, value in facts.items() if value)
     body = page.body.replace(b'<html lang="en"', f'<html lang="en"{said}'.encode(), 1)
     return replace(page, body=body, etag=_etag(body), gzipped=b"")
+
+
+def _inline(body: bytes) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for kind, text in _INLINE.findall(body):
+        digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+        found[kind.decode()] = (*found.get(kind.decode(), ()), f"'sha256-{digest}'")
+    return found
 
 
 def _etag(body: bytes) -> str:
@@ -65,5 +82,6 @@ def built_pages(folder: Path = FOLDER) -> dict[str, Page]:
             kind = _TYPES.get(file.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
             lasting = "/assets/" in f"/{name}"
             packed = gzip.compress(body, mtime=0) if file.suffix in _PACKED else b""
-            pages[name] = Page(body, kind, _etag(body), lasting, packed)
+            inline = _inline(body) if file.suffix == ".html" else {}
+            pages[name] = Page(body, kind, _etag(body), lasting, packed, inline)
     return pages

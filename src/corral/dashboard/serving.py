@@ -11,6 +11,7 @@ from litestar.params import FromPath
 
 from corral.api import problems
 from corral.api.problems import Problem, Refused
+from corral.dashboard.content_policy import policy
 from corral.dashboard.pages import OPEN, SIGN_IN, Page, with_facts
 from corral.dashboard.sessions import view_of
 from corral.dashboard.site import Site
@@ -79,6 +80,8 @@ def _answer(request: Request[Any, Any, Any], found: Page) -> Response[bytes]:
         "Cache-Control": _LASTING if found.lasting else "private, no-cache",
         "Vary": "Accept-Encoding",
     }
+    if found.inline:
+        headers["Content-Security-Policy"] = policy(found.inline)
     if has_it(request.headers.get("if-none-match", ""), etag):
         return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
     if packed:

@@ -67,12 +67,15 @@ class _Walk:
 class Indexer:
     """Indexes one queue. Raises what redis-py raises."""
 
-    __slots__ = ("_patrol", "_queue", "_rest")
+    __slots__ = ("_looks", "_patrol", "_queue", "_rest")
 
-    def __init__(self, queue: Queue, patrol: Patrol | None = None, *, rest: float = 0.0) -> None:
-        """rest: after each step it sleeps so many times as long as the step took."""
+    def __init__(
+        self, queue: Queue, patrol: Patrol | None = None, *, rest: float = 0.0, looks: int = wire.LOOKS
+    ) -> None:
+        """rest: after each step it sleeps so many times as long as the step took. looks: jobs of a step."""
         self._queue = queue
         self._rest = rest
+        self._looks = looks
         self._patrol = patrol or Patrol()
 
     async def turn(self, *, most_new: int = MOST_NEW, patrol: int = PATROL, search: int = SEARCH) -> Turn:
@@ -111,7 +114,7 @@ class Indexer:
         looked = 0
         while not walk.ended and walk.new < most_new and looked < most_looks:
             started = time.monotonic()
-            seen = walk.seen = await wire.look(client, keys, walk.place)
+            seen = walk.seen = await wire.look(client, keys, walk.place, looks=self._looks)
             if seen.version not in ("", VERSION):
                 return
             if seen.found:
@@ -123,21 +126,28 @@ class Indexer:
                 walk.new += new
                 walk.reopened += reopened
             walk.place = seen.place
-            walk.ended = seen.looked < wire.LOOKS and not seen.found
+            walk.ended = seen.looked < self._looks and not seen.found
             looked += seen.looked
-            if self._rest and not walk.ended:
-                await asyncio.sleep(self._rest * (time.monotonic() - started))
+            if not walk.ended:
+                await self._sleep_after(started)
 
     async def _sweep(self, budget: int) -> int:
+        client, keys = self._queue.client(), self._queue.keys()
         removed = 0
         while budget > 0:
-            place, some = await wire.sweep(self._queue.client(), self._queue.keys(), self._patrol.swept)
+            started = time.monotonic()
+            place, some = await wire.sweep(client, keys, self._patrol.swept, count=self._looks)
             removed += some
-            budget -= wire.LOOKS
+            budget -= self._looks
             self._patrol.swept = place
             if not place.group:
                 break
+            await self._sleep_after(started)
         return removed
+
+    async def _sleep_after(self, started: float) -> None:
+        if self._rest:
+            await asyncio.sleep(self._rest * (time.monotonic() - started))
 
 
 def entries_of(failures: Sequence[Failure]) -> list[Entry]:

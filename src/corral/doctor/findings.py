@@ -34,7 +34,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """found: one line of what is there. remedy: one line of what to do, with the command or setting."""
+    """found: one line of what is there. remedy: what to do, with the command or setting, a line each."""
 
     status: Status
     found: str
@@ -103,7 +103,10 @@ def known(value: _T | None, what: str, remedy: str = "") -> _T:
 
 
 def worst(verdicts: list[Verdict], well: str) -> Verdict:
-    """One verdict of many: what is worst, with all that is as bad; `well` if there is nothing to say."""
+    """One verdict of many: what is worst, with all that is as bad; `well` if there is nothing to say.
+
+    Each remedy keeps its own line: some are sentences, some commands, and run on they read as neither.
+    """
     bad = [verdict for verdict in verdicts if verdict.status is not Status.OK]
     if not bad:
         return ok(well)
@@ -111,4 +114,4 @@ def worst(verdicts: list[Verdict], well: str) -> Verdict:
     status = max((verdict.status for verdict in bad), key=order.index)
     same = [verdict for verdict in bad if verdict.status is status]
     remedies = dict.fromkeys(verdict.remedy for verdict in same if verdict.remedy)
-    return Verdict(status, "; ".join(verdict.found for verdict in same), " ".join(remedies))
+    return Verdict(status, "; ".join(verdict.found for verdict in same), "\n".join(remedies))

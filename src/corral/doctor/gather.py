@@ -142,10 +142,13 @@ class _Asking:
         here = [self._queue(name) for name in names[:MOST_QUEUES]]
         queues = [queue for queue in here if queue.address(self._settings) == self._address]
         keys = [queue.keys() for queue in queues]
-        counts = await reader.counts(self._client, keys)
         metas = await read_metas(self._client, keys)
-        standing = await self._part(lambda: read_standing(queues, server=False, names=False))
+        standing = await self._part(lambda: read_standing(queues, server=False, minutes=0))
         stand = standing.queues if standing is not None else {}
+        if standing is not None:
+            counts = [stand[queue.name].counts for queue in queues]
+        else:
+            counts = list(await reader.counts(self._client, keys))
         return tuple(
             self._facts(queue, counted, meta, stand.get(queue.name))
             for queue, counted, meta in zip(queues, counts, metas, strict=True)
@@ -182,7 +185,7 @@ class _Asking:
     async def _breakers(self) -> tuple[BreakerStanding, ...]:
         return tuple(
             BreakerStanding(name=b.name, state=b.state, held=b.held, reason=b.reason, since=b.since)
-            for b in await Breakers(self._address.url, self._prefix).all()
+            for b in await Breakers(self._address.url, self._prefix, settings=self._settings).all()
         )
 
 

@@ -35,10 +35,13 @@ FEW_FILES, TOO_FEW_FILES = 4_096, 1_024
 
 def alive(facts: Facts) -> Verdict:
     """Connections with a worker's name count Node's workers too; the registry tells what they cannot."""
-    verdicts = []
     used = facts.found_queues
+    if not used:
+        return note("Redis holds no queue under this prefix", "Is CORRAL_PREFIX the one of the producers?")
+    verdicts = []
+    witnesses = _witnesses(facts)
     for queue in used:
-        count = max(len(each.get(queue.name, ())) for each in _witnesses(facts))
+        count = max(len(each.get(queue.name, ())) for each in witnesses)
         more = f"{worker_command(queue.name)} --processes {FEWEST_WORKERS}"
         if not count and queue.waiting:
             verdicts.append(failed(f"{queue.name}: no worker, while {queue.waiting:,} wait", more))
@@ -46,8 +49,6 @@ def alive(facts: Facts) -> Verdict:
             verdicts.append(note(f"{queue.name}: no worker", more))
         elif count < FEWEST_WORKERS:
             verdicts.append(warning(f"{queue.name}: one worker only; its restart stops the queue", more))
-    if not used:
-        return note("Redis holds no queue under this prefix", "Is CORRAL_PREFIX the one of the producers?")
     return worst(verdicts, f"{FEWEST_WORKERS} workers or more for each of {len(used)}")
 
 

@@ -191,9 +191,9 @@ BREAKER_HANDLERS = [
 
 
 def _breakers(management: Management, actor: Actor | None = None) -> Breakers:
-    return Breakers(
-        management.settings.redis_url, management.prefix, actor=actor.name if actor is not None else None
-    )
+    settings = management.settings
+    name = actor.name if actor is not None else None
+    return Breakers(settings.redis_url, management.prefix, actor=name, settings=settings)
 
 
 def _row(status: BreakerStatus) -> BreakerRow:

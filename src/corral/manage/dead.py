@@ -40,7 +40,7 @@ from corral.manage.dead_views import (
     PolicyView,
     StandingView,
 )
-from corral.manage.queues import known_queues
+from corral.manage.queue_names import names_of
 from corral.manage.service import CHOOSING_SHOWS, Actor, Management, asks_for
 
 WATCH, OPERATE = [asks_for(Permission.WATCH)], [asks_for(Permission.OPERATE)]
@@ -75,7 +75,8 @@ async def all_dead_groups(
     """The groups of all queues, those seen last first, as they are indexed, and the operations on them.
     Indexing what is new goes on behind. Six round trips for one server.
     """
-    known = {queue.name: queue for queue in await known_queues(request, management)}
+    found, whole = await names_of(request.app, management).so_far()
+    known = {queue.name: queue for queue in found}
     async with answering():
         for name in await queues_with_groups(management.client, management.prefix):
             with contextlib.suppress(UnknownQueue):  # of somebody else, under the same prefix
@@ -97,10 +98,11 @@ async def all_dead_groups(
         if queue.name in unfinished:
             carriers.carry(queue)
     hours: dict[str, dict[str, list[int]]] = {}
-    for group, found in counts:
-        hours.setdefault(group.queue, {})[group.id] = found
+    for group, by_hour in counts:
+        hours.setdefault(group.queue, {})[group.id] = by_hour
     return AllGroupsView(
         at=now,
+        whole=whole,
         groups=[_group(group, actor) for group in groups],
         queues={page.queue: StandingView.of(page.standing) for page in pages},
         hours=hours,

@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 #: How long a reader waits for the index; what is not indexed by then is in the next answer.
 PATIENCE_SECONDS = 0.05
 
-#: Behind the answers a step of indexing is followed by a rest so many times as long.
-REST = 3.0
+#: Behind the answers a step of indexing is followed by a rest so many times as long, and looks at so many:
+#: a millisecond or two of Redis, since an answer may meet one at each of its round trips.
+REST, LOOKS = 3.0, 250
 
 
 class Carriers:
@@ -57,7 +58,7 @@ class Carriers:
     async def _index_behind(self, queue: Queue) -> None:
         async with self._one_behind:
             with queue.redis_errors():
-                await Indexer(queue, rest=REST).turn()
+                await Indexer(queue, rest=REST, looks=LOOKS).turn()
 
     async def index(self, queue: Queue) -> None:
         """Index what is new, for as long as a reader may wait; beyond that in the background."""

@@ -102,11 +102,13 @@ class OperationView(View, frozen=True):
 class AllGroupsView(msgspec.Struct, frozen=True, rename="camel"):
     """The groups of all queues, those seen last first, and how each queue's index stands.
 
-    hours: of the first groups, by queue and group: how many of their jobs failed in each of the last 24
-    hours, oldest first. operations: those that began last, newest first.
+    whole: false until all that Redis holds was looked at once after a start: a queue whose dead letters
+    nobody has looked at yet may be missing. hours: of the first groups, by queue and group: how many of their
+    jobs failed in each of the last 24 hours, oldest first. operations: those that began last, newest first.
     """
 
     at: float
+    whole: bool
     groups: list[GroupView]
     queues: dict[str, StandingView]
     hours: dict[str, dict[str, list[int]]]

@@ -85,7 +85,7 @@ class Looks:
 
     async def _names(self) -> list[str] | None:
         try:
-            return sorted(queue.name for queue in await self._queues.queues())
+            return sorted(queue.name for queue in (await self._queues.so_far()).queues)
         except RedisUnavailable:
             return None  # `gather` finds out why
 

@@ -147,7 +147,8 @@ async def read_flow(
 ) -> FlowView:
     """The flow that a job belongs to, from its root: 200 jobs at most, the job itself among them.
 
-    depth: levels below the root. limit: children of each job, pending ones first. A round trip a level.
+    depth: levels below the root. limit: children of each job, failed and pending ones first. A round trip a
+    level.
     """
     chosen = management.queue(queue)
     async with answering(SECONDS):

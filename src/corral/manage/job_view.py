@@ -55,7 +55,7 @@ class ChildRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ChildrenRow(msgspec.Struct, frozen=True, rename="camel"):
-    """How many children a job has, and some of them, the pending ones first."""
+    """How many children a job has, and some of them, the failed ones first."""
 
     pending: int
     completed: int

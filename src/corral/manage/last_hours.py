@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import redis.asyncio as aioredis
 
@@ -17,45 +17,49 @@ from corral.bullmq import depths, statistics
 from corral.bullmq.depths import Depth
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.standings import chunks
-from corral.bullmq.statistics import MINUTE
+from corral.bullmq.statistics import COUNTED, MINUTE
 
 MINUTES = 60
 
-#: How a job ends for good, by the names that are counted.
-ENDS = ("completed", "failed", "cancelled")
+_ARRIVED = COUNTED.index("arrived")
+#: How a job ends for good.
+_ENDS = tuple(map(COUNTED.index, ("completed", "failed", "cancelled")))
 
 
-class Minute(NamedTuple):
-    """Jobs that came, that ended for good, and that waited, held ones among them (None: nobody looked)."""
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """A queue from minute `first` (since the epoch) on, oldest first.
 
-    arrived: int
-    ended: int
-    waiting: int | None
+    Jobs that came, that ended for good, and that waited, held ones among them (None: nobody looked).
+    """
 
+    first: int
+    arrived: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    waiting: list[int | None] = field(default_factory=list)
 
-_NOTHING = Minute(0, 0, None)
+    @property
+    def last(self) -> int:
+        return self.first + len(self.arrived) - 1
 
 
 class LastHours:
     """The hours of one process's queues, by name."""
 
     def __init__(self) -> None:
-        self._hours: dict[str, dict[int, Minute]] = {}
+        self._hours: dict[str, Hour] = {}
 
-    async def read(
-        self, client: aioredis.Redis, queues: Sequence[QueueKeys], now_ms: int
-    ) -> dict[str, list[Minute]]:
-        """Each queue's last 60 minutes, oldest first; the last one is not over. One round trip for each
-        50 queues. Raises what redis-py raises.
+    async def read(self, client: aioredis.Redis, queues: Sequence[QueueKeys], now_ms: int) -> dict[str, Hour]:
+        """Each queue's last 60 minutes; the last one is not over. One round trip for each 50 queues.
+
+        Raises what redis-py raises.
         """
         last = now_ms // MINUTE.ms
         first = last - MINUTES + 1
-        hours = {keys.name: self._hours.get(keys.name, {}) for keys in queues}
+        hours = {keys.name: self._hours.get(keys.name) or Hour(first) for keys in queues}
         by_start: dict[int, list[QueueKeys]] = {}
         for keys in queues:
-            # The newest one was not over when it was read; what waited in the one before may have come since.
-            start = max(first, max(hours[keys.name], default=first) - 1)
-            by_start.setdefault(start, []).append(keys)
+            by_start.setdefault(_start(hours[keys.name], first), []).append(keys)
         self._hours = hours
         parts = [(start, part) for start, some in by_start.items() for part in chunks(some)]
         for start, some in parts:
@@ -65,15 +69,25 @@ class LastHours:
                 depths.read_minutes(client, some, start, last),
             )
             for keys, counts, seen in zip(some, counted, waiting, strict=True):
-                kept = {number: one for number, one in hours[keys.name].items() if number >= first}
-                minutes = map(_minute, counts, seen)
-                hours[keys.name] = kept | dict(enumerate(minutes, start))
-        return {
-            name: [of.get(number, _NOTHING) for number in range(first, last + 1)]
-            for name, of in hours.items()
-        }
+                hours[keys.name] = _moved(hours[keys.name], first, start, counts, seen)
+        return dict(hours)
 
 
-def _minute(counts: dict[str, int], depth: Depth | None) -> Minute:
-    ended = sum(counts.get(end, 0) for end in ENDS)
-    return Minute(counts.get("arrived", 0), ended, None if depth is None else depth.waiting + depth.held)
+def _start(hour: Hour, first: int) -> int:
+    """The minute to read from: the newest one was not over when it was read, and what waited in the one
+    before may have come since. From `first` on if the clock was set back.
+    """
+    return first if hour.first > first else max(first, hour.last - 1)
+
+
+def _moved(
+    hour: Hour, first: int, start: int, counts: Sequence[Sequence[int]], depths_seen: Sequence[Depth | None]
+) -> Hour:
+    """What is kept of the hour from `first` to before `start`, and what was read from there on."""
+    kept = slice(first - hour.first, start - hour.first) if start > first else slice(0)
+    return Hour(
+        first,
+        hour.arrived[kept] + [one[_ARRIVED] if one else 0 for one in counts],
+        hour.ended[kept] + [sum(one[end] for end in _ENDS if end < len(one)) for one in counts],
+        hour.waiting[kept] + [None if one is None else one.waiting + one.held for one in depths_seen],
+    )

@@ -120,9 +120,10 @@ class Live:
             listener.wake()
 
     async def _look(self) -> Digest:
-        """Two round trips, some at once. Raises RedisUnavailable within a second."""
+        """Two round trips, some at once; more before all queues are found. Raises RedisUnavailable within a
+        second."""
         client, prefix = self._management.client, self._management.prefix
-        queues = [queue.keys() for queue in await self._names.queues()]
+        queues = [queue.keys() for queue in (await self._names.so_far()).queues]
         asked = sorted({listener.job for listener in self._listeners if listener.job is not None})
         places = [job.partition("/") for job in asked]
         jobs = [(self._management.queue(queue).keys(), job_id) for queue, _, job_id in places]

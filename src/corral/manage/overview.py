@@ -12,15 +12,16 @@ from litestar.params import QueryParameter
 
 from corral.api.auth import Permission
 from corral.api.lookup import looking_at_many
-from corral.manage.last_hours import MINUTES, LastHours, Minute
+from corral.manage.last_hours import MINUTES, Hour, LastHours
 from corral.manage.queue_names import names_of
-from corral.manage.queues import QueueRow, queue_row
+from corral.manage.queues import QueueRow, queue_rows
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
 from corral.manage.workers import BreakerRow, ServerRow
 from corral.observe.depth import depth_of
+from corral.observe.recent_minutes import RecentMinutes
 from corral.observe.stand import RECENT_MINUTES, read_standing
-from corral.observe.standing import Standing, WorkerStanding
+from corral.observe.standing import QueueStanding, WorkerStanding
 
 
 class OverviewQueue(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,20 +64,23 @@ async def read_overview(
     What each job name did is not in the rows: ask for the queue.
     """
     shared: SharedLook[Overview] = request.app.state.setdefault(f"overview_look_{minutes}", SharedLook())
-    return await shared.look(lambda: _look(request, management, minutes))
+    return await shared.look(lambda: look_at_all(request.app, management, minutes))
 
 
-async def _look(request: Request[Any, Any, Any], management: Management, minutes: int) -> Overview:
-    queues, whole = await names_of(request.app, management).so_far()
+async def look_at_all(app: Litestar, management: Management, minutes: int = RECENT_MINUTES) -> Overview:
+    """A look of its own. Raises RedisUnavailable."""
+    queues, whole = await names_of(app, management).so_far()
     async with looking_at_many(management.client):
-        standing = await read_standing(queues, minutes=minutes, names=False)
-        hours = await _hours_of(request.app).read(
+        kept = app.state.setdefault(f"overview_minutes_{minutes}", RecentMinutes())
+        standing = await read_standing(queues, minutes=minutes, names=False, kept=kept)
+        hours = await _hours_of(app).read(
             management.client, [queue.keys() for queue in queues], round(standing.at * 1000)
         )
+    rows = queue_rows(standing, management)
     return Overview(
         at=standing.at,
         whole=whole,
-        queues=[_queue(name, standing, management, hours[name]) for name in sorted(standing.queues)],
+        queues=[_queue(rows[name], standing.queues[name], hours[name]) for name in sorted(rows)],
         workers=len(standing.workers),
         left_behind=_left_behind(standing.workers),
         breakers=[msgspec.convert(b, BreakerRow, from_attributes=True) for b in standing.breakers],
@@ -99,11 +103,11 @@ def _hours_of(app: Litestar) -> LastHours:
     return found
 
 
-def _queue(name: str, standing: Standing, management: Management, hour: list[Minute]) -> OverviewQueue:
-    now = depth_of(standing.queues[name])
+def _queue(row: QueueRow, standing: QueueStanding, hour: Hour) -> OverviewQueue:
+    now = depth_of(standing)
     return OverviewQueue(
-        row=queue_row(standing.queues[name], standing, management),
-        arrived=[minute.arrived for minute in hour],
-        ended=[minute.ended for minute in hour],
-        waiting=[*(minute.waiting for minute in hour[:-1]), now.waiting + now.held],
+        row=row,
+        arrived=hour.arrived,
+        ended=hour.ended,
+        waiting=[*hour.waiting[:-1], now.waiting + now.held],
     )

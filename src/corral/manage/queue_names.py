@@ -1,10 +1,11 @@
 """The queues that there are: the declared ones, and those that a walk over the key space found.
 
 With a million jobs a walk takes a second of Redis in small steps. So one walk serves all, it is made behind
-the answers, and never takes more than a fiftieth of the time: every 15 s, or fifty times as long as the last
-one took. Who asks before the first one is over waits for it, but not the lists that can say that they are not
-whole (`so_far`): those have what is declared, what live workers serve, and what the last walk of an earlier
-process found.
+the answers, and never takes more than a fiftieth of the time: every 15 s, or fifty times as long as the steps
+of the last one took. After each step it rests for as long as that took, which is longer the more others ask;
+it does not while somebody waits for its end. Who asks before the first one is over does wait, but not the
+lists that can say that they are not whole (`so_far`): those have what is declared, what live workers serve,
+and what the last walk of an earlier process found.
 
 Emits: queues_not_found (error; error).
 """
@@ -30,13 +31,16 @@ from corral.queue import Queue
 
 log = structlog.get_logger(__name__)
 
-#: Between two walks, at least; and as many times as long as the last one took.
+#: Between two walks, at least; and as many times as long as the steps of the last one took.
 APART_SECONDS, SHARE = 15.0, 50.0
+
+#: A step that nobody waits for is followed by a rest so many times as long.
+REST = 1.0
 
 #: How long the first callers wait for the first walk.
 FIRST_SECONDS = 10.0
 
-#: How long a list waits for it: enough for a small server, where the first list is whole then.
+#: How old it may be while a list waits for it: enough for a small server, where the first list is whole then.
 BRIEFLY_SECONDS = 0.05
 
 
@@ -53,53 +57,64 @@ class QueueNames:
     def __init__(self, management: Management) -> None:
         self._management = management
         self._names: list[str] | None = None
+        #: What an earlier process found.
+        self._noted: list[str] | None = None
         self._next = 0.0
         self._walk: asyncio.Task[None] | None = None
+        self._began = 0.0
+        #: What the steps of the walk took, without its rests.
+        self._busy = 0.0
+        #: Callers that wait for its end.
+        self._waiting = 0
 
     async def queues(self) -> list[Queue]:
         """The declared ones first. No round trip but for the first time. Raises RedisUnavailable."""
         if self._names is None:
             async with answering():
                 await self._management.client.ping()  # who is away is told so at once
-            async with answering(FIRST_SECONDS):
-                await asyncio.shield(self._begin())
+            self._waiting += 1
+            try:
+                async with answering(FIRST_SECONDS):
+                    await asyncio.shield(self._begin())
+            finally:
+                self._waiting -= 1
         elif time.monotonic() >= self._next:
             self._begin()
         return self._chosen(self._names or ())
 
     async def so_far(self) -> SoFar:
-        """`queues`, without waiting for a walk that takes long. Three round trips before it is over."""
+        """`queues`, without waiting for a walk that takes long. Two round trips before it is over."""
         walk = self._begin() if self._names is None else None
         if walk is not None:
-            await asyncio.wait([walk], timeout=BRIEFLY_SECONDS)
+            await asyncio.wait([walk], timeout=max(0.0, self._began + BRIEFLY_SECONDS - time.monotonic()))
         if self._names is not None:
             return SoFar(await self.queues(), whole=True)
         management = self._management
         async with answering():
-            noted = await noted_queues(management.client, management.prefix)
+            if self._noted is None:
+                self._noted = await noted_queues(management.client, management.prefix)
             workers = await read_workers(management.client, management.prefix)
         served = sorted({name for worker in workers for name in worker.queues})
-        return SoFar(self._chosen([*noted, *served]), whole=False)
-
-    def begin(self) -> None:
-        """Begin the first walk, so that the first caller waits for less of it."""
-        self._begin()
+        return SoFar(self._chosen([*self._noted, *served]), whole=False)
 
     def _begin(self) -> asyncio.Task[None]:
         if self._walk is None or self._walk.done():
+            self._began, self._busy = time.monotonic(), 0.0
             self._walk = asyncio.create_task(self._find())
             self._walk.add_done_callback(_heard)
         return self._walk
 
     async def _find(self) -> None:
-        started = time.monotonic()
-        self._next = started + APART_SECONDS  # also after one that fails
+        self._next = self._began + APART_SECONDS  # also after one that fails
         client, prefix = self._management.client, self._management.prefix
-        before, self._names = self._names, await queue_names(client, prefix)
-        ended = time.monotonic()
-        self._next = ended + max(APART_SECONDS, SHARE * (ended - started))
+        before, self._names = self._names, await queue_names(client, prefix, self._rest)
+        self._next = time.monotonic() + max(APART_SECONDS, SHARE * self._busy)
         if self._names != before:
             await note_queues(client, prefix, self._names)
+
+    async def _rest(self, took: float) -> None:
+        self._busy += took
+        await asyncio.sleep(0.0 if self._waiting else REST * took)
 
     def _chosen(self, names: Iterable[str]) -> list[Queue]:
         found = []

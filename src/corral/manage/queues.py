@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -18,8 +20,10 @@ from corral.errors import UnknownQueue
 from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
 from corral.manage.shared_look import SharedLook
+from corral.observe.recent_minutes import RecentMinutes
 from corral.observe.stand import read_standing
-from corral.observe.standing import QueueStanding, Recent, Standing
+from corral.observe.standing import QueueStanding, Recent, Standing, WorkerStanding
+from corral.policy import Objective
 from corral.queue import Queue
 from corral.scaling import fallback_objective
 from corral.stats import Summary
@@ -162,9 +166,10 @@ async def list_queues(request: Request[Any, Any, Any], management: NamedDependen
 async def _look(request: Request[Any, Any, Any], management: Management) -> QueueList:
     queues, whole = await names_of(request.app, management).so_far()
     async with looking_at_many(management.client):
-        standing = await read_standing(queues, server=False)
-    rows = [queue_row(one, standing, management) for _, one in sorted(standing.queues.items())]
-    return QueueList(standing.at, whole, rows)
+        kept = request.app.state.setdefault("queues_minutes", RecentMinutes())
+        standing = await read_standing(queues, server=False, kept=kept)
+    rows = queue_rows(standing, management)
+    return QueueList(standing.at, whole, [rows[name] for name in sorted(rows)])
 
 
 async def known_queues(request: Request[Any, Any, Any], management: Management) -> list[Queue]:
@@ -182,7 +187,7 @@ async def read_queue(management: NamedDependency[Management], queue: FromPath[st
     async with answering():
         standing = await read_standing([chosen], server=False)
         one = standing.queues[chosen.name]
-        row = queue_row(one, standing, management)
+        row = queue_rows(standing, management)[chosen.name]
         seen = row.workers or one.objective or any(one.counts.values()) or queue in management.known.declared
         if not seen and not await is_there(chosen.client(), chosen.keys()):
             raise UnknownQueue(
@@ -220,13 +225,40 @@ async def read_stats(
     )
 
 
-def queue_row(one: QueueStanding, standing: Standing, management: Management) -> QueueRow:
+class _Served(msgspec.Struct):
+    """A queue's workers, their slots for it, and those that run a job."""
+
+    workers: int = 0
+    slots: int = 0
+    busy: int = 0
+
+
+def _served(workers: Sequence[WorkerStanding]) -> Mapping[str, _Served]:
+    found: defaultdict[str, _Served] = defaultdict(_Served)
+    for worker in workers:
+        for name in dict.fromkeys(worker.queues):
+            found[name].workers += 1
+        for name, (slots, busy) in worker.places.items():
+            found[name].slots += slots
+            found[name].busy += busy
+    return found
+
+
+def queue_rows(standing: Standing, management: Management) -> dict[str, QueueRow]:
+    """All of them, by name."""
+    served, nobody = _served(standing.workers), _Served()
+    fallback = fallback_objective(management.settings)
+    return {
+        name: _queue_row(one, standing, one.objective or fallback, served.get(name, nobody))
+        for name, one in standing.queues.items()
+    }
+
+
+def _queue_row(one: QueueStanding, standing: Standing, objective: Objective, served: _Served) -> QueueRow:
     held = sum(one.held.values())
     states = {**one.counts, "held": held}
     states["delayed"] = max(0, states.get("delayed", 0) - held)
-    objective = one.objective or fallback_objective(management.settings)
     since = [b.since for b in standing.breakers if b.name in one.held and b.since and b.state != "closed"]
-    places = [worker.places[one.queue] for worker in standing.workers if one.queue in worker.places]
     return QueueRow(
         queue=one.queue,
         paused=one.paused,
@@ -234,7 +266,7 @@ def queue_row(one: QueueStanding, standing: Standing, management: Management) ->
         held=dict(one.held),
         oldest_waiting_seconds=one.oldest_waiting_seconds,
         drain_seconds=one.drain_seconds,
-        workers=sum(one.queue in worker.queues for worker in standing.workers),
+        workers=served.workers,
         recent=_recent_row(one.recent),
         names={name: _recent_row(recent) for name, recent in one.names.items()},
         unknown_names=list(one.unknown_names),
@@ -242,8 +274,8 @@ def queue_row(one: QueueStanding, standing: Standing, management: Management) ->
         held_seconds=max(0.0, standing.at - min(since)) if since else 0.0,
         rate_limited_seconds=one.rate_limited_seconds,
         objective=ObjectiveRow(age=objective.age, drain=objective.drain),
-        slots=sum(slots for slots, _ in places),
-        busy=sum(busy for _, busy in places),
+        slots=served.slots,
+        busy=served.busy,
     )
 
 

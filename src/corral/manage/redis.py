@@ -15,7 +15,7 @@ from corral.bullmq import server_reading, standings
 from corral.bullmq.clock import server_seconds
 from corral.bullmq.server_reading import MOST_OF_A_STATE, MOST_QUEUES, Told, Weight
 from corral.doctor.server_facts import product_of
-from corral.manage.queues import known_queues
+from corral.manage.queue_names import names_of
 from corral.manage.service import Management, asks_for
 
 #: Queues of one answer, which says how many there are.
@@ -81,6 +81,7 @@ class RedisPage(msgspec.Struct, frozen=True, rename="camel"):
     """What may not be asked is null, and the command among `refused`. pingSeconds: as timed from here.
 
     slow: newest first, the last 50. queues: the heaviest first. exactness: how far to trust their bytes.
+    whole: false until all that Redis holds was looked at once after a start: there may be more queues.
     """
 
     at: float
@@ -100,6 +101,7 @@ class RedisPage(msgspec.Struct, frozen=True, rename="camel"):
     keys: int | None
     queues: list[QueueWeight]
     queues_in_all: int
+    whole: bool
     exactness: str
     refused: list[str]
 
@@ -107,7 +109,7 @@ class RedisPage(msgspec.Struct, frozen=True, rename="camel"):
 @get("/redis", guards=[asks_for(Permission.WATCH)], tags=["redis"])
 async def read_redis(request: Request[Any, Any, Any], management: NamedDependency[Management]) -> RedisPage:
     """How the server is. Eight round trips, bounded whatever it holds."""
-    known = await known_queues(request, management)
+    known, whole = await names_of(request.app, management).so_far()
     chosen = known[:MOST_ROWS]
     async with answering():
         told = await server_reading.ask(management.client, management.prefix)
@@ -116,10 +118,10 @@ async def read_redis(request: Request[Any, Any, Any], management: NamedDependenc
         weights = await server_reading.weigh(management.client, keys, counts)
         now = await server_seconds(management.client)
     by_name = {queue.name: weight for queue, weight in zip(chosen, weights, strict=True)}
-    return as_page(now, told, by_name, len(known))
+    return as_page(now, told, by_name, len(known), whole=whole)
 
 
-def as_page(at: float, told: Told, weights: Mapping[str, Weight], in_all: int) -> RedisPage:
+def as_page(at: float, told: Told, weights: Mapping[str, Weight], in_all: int, *, whole: bool) -> RedisPage:
     """The answer. Pure."""
     info: Mapping[str, Any] = told.info or {}
     product, version = product_of(info)
@@ -147,6 +149,7 @@ def as_page(at: float, told: Told, weights: Mapping[str, Weight], in_all: int) -
         keys=told.keys,
         queues=_heaviest(weights),
         queues_in_all=in_all,
+        whole=whole,
         exactness=f"Jobs are counted. Bytes are estimated from up to {MOST_OF_A_STATE} jobs of each state of "
         f"the {MOST_QUEUES} queues with most jobs; without logs, flows' children and Corral's own notes.",
         refused=refused,

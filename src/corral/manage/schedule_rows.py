@@ -59,9 +59,13 @@ class ScheduleRow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ScheduleList(msgspec.Struct, frozen=True, rename="camel"):
-    """The next to run first. `at`: the server's time. total: all there are, be they more than the rows."""
+    """The next to run first. `at`: the server's time. total: all there are, be they more than the rows.
+
+    whole: false until all that Redis holds was looked at once after a start: there may be more queues.
+    """
 
     at: float
+    whole: bool
     total: int
     schedules: list[ScheduleRow]
 

@@ -21,7 +21,7 @@ from corral.bullmq.clock import server_seconds
 from corral.bullmq.schedule_reader import read_many
 from corral.cron import DEFAULT_ZONE
 from corral.errors import InvalidOptions, ScheduleNotFound, WrongState
-from corral.manage.queues import known_queues
+from corral.manage.queue_names import names_of
 from corral.manage.schedule_rows import (
     Preview,
     Queued,
@@ -57,13 +57,14 @@ async def list_schedules(
     queue: FromQuery[str | None] = None,
 ) -> ScheduleList:
     """The schedules of all queues, or of one. Seven round trips."""
-    queues = await known_queues(request, management) if queue is None else [management.queue(queue)]
+    names = names_of(request.app, management)
+    queues, whole = await names.so_far() if queue is None else ([management.queue(queue)], True)
     async with looking_at_many(management.client):
         now = await server_seconds(management.client)
         counts = await schedule_runs.how_many(management.client, [q.keys() for q in queues])
         having = [q for q, count in zip(queues, counts, strict=True) if count]
         rows = await _rows(management, having, round(now * 1000))
-    return ScheduleList(now, sum(counts), rows[:MOST_ROWS])
+    return ScheduleList(now, whole, sum(counts), rows[:MOST_ROWS])
 
 
 @get("/queues/{queue:str}/schedule", guards=[WATCH], tags=["schedules"])

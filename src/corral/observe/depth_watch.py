@@ -21,6 +21,7 @@ from corral.bullmq.failures import code
 from corral.errors import CorralError
 from corral.observe.alerts.watched import Watched
 from corral.observe.depth import DepthRecorder
+from corral.observe.rates import with_rates
 from corral.scaling import fallback_objective
 from corral.settings import Settings
 
@@ -36,7 +37,7 @@ class DepthWatch:
     def __init__(self, settings: Settings) -> None:
         self._address = Address.resolve(settings.redis_url, settings)
         self._prefix = settings.prefix
-        self._read = Watched(settings)
+        self._read = Watched(settings, minutes=0)  # beside answers, which should not feel it
         self._recorder = DepthRecorder(
             lambda: shared_client(self._address), settings.prefix, fallback_objective(settings)
         )
@@ -55,9 +56,10 @@ class DepthWatch:
 
     async def turn(self) -> bool:
         """Note this minute if it is ours to do. One round trip, or some more. Raises what redis-py raises."""
-        if (await alerting.read(shared_client(self._address), self._prefix)).leader:
+        client = shared_client(self._address)
+        if (await alerting.read(client, self._prefix)).leader:
             return False
-        await self._recorder.look(await self._read())
+        await self._recorder.look(await with_rates(client, self._prefix, await self._read()))
         return True
 
 

@@ -21,11 +21,12 @@ from typing import Any
 import msgspec
 import redis.asyncio as aioredis
 
-from corral.bullmq import breaking, objectives, registry, standings, statistics
+from corral.bullmq import breaking, objectives, registry, standings
 from corral.bullmq.breaking import Seen
 from corral.bullmq.clock import server_ms
 from corral.bullmq.standings import Limiter, Side
 from corral.bullmq.statistics import Lately
+from corral.observe.recent_minutes import RecentMinutes
 from corral.observe.standing import (
     BreakerStanding,
     QueueStanding,
@@ -66,13 +67,19 @@ def _worker(text: bytes) -> WorkerStanding | None:
 
 
 async def read_standing(
-    queues: Sequence[Queue], *, server: bool = True, minutes: int = RECENT_MINUTES, names: bool = True
+    queues: Sequence[Queue],
+    *,
+    server: bool = True,
+    minutes: int = RECENT_MINUTES,
+    names: bool = True,
+    kept: RecentMinutes | None = None,
 ) -> Standing:
     """How these queues stand, which are all of one server and prefix. Three round trips.
 
-    minutes: how much is recent, 1 to 1,440; they are whole minutes up to now.
+    minutes: how much is recent, 1 to 1,440; they are whole minutes up to now. 0: nothing recent is read.
     names: tell what each job name did, too; it is most of the work where there are many.
     server: ask the server for itself, too; `Standing.server` is None without it, or where INFO is denied.
+    kept: what was read before, for who looks again and again.
     Raises RedisUnavailable.
     """
     if not queues:
@@ -84,7 +91,7 @@ async def read_standing(
         now_ms = await server_ms(client)
         sides, lately, workers, (breakers, held), declared, told = await asyncio.gather(
             standings.read_sides(client, keys),
-            statistics.read_recent(client, keys, minutes, now_ms, names=names),
+            (kept or RecentMinutes()).read(client, keys, minutes, now_ms, names=names),
             read_workers(client, prefix),
             _breakers(client, prefix),
             objectives.read(client, prefix),

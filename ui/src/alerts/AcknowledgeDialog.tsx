@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { texts } from '../texts'
 import type { Alert } from './alerts'
@@ -33,7 +34,7 @@ export function AcknowledgeDialog({ alert, onClose, onAcknowledge }: Props) {
           <button type="button" className="btn" onClick={onClose}>
             {said.cancel}
           </button>
-          <button className="btn primary">{said.acknowledge}</button>
+          <ActButton className="btn primary">{said.acknowledge}</ActButton>
         </div>
       </form>
     </Dialog>

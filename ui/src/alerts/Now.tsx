@@ -1,13 +1,16 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { ago, duration, exact } from '../format'
+import { testAndResume } from '../jobs/api'
+import { ActButton } from '../parts/ActButton'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
+import { useAct } from '../parts/useAct'
 import { useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 import type { useAlertActions } from './actions'
 import { AcknowledgeDialog } from './AcknowledgeDialog'
-import { type Alert, type AlertsNow, ANY, leadsTo, sign, whoOf, worstFirst } from './alerts'
+import { type Alert, type AlertsNow, ANY, breakerOf, leadsTo, sign, whoOf, worstFirst } from './alerts'
 import { SilenceDialog } from './SilenceDialog'
 
 const said = texts.alerts
@@ -28,6 +31,9 @@ export function Now({ now, judged, off, actions }: Props) {
   const [taking, setTaking] = useState<Alert | null>(null)
   const alerts = worstFirst(now.alerts)
   const cursor = useCursor(alerts.map(keyOf))
+  const { act, busy } = useAct()
+  // One primary button a screen: what repairs the worst that nobody has in hand.
+  const first = alerts[0] && !alerts[0].acknowledged && !alerts[0].silenced ? breakerOf(alerts[0]) : null
   return (
     <>
       {alerts.length === 0 ? (
@@ -53,6 +59,7 @@ export function Now({ now, judged, off, actions }: Props) {
               const { glyph, tone, word } = sign(alert)
               const level = alert.silenced || alert.acknowledged || alert.state !== 'firing' ? '' : alert.severity === 'critical' ? 'trouble' : 'watch'
               const there = leadsTo(alert)
+              const breaker = breakerOf(alert)
               return (
                 <tr key={keyOf(alert)} className={level} {...cursor.row(keyOf(alert))}>
                   <td className="full says">
@@ -82,24 +89,33 @@ export function Now({ now, judged, off, actions }: Props) {
                   <td className="num act full">
                     <div className="btn-row">
                       {there && (
-                        <Link className="btn sm" to={there.to} search={there.queue ? { queue: there.queue } : {}}>
+                        <Link className="btn sm" {...there}>
                           {there.name}
                         </Link>
                       )}
+                      {!off && breaker && (
+                        <ActButton
+                          className={`btn sm ${breaker === first ? 'primary' : ''}`}
+                          busy={busy}
+                          onClick={() => act({ run: () => testAndResume(breaker), done: texts.queue.resumed(breaker) })}
+                        >
+                          {said.testKey}
+                        </ActButton>
+                      )}
                       {!off && alert.acknowledged && (
-                        <button className="btn sm" onClick={() => void actions.unacknowledge([alert])}>
+                        <ActButton className="btn sm" onClick={() => void actions.unacknowledge([alert])}>
                           {said.unacknowledge}
-                        </button>
+                        </ActButton>
                       )}
                       {!off && alert.state === 'firing' && !alert.acknowledged && (
-                        <button className="btn sm" onClick={() => setTaking(alert)}>
+                        <ActButton className="btn sm" onClick={() => setTaking(alert)}>
                           {said.acknowledgeWith}
-                        </button>
+                        </ActButton>
                       )}
                       {!off && !alert.silenced && (
-                        <button className="btn sm" onClick={() => setAsking(alert)}>
+                        <ActButton className="btn sm" onClick={() => setAsking(alert)}>
                           {said.silence}
-                        </button>
+                        </ActButton>
                       )}
                     </div>
                   </td>
@@ -129,9 +145,9 @@ export function Now({ now, judged, off, actions }: Props) {
                   <td data-l={said.by}>{whoOf(silence.by)}</td>
                   <td className="num">
                     {!off && (
-                      <button className="btn sm" onClick={() => void actions.unsilence(silence)}>
+                      <ActButton className="btn sm" onClick={() => void actions.unsilence(silence)}>
                         {said.end}
-                      </button>
+                      </ActButton>
                     )}
                   </td>
                 </tr>

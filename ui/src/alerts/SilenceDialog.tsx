@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { texts } from '../texts'
 import type { Alert } from './alerts'
@@ -49,7 +50,7 @@ export function SilenceDialog({ alert, onClose, onSilence }: Props) {
           <button type="button" className="btn" onClick={onClose}>
             {said.cancel}
           </button>
-          <button className="btn primary">{said.doSilence}</button>
+          <ActButton className="btn primary">{said.doSilence}</ActButton>
         </div>
       </form>
     </Dialog>

@@ -141,12 +141,16 @@ export function Channels({ channels }: { channels: Channel[] }) {
           <tr key={channel.name} className={channel.error ? 'trouble' : ''}>
             <td className="full">
               <b className="strong">{channel.name}</b>
-              {channel.error && <span className="second is-failed">{channel.error}</span>}
+              {channel.error && (
+                <span className="second is-failed">
+                  {channel.error} {channel.failedAt && <Time at={channel.failedAt} relative />}
+                </span>
+              )}
             </td>
             <td className="num" data-l={said.sent}>{count(channel.sent)}</td>
             <td className="num" data-l={said.toBeSent}>{count(channel.waiting)}</td>
             <td className="num" data-l={said.givenUp}>{count(channel.givenUp)}</td>
-            <td className="num" data-l={said.last}>{channel.sentAt ? <Time at={channel.sentAt} relative /> : '–'}</td>
+            <td className="num" data-l={said.last}>{channel.sentAt ? <Time at={channel.sentAt} relative /> : <span className="quiet">–</span>}</td>
           </tr>
         ))}
       </tbody>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Alert, type AlertsNow, condition, covers, firing, leadsTo, type Rule, type Silence, watch, worstFirst, written } from './alerts'
+import { type Alert, type AlertsNow, breakerOf, condition, covers, firing, leadsTo, type Rule, type Silence, watch, worstFirst, written } from './alerts'
 
 const NOW = 1_000_000
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
@@ -37,12 +37,19 @@ test.each([[0.05, 'share', '5 %'], [0.0125, 'share', '1.25 %'], [372, 'seconds',
 test('when a rule fires', () => {
   const limits = { fire: 0.05, forSeconds: 60, minimum: 20 }
   expect(plain(condition({ unit: 'share', limits } as Rule))).toBe('over 5 % for 1 m, of at least 20 jobs')
-  expect(plain(condition({ unit: 'jobs', limits: { fire: 0, forSeconds: 0, minimum: 0 } } as Rule))).toBe('as soon as there is any')
+  expect(plain(condition({ unit: 'jobs', limits: { fire: 0, forSeconds: 0, minimum: 0 } } as Rule))).toBe('as soon as it happens')
+  expect(plain(condition({ unit: 'jobs', limits: { fire: 0, forSeconds: 60, minimum: 0 } } as Rule))).toBe('once it lasts 1 m')
 })
 
 test('where an alert leads, and what a silence covers', () => {
-  expect(leadsTo({ rule: 'dead-letters', subject: 'email' })).toMatchObject({ to: '/dead', queue: 'email' })
-  expect(leadsTo({ rule: 'memory', subject: 'redis' })).toBeNull()
+  expect(leadsTo({ rule: 'dead-letters', subject: 'email' })).toMatchObject({ to: '/dead', search: { queue: 'email' } })
+  expect(leadsTo({ rule: 'waiting', subject: 'email' })).toMatchObject({ to: '/queues/$queue', params: { queue: 'email' } })
+  expect(leadsTo({ rule: 'schedule-late', subject: 'email/a/b' })).toMatchObject({ search: { schedule: 'email a/b' } })
+  expect(leadsTo({ rule: 'redis-memory', subject: 'redis' })).toMatchObject({ to: '/redis' })
+  expect(leadsTo({ rule: 'breaker-open', subject: 'onfido' })).toBeNull()
+  expect(breakerOf({ rule: 'breaker-open', subject: 'onfido', state: 'firing' })).toBe('onfido')
+  expect(breakerOf({ rule: 'breaker-open', subject: 'onfido', state: 'pending' })).toBeNull()
+  expect(breakerOf({ rule: 'waiting', subject: 'email', state: 'firing' })).toBeNull()
   const silence = (rule: string, subject: string) => ({ rule, subject }) as Silence
   expect(covers(silence('*', 'email'), alert('email'))).toBe(true)
   expect(covers(silence('waiting', '*'), alert('email'))).toBe(true)

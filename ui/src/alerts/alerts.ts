@@ -67,16 +67,33 @@ export function written(value: number, unit: string): string {
 export function condition(rule: Rule, limits: Limits = rule.limits): string {
   const lasts = limits.forSeconds ? said.forTime(span(limits.forSeconds)) : ''
   const least = limits.minimum ? said.leastJobs(count(limits.minimum)) : ''
-  const many = limits.fire === 0 ? said.asSoonAsAny : said.over(written(limits.fire, rule.unit))
-  return `${many}${lasts && limits.fire === 0 ? `,${lasts}` : lasts}${least}`
+  // What fires over nothing is something that is so or is not.
+  if (limits.fire === 0) return `${limits.forSeconds ? said.onceItLasts(span(limits.forSeconds)) : said.atOnce}${least}`
+  return `${said.over(written(limits.fire, rule.unit))}${lasts}${least}`
 }
 
-/** The page where an alert is repaired; null: there is none. */
-export function leadsTo(alert: Pick<Alert, 'rule' | 'subject'>): { to: '/' | '/dead'; queue?: string; name: string } | null {
-  if (alert.rule === 'dead-letters' || alert.rule === 'failure-rate') {
-    return { to: '/dead', queue: alert.subject, name: said.seeDead }
-  }
-  return alert.rule === 'breaker-open' ? { to: '/', name: said.testKey } : null
+export type Leads = { name: string } & (
+  | { to: '/dead'; search: { queue: string } }
+  | { to: '/queues/$queue'; params: { queue: string } }
+  | { to: '/schedules'; search: { schedule: string } }
+  | { to: '/redis' | '/workers' }
+)
+
+const OF_QUEUES = ['waiting', 'run-time', 'oldest-waiting', 'no-workers', 'paused', 'stalled', 'unknown-names']
+
+/** The page where an alert is looked into; null: there is none, as for a breaker, which is repaired where one is. */
+export function leadsTo({ rule, subject }: Pick<Alert, 'rule' | 'subject'>): Leads | null {
+  if (rule === 'dead-letters' || rule === 'failure-rate') return { to: '/dead', search: { queue: subject }, name: said.seeDead }
+  if (OF_QUEUES.includes(rule)) return { to: '/queues/$queue', params: { queue: subject }, name: said.seeQueue }
+  if (rule === 'schedule-late') return { to: '/schedules', search: { schedule: subject.replace('/', ' ') }, name: said.seeSchedule }
+  if (rule === 'version-skew') return { to: '/workers', name: said.seeWorkers }
+  if (rule === 'redis-memory' || rule.startsWith('persistence-')) return { to: '/redis', name: said.seeRedis }
+  return null
+}
+
+/** The breaker that an alert is about and that can be tried now; null: it is about none. */
+export function breakerOf({ rule, subject, state }: Pick<Alert, 'rule' | 'subject' | 'state'>): string | null {
+  return rule === 'breaker-open' && state === 'firing' ? subject : null
 }
 
 /** `user:ada`, `cli:ada@host`, `key:ops`: the name alone. */

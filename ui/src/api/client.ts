@@ -21,6 +21,11 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof ProblemError && error.status >= 400 && error.status < 500
 }
 
+/** Whether the dashboard could not reach Redis. */
+export function isAway(error: unknown): boolean {
+  return error instanceof ProblemError && error.status === 503
+}
+
 interface Answer<Data> {
   data?: Data
   error?: unknown

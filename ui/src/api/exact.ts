@@ -14,7 +14,11 @@ export class Digits {
   }
 }
 
+/** A whole number that is rounded has so many digits; where there is none, no value has to be looked at. Digits of fractions do not count. */
+const LONG = /(?<![\d.])\d{16}/
+
 export function parseJson(text: string): unknown {
+  if (!LONG.test(text)) return JSON.parse(text)
   return parse(text, (_, value, context) => (rawJSON && isRounded(value, context?.source) ? new Digits(context!.source!) : value))
 }
 

@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { texts } from '../texts'
 import type { useDeskActions } from './actions'
 import type { Group } from './groups'
@@ -34,20 +35,20 @@ export function Bulk({ groups, down, actions, onDone }: Props) {
       <span>
         {said.groups(groups.length)} <span className="dim">{said.jobs(count(jobs))}</span>
       </span>
-      <button className="btn sm" disabled={off} onClick={() => void act(() => actions.retry(groups, { rate: RATE, breaker: '' }))}>
+      <ActButton className="btn sm" disabled={off} onClick={() => void act(() => actions.retry(groups, { rate: RATE, breaker: '' }))}>
         {said.retryAt(RATE)}
-      </button>
-      <button className="btn sm" disabled={off} onClick={() => void act(() => actions.mark(groups, 'resolved'))}>
+      </ActButton>
+      <ActButton className="btn sm" disabled={off} onClick={() => void act(() => actions.mark(groups, 'resolved'))}>
         {said.resolve}
-      </button>
-      <button
+      </ActButton>
+      <ActButton
         className="btn sm"
         disabled={off || jobs > BIN_JOBS}
         title={jobs > BIN_JOBS ? said.moreThanBin : undefined}
         onClick={() => void act(() => actions.discard(groups))}
       >
         {said.discard}
-      </button>
+      </ActButton>
       <button className="btn sm" onClick={onDone}>
         {said.clear}
       </button>

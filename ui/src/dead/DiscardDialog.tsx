@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { texts } from '../texts'
 
@@ -30,7 +31,7 @@ export function DiscardDialog({ jobs, final, queue, onClose, onDiscard }: Props)
         <button className="btn" autoFocus onClick={onClose}>
           {said.keep}
         </button>
-        <button
+        <ActButton
           className="btn danger solid"
           disabled={typed !== queue}
           onClick={() => {
@@ -39,7 +40,7 @@ export function DiscardDialog({ jobs, final, queue, onClose, onDiscard }: Props)
           }}
         >
           {said.discardMany(count(jobs))}
-        </button>
+        </ActButton>
       </div>
     </Dialog>
   )

@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { texts } from '../texts'
 import { type Letter, readJson } from './groups'
@@ -54,12 +55,12 @@ export function EditDialog({ letter, onClose, onSend }: Props) {
         <button className="btn" onClick={onClose}>
           {said.cancel}
         </button>
-        <button className="btn" disabled={'error' in read || sending} onClick={() => void send(false)}>
+        <ActButton className="btn" disabled={'error' in read} busy={sending} onClick={() => void send(false)}>
           {said.onlySave}
-        </button>
-        <button className="btn primary" disabled={'error' in read || sending} onClick={() => void send(true)}>
+        </ActButton>
+        <ActButton className="btn primary" disabled={'error' in read} busy={sending} onClick={() => void send(true)}>
           {said.saveAndRetry}
-        </button>
+        </ActButton>
       </div>
     </Dialog>
   )

@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { texts } from '../texts'
 import type { Ignore } from './actions'
@@ -56,9 +57,9 @@ export function IgnoreDialog({ title, now, onClose, onIgnore }: Props) {
         <button className="btn" onClick={onClose}>
           {said.cancel}
         </button>
-        <button className="btn primary" onClick={ignore}>
+        <ActButton className="btn primary" onClick={ignore}>
           {said.ignore}
-        </button>
+        </ActButton>
       </div>
     </Dialog>
   )

@@ -1,3 +1,4 @@
+import { ActButton } from '../parts/ActButton'
 import { Glyph } from '../parts/Icon'
 import { Time } from '../parts/Time'
 import { clock, duration } from '../format'
@@ -67,9 +68,9 @@ export function Operations({ operations, groups, now, onStop, onUndo }: Props) {
               <td className="num">
                 {onUndo && left > 0 && (
                   <>
-                    <button className="btn sm" onClick={() => onUndo(operation)}>
+                    <ActButton className="btn sm" onClick={() => onUndo(operation)}>
                       {say.undo}
-                    </button>
+                    </ActButton>
                     <span className="second">{say.left(duration(left))}</span>
                   </>
                 )}

@@ -1,3 +1,4 @@
+import { ActButton } from '../parts/ActButton'
 import { Icon } from '../parts/Icon'
 import { texts } from '../texts'
 import { isOver, type Operation, told } from './groups'
@@ -21,10 +22,10 @@ export function Progress({ operation, onStop }: { operation: Operation; onStop?:
           <span key={fact}>{fact}</span>
         ))}
         {onStop && !isOver(operation) && operation.state !== 'stopping' && (
-          <button className="btn sm" onClick={() => onStop(operation)}>
+          <ActButton className="btn sm" onClick={() => onStop(operation)}>
             <Icon name="stop" />
             {texts.dead.stop}
-          </button>
+          </ActButton>
         )}
       </div>
     </>

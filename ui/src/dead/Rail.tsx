@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import type { useDeskActions } from './actions'
 import { DiscardDialog } from './DiscardDialog'
 import { useBreakers, useDryRun, useLetter } from './desk'
@@ -59,29 +60,29 @@ export function Rail({ group, job, now, operations, may, down, actions }: Props)
           <div className="btn-row below-primary">
             {group.state === 'open' ? (
               <>
-                <button className="btn sm" onClick={() => void actions.mark([group], 'resolved')}>
+                <ActButton className="btn sm" onClick={() => void actions.mark([group], 'resolved')}>
                   {say.resolve}
-                </button>
-                <button className="btn sm" onClick={() => setAsking('ignore')}>
+                </ActButton>
+                <ActButton className="btn sm" onClick={() => setAsking('ignore')}>
                   {say.ignoreUntil}
-                </button>
+                </ActButton>
               </>
             ) : (
-              <button className="btn sm" onClick={() => void actions.mark([group], 'open')}>
+              <ActButton className="btn sm" onClick={() => void actions.mark([group], 'open')}>
                 {say.reopen}
-              </button>
+              </ActButton>
             )}
             <a className="btn sm" download={`${group.queue}-${group.id}.jsonl`} href={exportOf(group)}>
               {say.export}
             </a>
-            <button
+            <ActButton
               className="btn sm danger last"
-              disabled={jobs === 0 || busy}
+              disabled={jobs === 0} busy={busy}
               onClick={() => (final ? setAsking('discard') : discard())}
             >
               {say.discardMany(count(jobs))}
               {final > 0 && '…'}
-            </button>
+            </ActButton>
           </div>
         </fieldset>
       )}

@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { count } from '../format'
 import { called } from '../overview/providers'
+import { ActButton } from '../parts/ActButton'
 import { Glyph, Icon } from '../parts/Icon'
 import type { Pace } from './actions'
 import { type Breaker, PACES, takes } from './groups'
@@ -62,14 +63,14 @@ export function Retry({ jobs, queue, breaker, disabled, onRetry }: Props) {
       <p className="note-box dry-run">
         {say.dryRun(count(jobs), jobs === 1, queue, waits, takes(jobs, rate))}
       </p>
-      <button
+      <ActButton
         className="btn primary wide"
         disabled={disabled || jobs === 0}
         onClick={() => onRetry({ rate, breaker: waits ? breaker.name : '' })}
       >
         <Icon name="retry" />
         {waits ? say.retryWhenCloses(count(jobs)) : say.retryMany(count(jobs))}
-      </button>
+      </ActButton>
     </>
   )
 }

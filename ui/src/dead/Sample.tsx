@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { duration } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Icon } from '../parts/Icon'
 import { useMay } from '../api/session'
 import { useLetter } from './desk'
@@ -74,19 +75,19 @@ export function Sample({ group, id, actions, may, down }: Props) {
       {shown?.edited && <p className="note-box">{say.wasEdited}</p>}
       {shown && may && (
         <fieldset className="btn-row one-job" disabled={down}>
-          <button className="btn sm" onClick={() => void actions.retryJob(group.queue, id)}>
+          <ActButton className="btn sm" onClick={() => void actions.retryJob(group.queue, id)}>
             <Icon name="retry" />
             {say.retryOne}
-          </button>
+          </ActButton>
           {seesData && (
-            <button className="btn sm" onClick={() => setEditing(true)}>
+            <ActButton className="btn sm" onClick={() => setEditing(true)}>
               <Icon name="edit" />
               {say.editAndRetry}
-            </button>
+            </ActButton>
           )}
-          <button className="btn sm danger" onClick={() => void actions.discardJob(group.queue, id)}>
+          <ActButton className="btn sm danger" onClick={() => void actions.discardJob(group.queue, id)}>
             {say.discard}
-          </button>
+          </ActButton>
         </fieldset>
       )}
       {editing && shown && (

@@ -86,7 +86,7 @@ function EventLine({ event, index, measure, onFilter }: { event: QueueEvent; onF
           </span>
         ) : (
           told && (
-            <span className={event.kind === 'failed' ? 'small' : 'mono small quiet'} title={told}>
+            <span className={event.kind === 'failed' ? 'small' : event.kind === 'delayed' ? 'small quiet' : 'mono small quiet'} title={told}>
               {told}
             </span>
           )

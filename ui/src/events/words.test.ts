@@ -17,6 +17,13 @@ test('where a job comes from says why it waits', () => {
   expect(says(event('delayed', { delay: 'odd' }))).toBe('Delayed')
 })
 
+test('a delay is told by its length, and when it ends', () => {
+  const delayed = event('delayed', { delay: String(1_000 + 90_000) })
+  expect(says(delayed)).toBe('Delayed by 1\u00a0m\u00a030\u00a0s')
+  expect(detail(delayed)).toMatch(/^until 1970-01-0\d \d\d:01:31$/)
+  expect(detail(event('delayed', { delay: 'odd' }))).toBe('')
+})
+
 test("a producer's own kind is shown as it is", () => {
   expect(says(event('greeted'))).toBe('greeted')
   expect(look('greeted').glyph).toBe('deploy')

@@ -1,5 +1,5 @@
 // What an event is in words and with which sign. Colour only for what is worth a look.
-import { clock, count } from '../format'
+import { clock, count, duration } from '../format'
 import type { GlyphName } from '../parts/Icon'
 import { texts } from '../texts'
 import type { QueueEvent } from './tape'
@@ -41,17 +41,26 @@ export function kindName(kind: string): string {
 }
 
 /** What happened. */
-export function says({ kind, facts }: QueueEvent): string {
-  const { waitingAfter, delayedUntil, cleaned } = texts.events
+export function says({ kind, at, facts }: QueueEvent): string {
+  const { waitingAfter, delayedBy, cleaned } = texts.events
   const from = facts['prev'] as keyof typeof waitingAfter | undefined
   if (kind === 'waiting' && from && from in waitingAfter) return waitingAfter[from]
-  if (kind === 'delayed' && Number(facts['delay']) > 0) return delayedUntil(clock(Number(facts['delay']) / 1000))
+  const until = delayedUntil({ kind, facts })
+  if (until !== null && until > at) return delayedBy(duration(until - at))
   if (kind === 'cleaned' && facts['count']) return cleaned(count(Number(facts['count'])), Number(facts['count']))
   return kindName(kind)
 }
 
-/** What its detail is: a reason is text, all else JSON. */
-export function detail({ kind, detail }: QueueEvent): string {
+/** When a delayed job is due, in epoch seconds. */
+function delayedUntil({ kind, facts }: Pick<QueueEvent, 'kind' | 'facts'>): number | null {
+  const due = Number(facts['delay']) / 1000
+  return kind === 'delayed' && due > 0 ? due : null
+}
+
+/** What its detail is: a reason is text, all else JSON; of a delay when it is over. */
+export function detail({ kind, detail, facts }: QueueEvent): string {
+  const until = delayedUntil({ kind, facts })
+  if (until !== null) return texts.events.until(clock(until))
   if (detail === null) return ''
   if (kind === 'failed') return detail
   if (kind === 'progress' && /^\d+(\.\d+)?$/.test(detail)) return `${detail}\u00a0%`

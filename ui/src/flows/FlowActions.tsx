@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { useMay } from '../api/session'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { useAct } from '../parts/useAct'
@@ -25,21 +26,21 @@ export function FlowActions({ node, off }: { node: FlowNode; off: boolean }) {
   return (
     <div className="btn-row flow-actions">
       {canRetry && (
-        <button className={stuck?.reason === 'child_failed' ? 'btn primary' : 'btn'} disabled={busy} onClick={() => act({ run: retry, done: (says) => String(says) })}>
+        <ActButton className={stuck?.reason === 'child_failed' ? 'btn primary' : 'btn'} busy={busy} onClick={() => act({ run: retry, done: (says) => String(says) })}>
           <Icon name="retry" />
           {t.retry(stuck && failures >= 10 ? 0 : failures, count(failures))}
-        </button>
+        </ActButton>
       )}
       {stuck && (
-        <button className={canRetry ? 'btn' : 'btn primary'} disabled={busy} onClick={() => act({ run: release, done: (says) => String(says) })}>
+        <ActButton className={canRetry ? 'btn' : 'btn primary'} busy={busy} onClick={() => act({ run: release, done: (says) => String(says) })}>
           <Icon name="play" />
           {t.release}
-        </button>
+        </ActButton>
       )}
       {node.pending > 0 && (
-        <button className="btn danger" disabled={busy} onClick={() => setAsking(true)}>
+        <ActButton className="btn danger" busy={busy} onClick={() => setAsking(true)}>
           {t.remove(count(node.pending))}
-        </button>
+        </ActButton>
       )}
       {asking && (
         <Confirm

@@ -34,7 +34,11 @@ export function FlowRow({ row, now, open, onToggle }: Props) {
             {row.name || row.id}
           </button>{' '}
           <span className="quiet small">
-            {row.queue} <span className="mono hide-narrow">{row.id}</span> {row.parent && t.partOf(row.parent.queue, row.parent.id)}
+            {row.queue} <span className="mono hide-narrow">{row.id}</span> {row.parent && (
+              <>
+                {t.partOf(row.parent.queue)} <span className="mono">{row.parent.id}</span>
+              </>
+            )}
           </span>
           <p className={row.stuck ? '' : 'muted'}>
             {waitsFor(row)} {row.stuck && <span className="muted">{repairOf(row)}</span>}

@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { texts } from '../texts'
 
@@ -33,9 +34,9 @@ export function AskNumber({ title, label, value, most, verb, busy, onClose, onDo
           <button type="button" className="btn" onClick={onClose}>
             {texts.job.close}
           </button>
-          <button className="btn primary" disabled={!ready || busy}>
+          <ActButton className="btn primary" disabled={!ready} busy={busy}>
             {verb}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>

@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { useMay } from '../api/session'
@@ -62,14 +63,14 @@ export function BulkBar({ listed, picked, matching, onClear }: Props) {
         </span>
         {may &&
           FITTING[listed.state]?.map((action) => (
-            <button
+            <ActButton
               key={action}
               className="btn sm"
-              disabled={busy}
+              busy={busy}
               onClick={() => (!many && (action === 'retry' || action === 'promote') ? run(action) : setAsking(action))}
             >
               {t.verbs[action]}
-            </button>
+            </ActButton>
           ))}
         <button className="icon-btn inherit" title={t.clearSelection} aria-label={t.clearSelection} onClick={onClear}>
           <Icon name="close" />

@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { toast } from '../parts/toasting'
 import type { QueueRow } from '../queues/trouble'
@@ -133,9 +134,9 @@ export function BulkDialog({ kind, listed, onClose, onBegun }: Props) {
           <button type="button" className="btn" autoFocus={final} onClick={onClose}>
             {t.keep}
           </button>
-          <button className={`btn ${final ? 'danger solid' : 'primary'}`} disabled={!ready || busy}>
+          <ActButton className={`btn ${final ? 'danger solid' : 'primary'}`} disabled={!ready} busy={busy}>
             {t.beginN(t.begin[kind], jobs)}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>

@@ -55,8 +55,8 @@ function TreeRow({ row, hits, wanted, onTurn }: { row: Row; hits: Hits | null; w
         <Menu
           label={says.rowMenu(row.at)}
           choices={[
-            { name: says.copyValue, icon: 'copy', run: () => copy(typeof row.value === 'string' ? row.value : JSON.stringify(row.value, null, 2), row.key) },
-            { name: says.copyPath, icon: 'copy', run: () => copy(row.at, row.at) },
+            { name: says.copyValue, icon: 'copy', reads: true, run: () => copy(typeof row.value === 'string' ? row.value : JSON.stringify(row.value, null, 2), row.key) },
+            { name: says.copyPath, icon: 'copy', reads: true, run: () => copy(row.at, row.at) },
           ]}
         />
       )}

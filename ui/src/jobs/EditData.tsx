@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { parseJson } from '../api/exact'
+import { ActButton } from '../parts/ActButton'
 import { texts } from '../texts'
 
 const says = texts.job
@@ -28,9 +29,9 @@ export function EditData({ value, verb, busy, onClose, onDone }: Props) {
         <button type="button" className="btn" onClick={onClose}>
           {says.keepIt}
         </button>
-        <button className="btn primary" disabled={!read.ok || busy}>
+        <ActButton className="btn primary" disabled={!read.ok} busy={busy}>
           {verb}
-        </button>
+        </ActButton>
       </div>
     </form>
   )

@@ -1,6 +1,7 @@
 import { removeUnprocessed } from '../flows/api'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
+import { ActButton } from '../parts/ActButton'
 import { Confirm, Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
@@ -56,54 +57,54 @@ export function JobActions({ job }: { job: JobView }) {
   const retry = () => act({ run: () => retryJob(queue, id), done: says.runsAgain(id) })
   const promote = () => act({ run: () => promoteJob(queue, id), done: says.promoted(id) })
   useKeys({
-    r: may && ended && { says: texts.keys.retry, run: retry },
-    p: may && job.status === 'delayed' && { says: texts.keys.promote, run: promote },
-    e: may && !job.redacted && { says: texts.keys.edit, run: () => edit('job') },
+    r: may && ended && { says: texts.keys.retry, acts: true, run: retry },
+    p: may && job.status === 'delayed' && { says: texts.keys.promote, acts: true, run: promote },
+    e: may && !job.redacted && { says: texts.keys.edit, acts: true, run: () => edit('job') },
     c: !job.redacted && { says: texts.keys.copy, run: () => copy('curl') },
   })
   return (
     <div className="btn-row">
       {may && ended && (
-        <button className="btn" disabled={busy} onClick={retry}>
+        <ActButton className="btn" busy={busy} onClick={retry}>
           <Icon name="retry" />
           {says.retry}
-        </button>
+        </ActButton>
       )}
       {may && job.status === 'delayed' && (
-        <button className="btn" disabled={busy} onClick={promote}>
+        <ActButton className="btn" busy={busy} onClick={promote}>
           <Icon name="play" />
           {says.promote}
-        </button>
+        </ActButton>
       )}
       {may && !job.redacted && (
-        <button className="btn" onClick={() => edit('job')}>
+        <ActButton className="btn" onClick={() => edit('job')}>
           <Icon name="edit" />
           {ended ? says.editAndRetry : says.edit}
-        </button>
+        </ActButton>
       )}
       {may && (
-        <button
+        <ActButton
           className="btn"
-          disabled={busy}
+          busy={busy}
           onClick={() =>
             job.redacted ? act({ run: () => duplicateJob(queue, id).then((added) => goTo(added.id)), done: says.duplicated(id) }) : edit('duplicate')
           }
         >
           <Icon name="add" />
           {says.duplicate}
-        </button>
+        </ActButton>
       )}
       {!job.redacted && (
-        <Menu choices={KINDS.map((kind) => ({ name: kind, run: () => copy(kind) }))}>
+        <Menu choices={KINDS.map((kind) => ({ name: kind, reads: true, run: () => copy(kind) }))}>
           <Icon name="copy" />
           {says.copyAs}
           <Icon name="down" />
         </Menu>
       )}
       {may && !ended && (
-        <button className="btn danger" disabled={job.cancelling !== null} onClick={() => setAsking('cancel')}>
+        <ActButton className="btn danger" disabled={job.cancelling !== null} onClick={() => setAsking('cancel')}>
           {job.cancelling === null ? says.cancel : says.cancelling}
-        </button>
+        </ActButton>
       )}
       {may && (
         <Menu

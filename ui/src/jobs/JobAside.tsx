@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { type ReactNode, useEffect, useState } from 'react'
 import { clock, exact } from '../format'
 import { useMay } from '../api/session'
+import { ActButton } from '../parts/ActButton'
 import { Time } from '../parts/Time'
 import { useNow } from '../parts/useNow'
 import { texts } from '../texts'
@@ -64,9 +65,9 @@ function RevealButton({ reveal }: { reveal: Reveal }) {
   const now = useNow()
   if (!reveal.shown) {
     return (
-      <button className="link small bare" onClick={reveal.ask}>
+      <ActButton className="link small bare" onClick={reveal.ask}>
         {says.reveal}
-      </button>
+      </ActButton>
     )
   }
   return (

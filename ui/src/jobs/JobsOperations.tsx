@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Glyph, Icon } from '../parts/Icon'
 import { useMay } from '../api/session'
 import { Time } from '../parts/Time'
@@ -75,15 +76,15 @@ function Operation({ one, now, onDismiss }: { one: JobsOperation; now: number; o
         <progress className="meter" max={1} value={done ?? undefined} aria-label={t.doing[one.kind]} />
       )}
       {may && !over && one.state !== 'stopping' && (
-        <button className="btn sm" disabled={busy} onClick={() => act({ run: () => stopOperation(one), done: t.stopped(count(left)) })}>
+        <ActButton className="btn sm" busy={busy} onClick={() => act({ run: () => stopOperation(one), done: t.stopped(count(left)) })}>
           <Icon name="stop" />
           {t.stop}
-        </button>
+        </ActButton>
       )}
       {may && over && (one.undoUntil ?? 0) > now && (
-        <button className="btn sm" disabled={busy} onClick={() => act({ run: () => undoDead(one.queue, one.id), done: t.undone, then: onDismiss })}>
+        <ActButton className="btn sm" busy={busy} onClick={() => act({ run: () => undoDead(one.queue, one.id), done: t.undone, then: onDismiss })}>
           {t.undo}
-        </button>
+        </ActButton>
       )}
       {over && (
         <button className="icon-btn" title={t.dismiss} aria-label={t.dismiss} onClick={onDismiss}>

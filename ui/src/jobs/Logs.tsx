@@ -116,8 +116,8 @@ export function Logs({ queue, id, running }: { queue: string; id: string; runnin
             <Menu
               label={says.logMore}
               choices={[
-                { name: says.copyLog, icon: 'copy', run: copy },
-                { name: says.downloadLog, icon: 'down', run: () => download(`${queue}-${id}.log`, text()) },
+                { name: says.copyLog, icon: 'copy', reads: true, run: copy },
+                { name: says.downloadLog, icon: 'down', reads: true, run: () => download(`${queue}-${id}.log`, text()) },
               ]}
             />
           </div>

@@ -15,8 +15,8 @@ export function useRowChoices(queue: string, state: string): (id: string) => Cho
   const navigate = useNavigate()
   const t = texts.joblist
   return (id) => [
-    { name: t.open, icon: 'play', run: () => void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id } }) },
-    { name: t.copyId, icon: 'copy', run: () => void navigator.clipboard.writeText(id).then(() => say(t.copied(id))) },
+    { name: t.open, icon: 'play', reads: true, run: () => void navigate({ to: '/queues/$queue/jobs/$id', params: { queue, id } }) },
+    { name: t.copyId, icon: 'copy', reads: true, run: () => void navigator.clipboard.writeText(id).then(() => say(t.copied(id))) },
     ...(may && FINISHED.includes(state) ? [{ name: t.verbs.retry, icon: 'retry' as const, run: () => act({ run: () => retryJob(queue, id), done: t.did.retry('1') }) }] : []),
     ...(may && state === 'delayed' ? [{ name: t.verbs.promote, icon: 'play' as const, run: () => act({ run: () => promoteJob(queue, id), done: t.did.promote('1') }) }] : []),
     ...(may

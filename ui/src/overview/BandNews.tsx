@@ -4,6 +4,7 @@ import { whoOf } from '../alerts/alerts'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
 import { ago, count, exact } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Time } from '../parts/Time'
 import { texts } from '../texts'
 import { type BandAlerts, bandAlerts } from './bandAlerts'
@@ -39,13 +40,13 @@ export function BandNews({ since, about, off }: { since?: number; about: BandAle
         <span title={exact(inHand.at)}>{say.separated(texts.alerts.acknowledgedBy(whoOf(inHand.by), ago(inHand.at), inHand.note))}</span>
       )}
       {about && may && (
-        <button
+        <ActButton
           className="btn sm ack"
           disabled={off}
           onClick={() => void (inHand ? unacknowledge(about.firing) : acknowledge(about.firing.filter((one) => !one.acknowledged)))}
         >
           {inHand ? texts.alerts.unacknowledge : texts.alerts.acknowledge}
-        </button>
+        </ActButton>
       )}
     </span>
   )

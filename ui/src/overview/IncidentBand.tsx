@@ -4,8 +4,8 @@ import { Fragment, useState } from 'react'
 import { answered, api, ProblemError } from '../api/client'
 import { useMay } from '../api/session'
 import { count } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Glyph, Icon } from '../parts/Icon'
-import { pressing } from '../parts/pressing'
 import { Time } from '../parts/Time'
 import { failed, toast } from '../parts/toasting'
 import { texts } from '../texts'
@@ -29,6 +29,7 @@ export function IncidentBand({ incidents, off }: { incidents: Incident[]; off: b
 
 function Band({ incident, others, off }: { incident: Incident; others: Incident[]; off: boolean }) {
   const about = useBandAlerts(incident)
+  const timed = incident.why.some((link) => link.at !== undefined)
   return (
     <section className={about?.inHand ? 'incident in-hand' : 'incident'} aria-labelledby="incident">
       <div className="incident-head">
@@ -51,10 +52,10 @@ function Band({ incident, others, off }: { incident: Incident; others: Incident[
         </div>
         <div>
           <span className="label">{say.why}</span>
-          <ol className="chain">
+          <ol className={timed ? 'chain' : 'chain untimed'}>
             {incident.why.map((link) => (
               <li key={link.says} className={link.cause ? 'cause' : ''}>
-                {link.at === undefined ? <span /> : <Time at={link.at} />}
+                {timed && (link.at === undefined ? <span /> : <Time at={link.at} />)}
                 <Glyph name={link.glyph} />
                 <span>{link.says}</span>
               </li>
@@ -192,19 +193,19 @@ function Resume({ breaker, brings, off }: { breaker: string; brings: string; off
   return (
     <>
       <li>
-        <button className="btn primary" disabled={off} {...pressing(busy, () => void test())}>
+        <ActButton className="btn primary" disabled={off} busy={busy} onClick={() => void test()}>
           <Icon name="play" />
           {busy ? say.testing : say.test}
-        </button>
+        </ActButton>
         <span className="note">{brings}</span>
       </li>
       {refusal && (
         <li role="alert" className="refusal">
           <span>
             {refusal}{' '}
-            <button className="link plain" disabled={off} {...pressing(busy, () => void resume())}>
+            <ActButton className="link plain" disabled={off} busy={busy} onClick={() => void resume()}>
               {say.resume}
-            </button>
+            </ActButton>
           </span>
         </li>
       )}

@@ -1,5 +1,6 @@
 import { Link, useRouter } from '@tanstack/react-router'
 import { count, duration, percent, rate, span } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { AgeBar } from '../parts/AgeBar'
 import { Glyph, Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
@@ -116,16 +117,16 @@ function Actions({ queue: { row }, level, setPaused }: { queue: OverviewQueue; l
         label={say.more(row.queue)}
         choices={[
           { name: row.paused ? say.resumeVerb : say.pauseVerb, icon, run: turn },
-          { name: say.seeDead, icon: 'dead', run: () => router.history.push(`/dead?queue=${encodeURIComponent(row.queue)}`) },
-          { name: say.seeWorkers, icon: 'workers', run: () => router.history.push('/workers') },
+          { name: say.seeDead, icon: 'dead', reads: true, run: () => router.history.push(`/dead?queue=${encodeURIComponent(row.queue)}`) },
+          { name: say.seeWorkers, icon: 'workers', reads: true, run: () => router.history.push('/workers') },
         ]}
       />
     )
   }
   const label = (row.paused ? say.resume : say.pause)(row.queue)
   return (
-    <button className="icon-btn" aria-label={label} title={label} onClick={turn}>
+    <ActButton className="icon-btn" aria-label={label} title={label} onClick={turn}>
       <Icon name={icon} />
-    </button>
+    </ActButton>
   )
 }

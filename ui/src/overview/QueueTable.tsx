@@ -23,13 +23,12 @@ interface Props {
   minutes: number
   alertAt: (queue: string) => number | null
   onTurn: (prefix: string) => void
-  off: boolean
   /** Keeps the order while somebody points at a row. */
   hold: Hold
 }
 
 /** Every queue as a row that decides. Of a long list only what can be seen is in the page. */
-export function QueueTable({ rows, minutes, alertAt, onTurn, off, hold }: Props) {
+export function QueueTable({ rows, minutes, alertAt, onTurn, hold }: Props) {
   const box = useRef<HTMLTableElement>(null)
   const setPaused = usePausing()
   const may = useMay('operate')
@@ -38,7 +37,7 @@ export function QueueTable({ rows, minutes, alertAt, onTurn, off, hold }: Props)
   const virtual = useWindowVirtualizer({
     count: many ? rows.length : 0,
     estimateSize: () => (matchMedia('(max-width: 640px)').matches ? TALL_NARROW : TALL),
-    overscan: 12,
+    overscan: 6,
     scrollMargin: box.current?.offsetTop ?? 0,
     getItemKey: (at) => keyOf(rows[at]!),
   })
@@ -80,7 +79,7 @@ export function QueueTable({ rows, minutes, alertAt, onTurn, off, hold }: Props)
               inGroup={row.inGroup}
               at={at}
               alertAt={alertAt(row.queue.row.queue)}
-              setPaused={may && !off ? setPaused : null}
+              setPaused={may ? setPaused : null}
             />
           ),
         )}

@@ -80,8 +80,13 @@ test.each([
 ])('no worker serves it, %d run', (workers, says) => {
   const found = incidents(overview([queue('stuck', { workers: 0, states: { waiting: 3 }, oldestWaitingSeconds: 90 })], [], workers))
   expect(found).toHaveLength(1)
-  expect(found[0]).toMatchObject({ title: 'stuck has no worker', repair: { does: 'copy', command: 'corral worker --queues stuck' } })
+  expect(found[0]).toMatchObject({ title: 'stuck has no worker', repair: { does: 'copy', command: 'corral worker PACKAGE.MODULE:NAME' } })
   expect(found[0]!.why[0]!.says).toBe(says)
+})
+
+test('a built-in queue needs no module named', () => {
+  const [found] = incidents(overview([queue('email', { workers: 0, states: { waiting: 3 } })]))
+  expect(found).toMatchObject({ repair: { does: 'copy', command: 'corral worker --queues email' }, brings: 'starts one' })
 })
 
 test.each([

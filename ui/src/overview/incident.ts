@@ -7,6 +7,7 @@ import type { GlyphName } from '../parts/Icon'
 import type { Change } from '../queues/marks'
 import { type OverviewQueue, waitingOf } from '../queues/trouble'
 import { texts } from '../texts'
+import { BUILT_IN } from './builtIn'
 import { providerOf } from './providers'
 
 type Overview = components['schemas']['Overview']
@@ -178,8 +179,9 @@ function unserved({ row }: OverviewQueue, overview: Overview): Incident {
       { glyph: 'alert', says: alone.others(overview.workers), cause: true },
       { glyph: 'waiting', says: alone.wait(count(waiting), waiting === 1) },
     ],
-    repair: { does: 'copy', command: alone.command(row.queue) },
-    brings: alone.brings,
+    ...(BUILT_IN.includes(row.queue)
+      ? { repair: { does: 'copy', command: alone.command(row.queue) }, brings: alone.brings }
+      : { repair: { does: 'copy', command: alone.commandOfModule }, brings: alone.bringsOfModule(row.queue) }),
   }
 }
 

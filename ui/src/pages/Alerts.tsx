@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { ALERTS, useAlertActions } from '../alerts/actions'
 import { firing, watch } from '../alerts/alerts'
 import { Now } from '../alerts/Now'
@@ -7,6 +7,7 @@ import { Channels, PastAlerts, Rules } from '../alerts/Tables'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
 import { count, duration } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Glyph, Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { Tabs } from '../parts/Tabs'
@@ -19,8 +20,11 @@ const said = texts.alerts
 export function Alerts() {
   const alerts = useQuery({ queryKey: ALERTS, queryFn: () => answered(api.GET('/api/v1/alerts')), refetchInterval: useEvery(5_000) })
   const actions = useAlertActions()
-  const off = !useMay('operate') || alerts.isError
-  const [tab, setTab] = useState<(typeof TABS)[number]>('now')
+  const off = !useMay('operate')
+  const search: { tab?: string } = useSearch({ strict: false })
+  const navigate = useNavigate()
+  const tab = TABS.find((one) => one === search.tab) ?? 'now'
+  const setTab = (tab: (typeof TABS)[number]) => void navigate({ to: '/alerts', search: tab === 'now' ? {} : { tab }, replace: true })
   const tried = useMutation({ mutationFn: () => answered(api.POST('/api/v1/alerts/test')) })
   const now = alerts.data
   const looked = now && watch(now, Date.now() / 1000)
@@ -43,9 +47,9 @@ export function Alerts() {
         </div>
         {!off && (
           <div className="btn-row">
-            <button className="btn" disabled={tried.isPending} onClick={() => tried.mutate()}>
+            <ActButton className="btn" busy={tried.isPending} onClick={() => tried.mutate()}>
               {tried.isPending ? said.testing : said.test}
-            </button>
+            </ActButton>
           </div>
         )}
       </div>

@@ -9,6 +9,7 @@ import { byState, isOf, isOver, keyOf, sorted, STATES, type State, undoLeft } fr
 import { Jobs } from '../dead/Jobs'
 import { Operations } from '../dead/Operations'
 import { Rail } from '../dead/Rail'
+import type { DeadSearch } from '../dead/search'
 import { count } from '../format'
 import { Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
@@ -17,22 +18,6 @@ import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
 
 const say = texts.dead
-
-/** What the address says: which groups, and which of them is open. */
-export interface DeadSearch {
-  state?: State | 'operations'
-  queue?: string
-  q?: string
-  group?: string
-  job?: string
-  sort?: 'most'
-}
-
-export function readDeadSearch(search: Record<string, unknown>): DeadSearch {
-  const text = (name: string) => (search[name] === undefined || search[name] === '' ? undefined : String(search[name]))
-  const state = [...STATES, 'operations' as const].find((known) => known === search['state'])
-  return { state: state === 'open' ? undefined : state, queue: text('queue'), q: text('q'), group: text('group'), job: text('job'), sort: search['sort'] === 'most' ? 'most' : undefined }
-}
 
 /** So many jobs outside their groups are worth a word; fewer come and go all the time. */
 const MUCH = 50

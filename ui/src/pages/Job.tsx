@@ -13,6 +13,7 @@ import { StatePill } from '../jobs/StatePill'
 import { Timeline } from '../jobs/Timeline'
 import { total } from '../jobs/timeline'
 import { WhyBand } from '../jobs/WhyBand'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Icon, type IconName } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
@@ -20,7 +21,6 @@ import { useMay } from '../api/session'
 import { Late } from '../parts/Skeleton'
 import { failed as sayFailed } from '../parts/toasting'
 import { called } from '../overview/providers'
-import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useEvery } from '../parts/useEvery'
 import { useNow } from '../parts/useNow'
@@ -202,10 +202,10 @@ function Why({ job, skew }: { job: JobView; skew: number }) {
   return (
     <WhyBand level={level} icon={ICONS[why.cause] ?? 'queues'} says={why.breaker ? why.says.replace(why.breaker, called(why.breaker)) : why.says} more={[why.more, when].filter(Boolean).join(' ')}>
       {why.breaker && may && (
-        <button className="btn primary" {...pressing(busy, () => act({ run: () => testAndResume(why.breaker!), done: says.resumed(called(why.breaker!)) }))}>
+        <ActButton className="btn primary" busy={busy} onClick={() => act({ run: () => testAndResume(why.breaker!), done: says.resumed(called(why.breaker!)) })}>
           <Icon name="play" />
           {says.testAndResume}
-        </button>
+        </ActButton>
       )}
     </WhyBand>
   )

@@ -64,11 +64,11 @@ export function Outbox() {
       </div>
       <div className="tabs" role="tablist" aria-label={t.kindTabs}>
         <button role="tab" aria-selected={kind === ''} onClick={() => set({ kind: undefined, entry: undefined })}>
-          {t.all} <b>{count(all)}</b>
+          {t.all} {first && <b>{count(all)}</b>}
         </button>
         {Object.entries(t.kinds).map(([key, name]) => (
           <button key={key} role="tab" aria-selected={kind === key} onClick={() => set({ kind: key, entry: undefined })}>
-            {name} <b>{count(first?.kinds[key] ?? 0)}</b>
+            {name} {first && <b>{count(first.kinds[key] ?? 0)}</b>}
           </button>
         ))}
       </div>

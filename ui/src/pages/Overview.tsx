@@ -66,12 +66,12 @@ export function Overview() {
       {data && usual && <IncidentBand incidents={incidents(usual, dead.data, changes.data?.changes)} off={overview.isError} />}
       {data && !data.whole && <p className="quiet" role="status">{say.notWhole}</p>}
       {data && <Facts queues={data.queues} workers={data.workers} leftBehind={data.leftBehind} memory={data.server?.memoryBytes} />}
-      {data && <Queues data={data} minutes={minutes} off={overview.isError} />}
+      {data && <Queues data={data} minutes={minutes} />}
     </>
   )
 }
 
-function Queues({ data, minutes, off }: { data: Overview; minutes: Minutes; off: boolean }) {
+function Queues({ data, minutes }: { data: Overview; minutes: Minutes }) {
   const [text, setText] = useState('')
   const wanted = useDeferredValue(text.trim().toLowerCase())
   const groups = useGroups()
@@ -118,7 +118,6 @@ function Queues({ data, minutes, off }: { data: Overview; minutes: Minutes; off:
           minutes={minutes}
           alertAt={(queue) => alerts.get(queue) ?? null}
           onTurn={groups.turn}
-          off={off}
           hold={hold}
         />
       )}

@@ -9,16 +9,17 @@ import { WhyBand } from '../jobs/WhyBand'
 import { called } from '../overview/providers'
 import { USUAL } from '../overview/window'
 import { useBreakers } from '../dead/desk'
+import { ActButton } from '../parts/ActButton'
 import { Glyph, Icon } from '../parts/Icon'
 import { Above, PageTop } from '../parts/PageTop'
 import { ProblemError } from '../api/client'
 import { useMay } from '../api/session'
-import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useEvery } from '../parts/useEvery'
 import { QueueActions } from '../queues/QueueActions'
 import { QueueCharts } from '../queues/QueueCharts'
 import { QueueSide } from '../queues/QueueSide'
+import { readSearch } from '../queues/search'
 import { condition, drained, drainedSays, oldestOf, queuedOf } from '../queues/trouble'
 import { type Slow, slowBecause } from '../queues/why'
 import { SkeletonRows } from '../parts/Skeleton'
@@ -30,22 +31,6 @@ type QueueRow = components['schemas']['QueueRow']
 
 /** States that are listed in the order in which their jobs run; of the others the newest come first. */
 const NEXT_FIRST = ['waiting', 'active', 'delayed', 'waiting-children']
-
-/** What of the list is in the address bar. */
-export interface QueueSearch {
-  state?: string
-  q?: string
-  oldest?: boolean
-}
-
-export function readSearch(search: Record<string, unknown>): QueueSearch {
-  return {
-    ...(STATES.some((state) => state.key === search['state']) ? { state: search['state'] as string } : {}),
-    // The router reads numbers and words as such.
-    ...(search['q'] != null && search['q'] !== '' ? { q: String(search['q']) } : {}),
-    ...(typeof search['oldest'] === 'boolean' ? { oldest: search['oldest'] } : {}),
-  }
-}
 
 export function Queue() {
   const { queue } = useParams({ from: '/queues/$queue' })
@@ -178,19 +163,20 @@ function Why({ queue, slow }: { queue: string; slow: Slow }) {
   return (
     <WhyBand level={slow.level} icon={repair?.kind === 'resume' ? 'pause' : repair ? 'held' : 'clock'} says={slow.says} more={slow.more}>
       {may && repair && (
-        <button
+        <ActButton
           className="btn primary"
-          {...pressing(busy, () =>
+          busy={busy}
+          onClick={() =>
             act(
               repair.kind === 'resume'
                 ? { run: () => resumeQueue(queue), done: t.runs(queue) }
                 : { run: () => testAndResume(repair.name), done: t.resumed(called(repair.name)) },
-            ),
-          )}
+            )
+          }
         >
           <Icon name="play" />
           {repair.kind === 'resume' ? t.resume : t.testAndResume}
-        </button>
+        </ActButton>
       )}
     </WhyBand>
   )

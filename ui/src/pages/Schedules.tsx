@@ -1,11 +1,12 @@
 import { useQuery } from '@tanstack/react-query'
-import { useSearch } from '@tanstack/react-router'
-import { useState } from 'react'
+import { useNavigate, useSearch } from '@tanstack/react-router'
+import { useEffect, useRef, useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
-import { count, duration, exact, until } from '../format'
+import { clock, count, duration, exact, until } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
-import { Glyph, type GlyphName } from '../parts/Icon'
+import { Glyph, type GlyphName, Icon } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
 import { useEvery } from '../parts/useEvery'
 import { SkeletonRows } from '../parts/Skeleton'
@@ -14,7 +15,8 @@ import { Time } from '../parts/Time'
 import { LIST, useScheduleChanges } from '../schedules/changes'
 import { OUTCOMES, ScheduleDetail, useDetail } from '../schedules/ScheduleDetail'
 import { ScheduleForm } from '../schedules/ScheduleForm'
-import type { Schedule } from '../schedules/wish'
+import type { SchedulesSearch } from '../schedules/search'
+import { fits, type Schedule } from '../schedules/wish'
 import { type RowMarks, useCursor } from '../shell/useCursor'
 import { texts } from '../texts'
 
@@ -28,16 +30,21 @@ export function Schedules() {
     queryFn: () => answered(api.GET('/api/v1/schedules')),
     refetchInterval: useEvery(3_000),
   })
-  const mayOperate = useMay('operate') && !page.isError
+  const mayOperate = useMay('operate')
   const changes = useScheduleChanges()
-  const [queue, setQueue] = useState('')
-  const wanted: { schedule?: string } = useSearch({ strict: false })
-  const [open, setOpen] = useState<string | null>(wanted.schedule ?? null)
+  const search: SchedulesSearch = useSearch({ strict: false })
+  const { q = '', queue = '', schedule: wanted } = search
+  const navigate = useNavigate()
+  const set = (changes: SchedulesSearch) => void navigate({ to: '/schedules', search: { ...search, ...changes }, replace: true })
+  const [open, setOpen] = useState<string | null>(wanted ?? null)
+  useEffect(() => {
+    if (wanted !== undefined) setOpen(wanted)
+  }, [wanted])
   const [form, setForm] = useState<Schedule | 'new' | null>(null)
   const [removing, setRemoving] = useState<Schedule | null>(null)
   const data = page.data
   const queues = [...new Set(data?.schedules.map((schedule) => schedule.queue))].sort()
-  const shown = data?.schedules.filter((schedule) => queue === '' || schedule.queue === queue) ?? []
+  const shown = data?.schedules.filter((schedule) => (queue === '' || schedule.queue === queue) && fits(schedule, q)) ?? []
   const cursor = useCursor(shown.map(keyOf))
   const late = data?.schedules.filter((schedule) => schedule.lateSeconds !== null).length ?? 0
   const paused = data?.schedules.filter((schedule) => schedule.paused).length ?? 0
@@ -69,10 +76,33 @@ export function Schedules() {
               )}
             </div>
             <div className="btn-row">
+              {mayOperate && (
+                <ActButton className="btn grow" onClick={() => setForm('new')}>
+                  {t.add}
+                </ActButton>
+              )}
+            </div>
+          </div>
+          {data.total > 0 && (
+            <div className="filter events-filter">
+              <div className="field">
+                <Icon name="search" />
+                <input
+                  id="filter"
+                  className="bare"
+                  type="search"
+                  value={q}
+                  spellCheck={false}
+                  autoComplete="off"
+                  aria-label={t.filter}
+                  placeholder={t.placeholder}
+                  onChange={(event) => set({ q: event.target.value || undefined })}
+                />
+              </div>
               {queues.length > 1 && (
-                <label className="filter bare-filter">
+                <label>
                   <span className="sr">{t.queue}</span>
-                  <select className="input" value={queue} onChange={(event) => setQueue(event.target.value)}>
+                  <select className="input" value={queue} onChange={(event) => set({ queue: event.target.value || undefined })}>
                     <option value="">{t.allQueues}</option>
                     {queues.map((name) => (
                       <option key={name}>{name}</option>
@@ -80,21 +110,24 @@ export function Schedules() {
                   </select>
                 </label>
               )}
-              {mayOperate && (
-                <button className="btn grow" onClick={() => setForm('new')}>
-                  {t.add}
-                </button>
-              )}
             </div>
-          </div>
-          {shown.length === 0 ? (
+          )}
+          {shown.length === 0 && data.total > 0 ? (
+            <div className="empty" role="status">
+              <h3>{t.noneFits}</h3>
+              <p>{t.noneFitsWhy(count(data.schedules.length))}</p>
+              <button className="btn" onClick={() => set({ q: undefined, queue: undefined })}>
+                {t.clear}
+              </button>
+            </div>
+          ) : shown.length === 0 ? (
             <div className="empty">
               <h3>{t.none}</h3>
               <p>{t.noneWhy}</p>
               <code>{t.noneCode}</code>
             </div>
           ) : (
-            <table className="table rows">
+            <table className="table rows schedules">
               <thead>
                 <tr>
                   <th>{t.schedule}</th>
@@ -114,6 +147,7 @@ export function Schedules() {
                     marks={cursor.row(keyOf(schedule))}
                     now={data.at}
                     open={open === keyOf(schedule)}
+                    wanted={wanted === keyOf(schedule)}
                     onOpen={() => setOpen((was) => (was === keyOf(schedule) ? null : keyOf(schedule)))}
                     choices={mayOperate ? choices(schedule) : null}
                   />
@@ -153,6 +187,8 @@ interface RowProps {
   marks: RowMarks
   now: number
   open: boolean
+  /** The address leads to it: it is brought into sight. */
+  wanted: boolean
   onOpen: () => void
   choices: Choice[] | null
 }
@@ -163,7 +199,11 @@ function stateOf(schedule: Schedule): { glyph: GlyphName; tone: string; row: str
   return { glyph: 'calm', tone: 'quiet', row: '' }
 }
 
-function Row({ schedule, marks, now, open, onOpen, choices }: RowProps) {
+function Row({ schedule, marks, now, open, wanted, onOpen, choices }: RowProps) {
+  const name = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (wanted) name.current?.scrollIntoView({ block: 'center' })
+  }, [wanted])
   const { glyph, tone, row } = stateOf(schedule)
   return (
     <>
@@ -171,7 +211,7 @@ function Row({ schedule, marks, now, open, onOpen, choices }: RowProps) {
         <td className="name">
           <span className="qname">
             <Glyph name={glyph} className={tone} />
-            <button className="row-open" aria-expanded={open} onClick={onOpen}>
+            <button ref={name} className="row-open" aria-expanded={open} onClick={onOpen}>
               {schedule.id}
             </button>
             <span className="second">
@@ -220,7 +260,12 @@ function Next({ schedule, now }: { schedule: Schedule; now: number }) {
     )
   }
   if (schedule.nextRun === null) return <span className="quiet">{t.nonePending}</span>
-  return <span title={exact(schedule.nextRun)}>{until(schedule.nextRun, now)}</span>
+  return (
+    <span title={exact(schedule.nextRun)}>
+      {until(schedule.nextRun, now)}
+      <span className="second">{clock(schedule.nextRun, now).replace(/:00$/, '')}</span>
+    </span>
+  )
 }
 
 function Last({ schedule }: { schedule: Schedule }) {

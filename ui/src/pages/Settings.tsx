@@ -35,7 +35,7 @@ export function Settings() {
       <div className="pagehead">
         <div>
           <h1>{t.title}</h1>
-          <p className="lead">{operates ? t.lead : t.leadViewer}</p>
+          <p className="lead">{current === 'force' ? t.leadForce : operates ? t.lead : t.leadViewer}</p>
         </div>
       </div>
       <nav className="tabs" aria-label={t.tabsLabel}>

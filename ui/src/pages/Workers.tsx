@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useSearch } from '@tanstack/react-router'
-import { Fragment, useState } from 'react'
+import { Fragment, useEffect, useState } from 'react'
 import { answered, api } from '../api/client'
 import { useMay } from '../api/session'
-import { ago, bytes, count, duration, exact, rate } from '../format'
+import { ago, bytes, clock, count, duration, exact, rate } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { PageTop } from '../parts/PageTop'
@@ -20,11 +21,13 @@ import { Pickets } from '../workers/Pickets'
 
 const said = texts.workers
 
+/** Of `unknown` it is said when the worker was heard of last. */
 const MARKS: Record<Mark, { glyph: GlyphName; says: string; tone: string; row: string }> = {
   running: { glyph: 'calm', says: said.marks.running, tone: 'is-completed', row: '' },
   quiet: { glyph: 'paused', says: said.marks.quiet, tone: 'is-paused', row: '' },
   behind: { glyph: 'deploy', says: said.marks.behind, tone: 'is-limited', row: 'watch' },
   silent: { glyph: 'failed', says: said.marks.silent, tone: 'is-failed', row: 'trouble' },
+  unknown: { glyph: 'next', says: '', tone: 'quiet', row: '' },
 }
 
 export function Workers() {
@@ -35,12 +38,13 @@ export function Workers() {
   })
   const mayOperate = useMay('operate')
   const order = useOrder()
+  const heardSince = useHeardSince(page)
   const [asked, setAsked] = useState<Order | null>(null)
   const workers = page.data?.workers ?? []
   const busy = workers.reduce((all, worker) => all + worker.busy, 0)
   const slots = workers.reduce((all, worker) => all + worker.slots, 0)
   const hosts = byHost(workers)
-  const ask = mayOperate && !page.isError ? setAsked : null
+  const ask = mayOperate ? setAsked : null
   return (
     <>
       <PageTop query={page}>{said.title}</PageTop>
@@ -60,7 +64,7 @@ export function Workers() {
             </div>
           </div>
           <Skew workers={workers} ask={ask} />
-          {workers.length === 0 ? <Nobody /> : <Fleet hosts={hosts} now={page.data.at} current={currentVersion(workers)} ask={ask} />}
+          {workers.length === 0 ? <Nobody /> : <Fleet hosts={hosts} now={page.data.at} heardSince={heardSince} current={currentVersion(workers)} ask={ask} />}
           <div className="split">
             <NeedChart />
             <Decisions />
@@ -94,6 +98,14 @@ const isNarrow = () => matchMedia('(max-width: 640px)').matches
 /** Of the table. */
 const COLUMNS = 9
 
+/** Since when workers are heard of, epoch seconds: from the beginning, or from the first answer after one that failed. */
+function useHeardSince({ isError, data }: { isError: boolean; data?: { at: number } }): number | null {
+  const [since, setSince] = useState<number | null>(0)
+  const at = data?.at ?? null
+  useEffect(() => setSince((was) => (isError ? null : (was ?? at))), [isError, at])
+  return isError ? null : since
+}
+
 type AskOrder = ((order: Order) => void) | null
 
 function Skew({ workers, ask }: { workers: Worker[]; ask: AskOrder }) {
@@ -111,9 +123,9 @@ function Skew({ workers, ask }: { workers: Worker[]; ask: AskOrder }) {
         </p>
       </div>
       {ask && first && more.length === 0 && (
-        <button className="btn" onClick={() => ask({ wish: 'stop', name: first.name })}>
+        <ActButton className="btn" onClick={() => ask({ wish: 'stop', name: first.name })}>
           {said.stopName(first.name)}
-        </button>
+        </ActButton>
       )}
     </div>
   )
@@ -132,11 +144,13 @@ function Nobody() {
 interface FleetProps {
   hosts: Host[]
   now: number
+  /** As `markOf` has it. */
+  heardSince: number | null
   current: string | null
   ask: AskOrder
 }
 
-function Fleet({ hosts, now, current, ask }: FleetProps) {
+function Fleet({ hosts, now, heardSince, current, ask }: FleetProps) {
   const largest = Math.max(1, ...hosts.flatMap((host) => host.workers.map((worker) => worker.memoryBytes)))
   const first = hosts.flatMap((host) => host.workers).find((worker) => worker.busy > 0)?.name
   const [touched, setTouched] = useState<Record<string, boolean>>({})
@@ -175,7 +189,7 @@ function Fleet({ hosts, now, current, ask }: FleetProps) {
                 key={worker.name}
                 worker={worker}
                 marks={cursor.row(worker.name)}
-                mark={markOf(worker, current, now)}
+                mark={markOf(worker, current, now, heardSince)}
                 now={now}
                 largest={largest}
                 open={touched[worker.name] ?? worker.name === initial}
@@ -202,7 +216,9 @@ interface RowProps {
 }
 
 function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps) {
-  const { glyph, says, tone, row } = MARKS[mark]
+  const { glyph, tone, row } = MARKS[mark]
+  const unknown = mark === 'unknown'
+  const says = unknown ? said.heardAt(clock(worker.beatAt)) : MARKS[mark].says
   const shown = open && worker.jobs.length > 0
   return (
     <>
@@ -213,7 +229,7 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
             <button className="row-open" aria-expanded={shown} onClick={() => onOpen(!open)}>
               {worker.name}
             </button>
-            <span className={`second ${mark === 'running' || mark === 'quiet' ? '' : tone}`}>
+            <span className={`second ${mark === 'running' || mark === 'quiet' || unknown ? '' : tone}`}>
               {says}
               <span className="mono small only-narrow version">{worker.version}</span>
             </span>
@@ -247,7 +263,7 @@ function Row({ worker, marks, mark, now, largest, open, onOpen, ask }: RowProps)
         </td>
         <td className="num col-wide hide-narrow">{duration(worker.loopLagSeconds)}</td>
         <td className="num col-wide hide-narrow" title={exact(worker.beatAt)}>
-          {ago(worker.beatAt, now)}
+          {unknown ? clock(worker.beatAt) : ago(worker.beatAt, now)}
         </td>
         <td className="num act">
           <div className="btn-row">

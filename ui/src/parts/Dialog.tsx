@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect, useId, useLayoutEffect, useRef, useState } from 'react'
 import { texts } from '../texts'
+import { ActButton } from './ActButton'
 
 interface Props {
   title: string
@@ -79,9 +80,9 @@ export function Confirm({ title, says, verb, keep = texts.parts.keep, typed, bus
         <button className="btn" ref={safe} onClick={onClose}>
           {keep}
         </button>
-        <button className="btn danger solid" disabled={!ready || busy} onClick={onConfirm}>
+        <ActButton className="btn danger solid" disabled={!ready} busy={busy} onClick={onConfirm}>
           {verb}
-        </button>
+        </ActButton>
       </div>
     </Dialog>
   )

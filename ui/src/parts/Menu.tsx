@@ -1,11 +1,22 @@
-import * as Radix from '@radix-ui/react-dropdown-menu'
-import type { ReactNode } from 'react'
+import { lazy, type ReactNode, Suspense } from 'react'
+import { useAway } from '../api/away'
+import { ActButton } from './ActButton'
 import { Icon, type IconName } from './Icon'
+
+// Its button stands before what it opens is there; where that does not come, as while Redis is away, it opens nothing.
+const MenuList = lazy(() =>
+  import('./MenuList').then(
+    (module) => ({ default: module.MenuList }),
+    () => ({ default: ({ children }: { choices: (Choice | null)[]; children: ReactNode }) => children }),
+  ),
+)
 
 export interface Choice {
   name: string
   icon?: IconName
   danger?: boolean
+  /** It changes nothing, so it may be chosen while Redis is away. */
+  reads?: boolean
   run: () => void
 }
 
@@ -19,29 +30,21 @@ interface Props {
   disabled?: boolean
 }
 
-/** A button that opens a short list of choices. Not modal: a modal one would need a style of its own in the page. */
+/** A button that opens a short list of choices. */
 export function Menu({ label, choices, children, disabled = false }: Props) {
+  const away = useAway()
+  // Something of it can be chosen all the same, so it opens.
+  const opens = choices.some((choice) => choice?.reads)
+  const Button = opens ? 'button' : ActButton
+  const button = (
+    <Button className={children ? 'btn' : 'icon-btn'} aria-label={label} aria-haspopup="menu" title={label} disabled={disabled}>
+      {children ?? <Icon name="more" />}
+    </Button>
+  )
+  if (away && !opens) return button
   return (
-    <Radix.Root modal={false}>
-      <Radix.Trigger asChild>
-        <button className={children ? 'btn' : 'icon-btn'} aria-label={label} title={label} disabled={disabled}>
-          {children ?? <Icon name="more" />}
-        </button>
-      </Radix.Trigger>
-      <Radix.Portal>
-        <Radix.Content className="menu" align="end" sideOffset={4} collisionPadding={8}>
-          {choices.map((choice, at) =>
-            choice === null ? (
-              <Radix.Separator key={at} className="menu-line" />
-            ) : (
-              <Radix.Item key={choice.name} className={`menu-item ${choice.danger ? 'is-failed' : ''}`} onSelect={choice.run}>
-                {choice.icon && <Icon name={choice.icon} />}
-                {choice.name}
-              </Radix.Item>
-            ),
-          )}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
+    <Suspense fallback={button}>
+      <MenuList choices={choices}>{button}</MenuList>
+    </Suspense>
   )
 }

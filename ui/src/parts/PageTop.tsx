@@ -1,9 +1,10 @@
 import type { ReactNode } from 'react'
 import { clock } from '../format'
+import { isAway } from '../api/client'
 import { SearchButton } from '../shell/SearchButton'
 import { texts } from '../texts'
 import { useHearing } from './useLive'
-import { type Freshness, isDown, Staleness } from './Staleness'
+import { type Freshness, Staleness } from './Staleness'
 
 interface Props {
   /** Where one is: the page's name, or links to what is above it and its name. */
@@ -41,16 +42,15 @@ function LiveSign({ query }: { query: Freshness }) {
   return (
     <span className="live" role="status">
       {query.isError ? (
-        <span className="is-failed">{isDown(query.error) ? texts.parts.redisSilent : texts.parts.notLive}</span>
+        <span className="is-failed">{isAway(query.error) ? texts.parts.redisSilent : texts.parts.notLive}</span>
       ) : (
         <>
           <i className={hearing === 'live' ? '' : 'off'} />
           {hearing === 'paused' ? texts.parts.paused : hearing === 'reconnecting' ? texts.parts.reconnecting : texts.parts.live}
-          {shownOf > 0 && (
-            <span className="quiet hide-narrow" aria-hidden="true">
-              {clock(shownOf)}
-            </span>
-          )}
+          {/* Its room is there before its time is: nothing beside it moves. */}
+          <span className={shownOf > 0 ? 'quiet hide-narrow' : 'unseen hide-narrow'} aria-hidden="true">
+            {clock(shownOf)}
+          </span>
         </>
       )}
     </span>

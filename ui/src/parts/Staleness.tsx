@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import { ProblemError } from '../api/client'
+import { isAway } from '../api/client'
 import { clock, duration } from '../format'
 import { texts } from '../texts'
 import { Glyph } from './Icon'
@@ -20,16 +20,12 @@ function useFailingSince({ isError, errorUpdatedAt }: Freshness): number | null 
   return since
 }
 
-export function isDown(error: Error | null): boolean {
-  return error instanceof ProblemError && error.status === 503
-}
-
 /** Says that what is shown is old, how old, and why. Nothing while answers come. */
 export function Staleness({ of: query }: { of: Freshness }) {
   const since = useFailingSince(query)
   if (since === null) return null
   const shownOf = query.dataUpdatedAt / 1000
-  if (isDown(query.error)) {
+  if (isAway(query.error)) {
     return (
       <div className="banner down" role="alert">
         <Glyph name="failed" className="is-failed" />

@@ -1,12 +1,13 @@
 import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
+import { ActButton } from './ActButton'
 import { Icon } from './Icon'
 import { holdToast, toast, undoNow, useToast } from './toasting'
 
 /** The one toast of the page; `u` takes back what it tells. */
 export function Toasts() {
   const shown = useToast()
-  useKeys({ u: shown?.undo && { says: texts.keys.undo, run: () => void undoNow() } })
+  useKeys({ u: shown?.undo && { says: texts.keys.undo, acts: true, run: () => void undoNow() } })
   return (
     <div role="status" aria-live="polite">
       {shown && (
@@ -16,9 +17,9 @@ export function Toasts() {
             {shown.says} {shown.detail && <span className="dim">{shown.detail}</span>}
           </span>
           {shown.undo && (
-            <button className="btn sm" title={texts.parts.undoTitle} onClick={() => void undoNow()}>
+            <ActButton className="btn sm" title={texts.parts.undoTitle} onClick={() => void undoNow()}>
               {texts.parts.undo}
-            </button>
+            </ActButton>
           )}
           <button className="icon-btn" title={texts.parts.close} onClick={() => toast(null)}>
             <Icon name="close" />

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'react'
 import { addJob, readSchema } from '../jobs/api'
 import { copyAs } from '../jobs/copyAs'
 import { JsonField, readJson } from '../jobs/EditData'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { say } from '../parts/toasting'
 import { texts } from '../texts'
@@ -151,9 +152,9 @@ export function AddJob({ queue, usual, onClose }: { queue: string; usual: string
           <button type="button" className="btn" onClick={onClose}>
             {t.close}
           </button>
-          <button className="btn primary" disabled={!ready || busy}>
+          <ActButton className="btn primary" disabled={!ready} busy={busy}>
             {t.add}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>

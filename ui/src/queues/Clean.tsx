@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { count } from '../format'
 import { cleanQueue } from '../jobs/api'
+import { ActButton } from '../parts/ActButton'
 import { Dialog, useSafeFocus } from '../parts/Dialog'
 import { say } from '../parts/toasting'
 import { useAct } from '../parts/useAct'
@@ -59,9 +60,9 @@ export function Clean({ queue, states, onClose }: { queue: string; states: Recor
         <button className="btn" ref={safe} onClick={onClose}>
           {t.keep}
         </button>
-        <button
+        <ActButton
           className="btn danger solid"
-          disabled={busy}
+          busy={busy}
           onClick={() =>
             act({
               run: async () => {
@@ -76,7 +77,7 @@ export function Clean({ queue, states, onClose }: { queue: string; states: Recor
           }
         >
           {t.removeThem}
-        </button>
+        </ActButton>
       </div>
     </Dialog>
   )

@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { count, span } from '../format'
 import { changeLimits, type QueueSettings } from '../jobs/api'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { useAct } from '../parts/useAct'
 import { texts } from '../texts'
@@ -49,9 +50,9 @@ export function EditLimits({ settings, onClose }: { settings: QueueSettings; onC
           <button type="button" className="btn" onClick={onClose}>
             {t.close}
           </button>
-          <button className="btn primary" disabled={!ready || busy}>
+          <ActButton className="btn primary" disabled={!ready} busy={busy}>
             {t.changeLimits}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>

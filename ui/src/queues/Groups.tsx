@@ -4,6 +4,7 @@ import { useState } from 'react'
 import type { components } from '../api/schema'
 import { count, duration } from '../format'
 import { pauseGroup, readGroups, resumeGroup } from '../jobs/api'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { useMay } from '../api/session'
@@ -75,9 +76,9 @@ function List({ queue, groups, onLeave }: { queue: string; groups: Group[]; onLe
               {t.groupWaiting(count(one.waiting), count(one.active))}
             </span>
             {may && (
-              <button
+              <ActButton
                 className="icon-btn"
-                disabled={busy}
+                busy={busy}
                 aria-label={turn}
                 title={turn}
                 onClick={() =>
@@ -89,7 +90,7 @@ function List({ queue, groups, onLeave }: { queue: string; groups: Group[]; onLe
                 }
               >
                 <Icon name={one.paused ? 'play' : 'pause'} />
-              </button>
+              </ActButton>
             )}
           </li>
         )

@@ -5,11 +5,11 @@ import { drainQueue, obliterateQueue, pauseQueue, resumeQueue } from '../jobs/ap
 import { countOf, STATES, tabOf } from '../jobs/states'
 import { BulkDialog } from '../jobs/BulkDialog'
 import type { Kind } from '../jobs/bulk'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
 import { useMay } from '../api/session'
-import { pressing } from '../parts/pressing'
 import { useAct } from '../parts/useAct'
 import { useKeys } from '../shell/useKeys'
 import { texts } from '../texts'
@@ -42,18 +42,18 @@ export function QueueActions({ row }: { row: QueueRow }) {
   const resume = { run: () => resumeQueue(queue), done: t.runs(queue), undo: () => pauseQueue(queue) }
   const delayed = asking === 'drain-delayed'
   const running = row.states['active'] ?? 0
-  useKeys({ p: may && { says: texts.keys.pause, run: () => act(paused ? resume : pause) } })
+  useKeys({ p: may && { says: texts.keys.pause, acts: true, run: () => act(paused ? resume : pause) } })
   if (!may) return null
   return (
     <div className="btn-row">
-      <button className="btn grow" onClick={() => setAsking('add')}>
+      <ActButton className="btn grow" onClick={() => setAsking('add')}>
         <Icon name="add" />
         {t.addJob}
-      </button>
-      <button className="btn grow" {...pressing(busy, () => act(paused ? resume : pause))}>
+      </ActButton>
+      <ActButton className="btn grow" busy={busy} onClick={() => act(paused ? resume : pause)}>
         <Icon name={paused ? 'play' : 'pause'} />
         {paused ? t.resume : t.pause}
-      </button>
+      </ActButton>
       <Menu
         label={t.more}
         choices={[

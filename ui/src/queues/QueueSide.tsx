@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { count, duration, span } from '../format'
 import { called } from '../overview/providers'
 import { type QueueSettings, readWorkers, releaseRate } from '../jobs/api'
+import { ActButton } from '../parts/ActButton'
 import { Icon } from '../parts/Icon'
 import { useMay } from '../api/session'
 import { useAct } from '../parts/useAct'
@@ -39,9 +40,9 @@ export function QueueSide({ settings, at, held }: Props) {
         title={t.limits}
         right={
           may && (
-            <button className="bare link small" onClick={() => setEditing(true)}>
+            <ActButton className="bare link small" onClick={() => setEditing(true)}>
               {t.edit}
-            </button>
+            </ActButton>
           )
         }
       >
@@ -105,9 +106,9 @@ function Countdown({ queue, until, may }: { queue: string; until: number; may: b
     <span className="below-line is-limited">
       {t.usedUp(duration(Math.ceil(rest)))}{' '}
       {may && (
-        <button className="bare link small" disabled={busy} onClick={() => act({ run: () => releaseRate(queue), done: t.released })}>
+        <ActButton className="bare link small" busy={busy} onClick={() => act({ run: () => releaseRate(queue), done: t.released })}>
           {t.release}
-        </button>
+        </ActButton>
       )}
     </span>
   )

@@ -3,7 +3,7 @@ import { useEvery } from '../parts/useEvery'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
 import type { components } from '../api/schema'
-import { duration, until } from '../format'
+import { duration, stamp, until } from '../format'
 import { Glyph, type GlyphName } from '../parts/Icon'
 import { Late } from '../parts/Skeleton'
 import { Time } from '../parts/Time'
@@ -85,6 +85,7 @@ export function ScheduleDetail({ schedule }: { schedule: Schedule }) {
         <p className="label">
           {t.jobs} <b className="strong">{schedule.name}</b>
           {schedule.limit !== null && t.made(schedule.iterations, schedule.limit)}
+          {schedule.end !== null && t.endsAt(stamp(schedule.end))}
         </p>
         {dataShown ? <pre>{JSON.stringify(data, null, 2)}</pre> : <p className="muted small">{t.dataHidden}</p>}
       </section>

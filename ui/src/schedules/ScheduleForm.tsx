@@ -1,7 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useDeferredValue, useState } from 'react'
+import { useEffect, useState } from 'react'
 import { answered, api } from '../api/client'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
+import { useOverview } from '../pages/Overview'
 import { say } from '../parts/toasting'
 import { capital } from '../format'
 import { texts } from '../texts'
@@ -9,6 +11,8 @@ import { LIST } from './changes'
 import { type Draft, draftOf, EMPTY, onTheWall, read, type Schedule, zones } from './wish'
 
 const t = texts.schedules
+
+const SETTLE_MS = 350
 
 interface Props {
   /** What is edited; null: a new one. */
@@ -23,8 +27,10 @@ export function ScheduleForm({ was, data, onClose }: Props) {
   const [draft, setDraft] = useState<Draft>(was ? draftOf(was, data) : EMPTY)
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }))
   const queries = useQueryClient()
+  const queues = (useOverview(10_000).data?.queues ?? []).map((queue) => queue.row.queue).sort()
+  const unknown = was === null && draft.queue.trim() !== '' && queues.length > 0 && !queues.includes(draft.queue.trim())
   const { wish, problem } = read(draft, was)
-  const rhythm = useDeferredValue(wish ? JSON.stringify({ ...wish, data: undefined }) : '')
+  const rhythm = useSettled(wish ? JSON.stringify({ ...wish, data: undefined }) : '')
   const preview = useQuery({
     queryKey: ['schedule preview', rhythm],
     queryFn: () => answered(api.POST('/api/v1/schedules/preview', { body: JSON.parse(rhythm) })),
@@ -62,7 +68,12 @@ export function ScheduleForm({ was, data, onClose }: Props) {
             <div className="pair">
               <label>
                 <span>{t.queue}</span>
-                <input className="input" value={draft.queue} onChange={(event) => set({ queue: event.target.value })} required autoFocus />
+                <input className="input" value={draft.queue} onChange={(event) => set({ queue: event.target.value })} required autoFocus list="schedule-queues" autoComplete="off" spellCheck={false} />
+                <datalist id="schedule-queues">
+                  {queues.map((name) => (
+                    <option key={name} value={name} />
+                  ))}
+                </datalist>
               </label>
               <label>
                 <span>{t.jobName}</span>
@@ -100,6 +111,16 @@ export function ScheduleForm({ was, data, onClose }: Props) {
             <input className="input mono" value={draft.every} onChange={(event) => set({ every: event.target.value })} />
           </label>
         )}
+        <div className="pair">
+          <label>
+            <span>{t.end}</span>
+            <input className="input" type="datetime-local" value={draft.end} onChange={(event) => set({ end: event.target.value })} />
+          </label>
+          <label>
+            <span>{t.limit}</span>
+            <input className="input" inputMode="numeric" value={draft.limit} placeholder={t.limitPlaceholder} autoComplete="off" onChange={(event) => set({ limit: event.target.value })} />
+          </label>
+        </div>
         <label>
           <span>{was ? t.dataAsItIs : t.data}</span>
           <textarea value={draft.data} onChange={(event) => set({ data: event.target.value })} spellCheck={false} placeholder="{}" />
@@ -114,7 +135,8 @@ export function ScheduleForm({ was, data, onClose }: Props) {
               <>
                 <b className="strong">{capital(preview.data.words)}</b>
                 {t.nextAt}
-                {preview.data.runs.slice(0, 3).map(onTheWall).join(', ') || t.never}
+                {preview.data.runs.slice(0, 3).map((run) => onTheWall(run)).join(', ') || t.never}
+                {unknown && <span className="is-limited">{t.newQueue(draft.queue.trim())}</span>}
               </>
             )
           )}
@@ -123,13 +145,23 @@ export function ScheduleForm({ was, data, onClose }: Props) {
           <button type="button" className="btn" onClick={onClose}>
             {t.cancel}
           </button>
-          <button className="btn primary" disabled={!ready || save.isPending}>
+          <ActButton className="btn primary" disabled={!ready} busy={save.isPending}>
             {was ? t.save : t.addVerb}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>
   )
+}
+
+/** What was typed, once nothing more comes for a while: half an expression is no question. */
+function useSettled(value: string): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), SETTLE_MS)
+    return () => clearTimeout(timer)
+  }, [value])
+  return settled
 }
 
 export function ZoneSelect({ own, value, onChange, className }: { own: string; value: string; onChange: (zone: string) => void; className?: string }) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { draftOf, EMPTY, onTheWall, read, type Schedule, seconds, typed, zones } from './wish'
+import { draftOf, EMPTY, fieldOf, fits, onTheWall, read, type Schedule, seconds, typed, zones } from './wish'
 
 const schedule: Schedule = {
   queue: 'q', id: 's', name: 'build', words: '', cron: null, every: 900, tz: 'UTC', offset: 60, start: 5, end: null,
@@ -17,7 +17,8 @@ test('a draft becomes a wish, or says what is wrong', () => {
     wish: { name: 'build', cron: '0 3 * * 1-5', tz: 'UTC', data: { a: 1 } },
     problem: null,
   })
-  expect(read({ ...EMPTY, cron: ' ' }).problem).toContain('cron')
+  for (const cron of [' ', '0 3', 'nonsense', '0 3 * * * * *']) expect(read({ ...EMPTY, cron }).problem).toContain('5 fields')
+  for (const cron of ['@daily', ' 0 3 * * 1-5 ', '*/7 * * * * *']) expect(read({ ...EMPTY, cron }).wish).toMatchObject({ cron: cron.trim() })
   expect(read({ ...EMPTY, kind: 'every', every: 'often' }).problem).toContain('15m')
   expect(read({ ...EMPTY, data: '{' }).problem).toContain('JSON')
 })
@@ -30,8 +31,10 @@ test('an edit keeps what the form does not show', () => {
 })
 
 test('a time as the wall of its zone shows it', () => {
-  expect(onTheWall('2026-03-02T03:00:00+01:00')).toBe('Mon 2 Mar 03:00')
-  expect(onTheWall('2026-03-02T23:59:07-05:00')).toBe('Mon 2 Mar 23:59:07')
+  const now = Date.UTC(2026, 5, 1)
+  expect(onTheWall('2026-03-02T03:00:00+01:00', now)).toBe('Mon 2 Mar 03:00')
+  expect(onTheWall('2026-03-02T23:59:07-05:00', now)).toBe('Mon 2 Mar 23:59:07')
+  expect(onTheWall('2028-02-29T00:00:00Z', now)).toBe('Tue 29 Feb 2028 00:00')
   expect(onTheWall('soon')).toBe('soon')
 })
 
@@ -39,4 +42,21 @@ test('the own zone comes first, and none comes twice', () => {
   const all = zones('Europe/Berlin')
   expect(all[0]).toBe('Europe/Berlin')
   expect(new Set(all).size).toBe(all.length)
+})
+
+test('an end and a limit are read, kept to the second if untouched, and taken away', () => {
+  const end = 1_900_000_007
+  const ends = { ...schedule, end, limit: null }
+  const draft = draftOf(ends, undefined)
+  expect(read(draft, ends).wish).toMatchObject({ end })
+  expect(read({ ...draft, end: '' }, ends).wish).not.toHaveProperty('end')
+  expect(read({ ...draft, end: fieldOf(end + 60), limit: ' 12 ' }, ends).wish).toMatchObject({ end: end + 60 - (end % 60), limit: 12 })
+  for (const limit of ['0', '-1', '1.5', 'x', '1e3']) expect(read({ ...draft, limit }, ends).problem).toContain('runs')
+})
+
+test('a schedule is found by any word of its row', () => {
+  const nightly = { ...schedule, id: 'Nightly', queue: 'reports', words: 'at 03:00 every day', cron: '0 3 * * *', tz: 'Europe/Berlin', paused: true }
+  for (const text of ['', 'night', 'REPORTS build', '03:00 paused', 'berlin']) expect(fits(nightly, text)).toBe(true)
+  for (const text of ['nightly late', 'weekly', 'paused failed']) expect(fits(nightly, text)).toBe(false)
+  expect(fits(schedule, 'paused')).toBe(false)
 })

@@ -15,11 +15,15 @@ export interface Draft {
   tz: string
   /** As typed: `90`, `15m`, `2h`. */
   every: string
+  /** When it ends, as the browser's field for it has it (its own zone, to the minute); empty: never. */
+  end: string
+  /** After how many runs it ends, as typed; empty: never. */
+  limit: string
   /** JSON as typed; empty: left as it was. */
   data: string
 }
 
-export const EMPTY: Draft = { queue: '', id: '', name: '', kind: 'cron', cron: '0 3 * * 1-5', tz: 'UTC', every: '15m', data: '' }
+export const EMPTY: Draft = { queue: '', id: '', name: '', kind: 'cron', cron: '0 3 * * 1-5', tz: 'UTC', every: '15m', end: '', limit: '', data: '' }
 
 const UNITS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 
@@ -44,7 +48,7 @@ export type Read = { wish: Wish; problem: null } | { wish: null; problem: string
 export function read(draft: Draft, was: Schedule | null = null): Read {
   const wish: Wish = { name: draft.name.trim() }
   if (draft.kind === 'cron') {
-    if (draft.cron.trim() === '') return { wish: null, problem: texts.schedules.wrongCron }
+    if (!/^\s*(@\w+|\S+(\s+\S+){4,5})\s*$/.test(draft.cron)) return { wish: null, problem: texts.schedules.wrongCron }
     wish.cron = draft.cron.trim()
     wish.tz = draft.tz
   } else {
@@ -54,8 +58,14 @@ export function read(draft: Draft, was: Schedule | null = null): Read {
     if (was?.offset != null && was.every === every) wish.offset = was.offset
   }
   if (was?.start != null) wish.start = was.start
-  if (was?.end != null) wish.end = was.end
-  if (was?.limit != null) wish.limit = was.limit
+  if (draft.end !== '') {
+    // What was not touched keeps its seconds.
+    wish.end = was?.end != null && draft.end === fieldOf(was.end) ? was.end : Date.parse(draft.end) / 1000
+  }
+  if (draft.limit.trim() !== '') {
+    if (!/^\s*[1-9]\d{0,8}\s*$/.test(draft.limit)) return { wish: null, problem: texts.schedules.wrongLimit }
+    wish.limit = Number(draft.limit)
+  }
   if (draft.data.trim() !== '') {
     try {
       wish.data = parseJson(draft.data)
@@ -75,17 +85,36 @@ export function draftOf(schedule: Schedule, data: unknown): Draft {
     cron: schedule.cron ?? EMPTY.cron,
     tz: schedule.tz,
     every: schedule.every === null ? EMPTY.every : typed(schedule.every),
+    end: schedule.end === null ? '' : fieldOf(schedule.end),
+    limit: schedule.limit === null ? '' : String(schedule.limit),
     data: data === undefined ? '' : JSON.stringify(data, null, 2),
   }
 }
 
-/** `2026-03-02T03:00:00+01:00` as the clock on that zone's wall: `Mon 2 Mar 03:00`, with seconds if there are any. */
-export function onTheWall(iso: string): string {
+/** Epoch seconds as a browser's field for date and time has them: `2026-11-29T08:30`, in its own zone. */
+export function fieldOf(epochSeconds: number): string {
+  const at = new Date(epochSeconds * 1000)
+  const two = (n: number) => String(n).padStart(2, '0')
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`
+}
+
+/** Whether each word is somewhere in what its row says, also how it stands: `late`, `paused`, `failed`. */
+export function fits(schedule: Schedule, text: string): boolean {
+  const { id, queue, name, words, cron, tz, paused, lateSeconds, last } = schedule
+  const { isPaused, isLate } = texts.schedules
+  const said = [id, queue, name, words, cron ?? '', cron === null ? '' : tz, paused ? isPaused : '', lateSeconds === null ? '' : isLate, last?.outcome ?? '']
+  const whole = said.join(' ').toLowerCase()
+  return text.toLowerCase().split(/\s+/).every((word) => whole.includes(word))
+}
+
+/** `2026-03-02T03:00:00+01:00` as the clock on that zone's wall: `Mon 2 Mar 03:00`, with seconds if there are any, with the year if it is not this one. */
+export function onTheWall(iso: string, now = Date.now()): string {
   const [, year, month, day, time, s] = /^(\d+)-(\d+)-(\d+)T(\d+:\d+):(\d+)/.exec(iso) ?? []
   if (time === undefined) return iso
   const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
   const named = date.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' })
-  return `${named.replace(',', '')} ${time}${s === '00' ? '' : `:${s}`}`
+  const other = year === String(new Date(now).getFullYear()) ? '' : ` ${year}`
+  return `${named.replace(',', '')}${other} ${time}${s === '00' ? '' : `:${s}`}`
 }
 
 /** The zones to choose from: the schedule's own, the reader's, UTC, then all that the browser knows. */

@@ -1,6 +1,7 @@
 import { useMutation } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
+import { ActButton } from '../parts/ActButton'
 import { Dialog } from '../parts/Dialog'
 import { Icon } from '../parts/Icon'
 import { texts } from '../texts'
@@ -74,9 +75,9 @@ export function NewKeyDialog({ onClose, onMade }: { onClose: () => void; onMade:
           <button type="button" className="btn" onClick={onClose}>
             {t.cancel}
           </button>
-          <button className="btn primary" disabled={make.isPending}>
+          <ActButton className="btn primary" busy={make.isPending}>
             {t.create}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>
@@ -118,9 +119,9 @@ export function RotateDialog({ of: key, onClose, onMade }: { of: Key; onClose: (
           <button type="button" className="btn" autoFocus onClick={onClose}>
             {t.cancel}
           </button>
-          <button className="btn primary" disabled={rotate.isPending}>
+          <ActButton className="btn primary" busy={rotate.isPending}>
             {t.rotateVerb}
-          </button>
+          </ActButton>
         </div>
       </form>
     </Dialog>

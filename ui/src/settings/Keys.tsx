@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answered, api } from '../api/client'
 import { until } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { Glyph, Icon } from '../parts/Icon'
 import { Menu } from '../parts/Menu'
@@ -47,10 +48,10 @@ export function Keys() {
         <p className="small quiet">{t.keysLead}</p>
         {!off && (
           <span className="right">
-            <button className="btn primary" onClick={() => setOpen({ dialog: 'new' })}>
+            <ActButton className="btn primary" onClick={() => setOpen({ dialog: 'new' })}>
               <Icon name="add" />
               {t.newKey}
-            </button>
+            </ActButton>
           </span>
         )}
       </div>

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answered } from '../api/client'
 import { until } from '../format'
+import { ActButton } from '../parts/ActButton'
 import { Confirm } from '../parts/Dialog'
 import { SkeletonRows } from '../parts/Skeleton'
 import { Staleness } from '../parts/Staleness'
@@ -42,9 +43,9 @@ export function Sessions() {
       <div className="pad head">
         <p className="small quiet">{t.sessionsLead}</p>
         <span className="right">
-          <button className="btn danger" disabled={listed.isError} onClick={() => setAsking(true)}>
+          <ActButton className="btn danger" disabled={listed.isError} onClick={() => setAsking(true)}>
             {t.everywhere}
-          </button>
+          </ActButton>
         </span>
       </div>
       {listed.isPending && <SkeletonRows rows={2} />}

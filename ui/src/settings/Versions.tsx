@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { answered, api } from '../api/client'
-import { isDown, Staleness } from '../parts/Staleness'
+import { isAway } from '../api/client'
+import { Staleness } from '../parts/Staleness'
 import { SkeletonRows } from '../parts/Skeleton'
 import { texts } from '../texts'
 
@@ -16,7 +17,7 @@ export function Versions() {
     <>
       <Staleness of={about} />
       {about.isPending && <SkeletonRows />}
-      {!told && isDown(about.error) && (
+      {!told && isAway(about.error) && (
         <div className="empty">
           <h3>{t.down}</h3>
           <p>{t.downWhy}</p>

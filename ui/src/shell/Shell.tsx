@@ -1,8 +1,10 @@
+import { useQueryClient } from '@tanstack/react-query'
 import { Outlet, useNavigate } from '@tanstack/react-router'
+import { lazy, Suspense, useEffect } from 'react'
+import { watchAway } from '../api/away'
 import { useSession } from '../api/session'
 import { Toasts } from '../parts/Toasts'
 import { useLive } from '../parts/useLive'
-import { AddJob } from '../queues/AddJob'
 import { texts } from '../texts'
 import { Announcer } from './Announcer'
 import { KeyList } from './KeyList'
@@ -16,9 +18,12 @@ import { useArrival } from './useArrival'
 import { useKeyboard, useKeys } from './useKeys'
 import { usePlaces } from './usePlaces'
 
+const AddJob = lazy(() => import('../queues/AddJob').then((module) => ({ default: module.AddJob })))
+
 /** What is around every page. */
 export function Shell() {
   useLive()
+  useWatchAway()
   const session = useSession()
   const overlay = useOverlay()
   useKeyboard()
@@ -47,9 +52,19 @@ export function Shell() {
       {overlay?.kind === 'palette' && <Palette />}
       {overlay?.kind === 'keys' && <KeyList />}
       {overlay?.kind === 'more' && <MoreSheet session={session.data} />}
-      {overlay?.kind === 'add' && <AddJob queue={overlay.queue} usual="" onClose={() => lay(null)} />}
+      {overlay?.kind === 'add' && (
+        <Suspense>
+          <AddJob queue={overlay.queue} usual="" onClose={() => lay(null)} />
+        </Suspense>
+      )}
     </div>
   )
+}
+
+/** Every button of every page asks what it finds. */
+function useWatchAway(): void {
+  const queries = useQueryClient()
+  useEffect(() => watchAway(queries.getQueryCache()), [queries])
 }
 
 function useKeysOfTheShell(): void {

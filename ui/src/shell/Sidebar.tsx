@@ -18,6 +18,9 @@ export function Sidebar({ session }: { session: Session }) {
   const places = usePlaces()
   const counts = useCounts()
   const location = useLocation()
+  const { data, isError } = useOverview(10_000)
+  // Where nobody knows yet how many queues there are, what stands below them comes with them: nothing moves.
+  const settled = data !== undefined || isError || localStorage.getItem(ROOM) !== null
   const link = (place: Place) => (
     <Link key={place.key} to={place.to} hash={place.hash} title={place.name} aria-current={isAt(place, location) ? 'page' : undefined} activeOptions={{ exact: true, includeHash: true }} activeProps={{}}>
       <Icon name={place.icon} />
@@ -36,9 +39,13 @@ export function Sidebar({ session }: { session: Session }) {
       <div className="nav">
         {above.slice(0, 2).map(link)}
         <Queues />
-        {above.slice(2).map(link)}
-        <hr />
-        {below.map(link)}
+        {settled && (
+          <>
+            {above.slice(2).map(link)}
+            <hr />
+            {below.map(link)}
+          </>
+        )}
       </div>
       <div className="whoami">
         <span>{session.user}</span>

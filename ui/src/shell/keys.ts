@@ -5,6 +5,8 @@ export interface Deed {
   /** As the list of keys tells it. */
   says: string
   run: () => void
+  /** It changes something: not while Redis is away. */
+  acts?: boolean
 }
 
 /** Keys that one part of a page has, by name: `j`, `Shift x`, `g o`, `Mod k`. What does not apply is null or false. */

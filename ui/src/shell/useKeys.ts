@@ -1,5 +1,8 @@
 // The one listener for keys, and the registry in which the parts of a page put theirs.
 import { useEffect, useRef, useSyncExternalStore } from 'react'
+import { readAway } from '../api/away'
+import { say } from '../parts/toasting'
+import { texts } from '../texts'
 import { type Deed, holding, isFree, type Keys, nameOf, type Pending, step } from './keys'
 
 interface Layer {
@@ -60,7 +63,9 @@ export function useKeyboard(): void {
       pending = next.pending
       if (next.does === null) return
       event.preventDefault()
-      deeds.get(next.does)?.run()
+      const deed = deeds.get(next.does)
+      if (deed?.acts && readAway()) return say(texts.parts.actionsOff)
+      deed?.run()
     }
     addEventListener('keydown', onKey)
     return () => removeEventListener('keydown', onKey)

@@ -1,17 +1,4 @@
-/** Audit, Redis and Checklist. */
-export const audit = {
-  title: 'Audit',
-  lead: 'Who changed what, here or with the command line. The newest first.',
-  emptyTitle: 'Nobody has changed anything yet',
-  empty: 'Each pause, retry, discard and setting that is changed here or with the command line will be listed.',
-  when: 'When',
-  who: 'Who',
-  what: 'What',
-  on: 'On',
-  facts: 'Facts',
-  older: 'Older',
-}
-
+/** Redis and Checklist. */
 export const redis = {
   title: 'Redis',
   roleUnknown: 'Its role is not told',
@@ -28,7 +15,7 @@ export const redis = {
   limit: 'Limit',
   noLimit: 'none set',
   peak: 'Peak',
-  fragmentation: 'Given by the system for each byte',
+  fragmentation: 'Memory taken for each byte used',
   whenFull: 'When full',
   notTold: 'not told',
   evicted: 'Keys evicted',
@@ -40,7 +27,7 @@ export const redis = {
   off: 'off',
   lastWrite: 'Last write',
   writeFailed: 'failed',
-  wroteWell: 'well',
+  wroteWell: 'went well',
   lastSnapshot: 'Last snapshot',
   noSnapshot: 'none',
   changesSince: 'Changes since',

@@ -37,7 +37,8 @@ export const events = {
   down: 'Nothing to show yet',
   downWhy: 'Events appear as soon as Redis answers.',
   broken: 'The stream broke; trying again.',
-  delayedUntil: (time: string) => `Delayed until ${time}`,
+  delayedBy: (time: string) => `Delayed by ${time}`,
+  until: (time: string) => `until ${time}`,
   cleaned: (count: string, number: number) => `${count} ${number === 1 ? 'job' : 'jobs'} cleaned away`,
   kinds: {
     added: 'Added',

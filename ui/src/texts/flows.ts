@@ -9,7 +9,7 @@ export const flows = {
   allQueues: 'All queues',
   searched: (searched: string, total: string) => `Looked at ${searched} of ${total}, of each queue those that wait longest.`,
   lookFurther: 'Look further',
-  partOf: (queue: string, id: string) => `child of ${queue} ${id}`,
+  partOf: (queue: string) => `child of ${queue}`,
   done: (done: string, total: string) => `${done} of ${total}`,
   doneHead: 'Children done',
   jobHead: 'Parent, what it waits for',

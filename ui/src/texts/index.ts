@@ -1,6 +1,7 @@
 // Every text that the dashboard shows, by where it stands. A sentence with a value in it is a function.
 import { alerts } from './alerts'
-import { audit, checklist, redis } from './around'
+import { checklist, redis } from './around'
+import { audit } from './audit'
 import { charts } from './charts'
 import { dead } from './dead'
 import { events } from './events'

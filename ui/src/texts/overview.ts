@@ -81,7 +81,10 @@ export const overview = {
       n === 0 ? 'No worker runs at all' : n === 1 ? 'The one worker that runs serves other queues' : `The ${n} workers that run serve other queues`,
     wait: (jobs: string, one: boolean) => `${jobs} ${one ? 'job waits' : 'jobs wait'}; none is lost`,
     command: (queue: string) => `corral worker --queues ${queue}`,
-    brings: 'starts one; for queues of your own, name their module',
+    brings: 'starts one',
+    /** In capitals: what its owner alone knows. */
+    commandOfModule: 'corral worker PACKAGE.MODULE:NAME',
+    bringsOfModule: (queue: string) => `starts one; PACKAGE.MODULE:NAME is where your code declares ${queue}`,
   },
   rising: {
     title: (queue: string, error: string) => `${queue} loses jobs to one error: ${error}`,

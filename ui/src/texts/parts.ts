@@ -7,6 +7,7 @@ export const parts = {
   redisSilent: 'Redis does not answer',
   redisSilentSince: (since: string) => `Redis does not answer since ${since}.`,
   workersWait: 'Workers wait and resume by themselves.',
+  actionsOff: 'Redis does not answer: nothing can be changed now.',
   shownOf: (at: string) => `Shown: the state of ${at}. Actions are off.`,
   numbersOld: (age: string) => `Numbers are ${age} old.`,
   nothingToShow: 'Nothing to show.',

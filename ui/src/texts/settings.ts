@@ -1,7 +1,8 @@
 /** What the page of settings says. */
 export const settings = {
   title: 'Settings',
-  lead: 'What this Corral is set to. Settings come from the environment: change them there and start it again.',
+  lead: 'What this Corral is set to, who may use it, and how it looks here.',
+  leadForce: 'What this Corral is set to. Settings come from the environment: change them there and start it again.',
   leadViewer: 'What is yours: sessions, and how this browser shows the pages. The settings of Corral are for operators.',
   tabs: { force: 'In force', keys: 'API keys', users: 'Users', versions: 'Versions', sessions: 'Sessions', appearance: 'Appearance' },
   tabsLabel: 'Settings',

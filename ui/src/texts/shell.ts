@@ -1,6 +1,14 @@
 /** What is around every page: sidebar, palette, sheet, what is announced. */
 export const shell = {
   noPage: { title: 'No such page', says: 'The address may have a mistake, or is of another version. Search finds every page, queue and job.' },
+  broken: {
+    title: 'Not shown',
+    broke: 'This page broke',
+    brokeSays: 'It cannot show what it was given. All else goes on, also the queues; what was said of the fault:',
+    notLoaded: 'This page was not loaded',
+    notLoadedSays: 'The dashboard does not answer, or is of another version since it was opened here.',
+    again: 'Load it again',
+  },
   product: 'Corral',
   places: {
     overview: 'Overview',

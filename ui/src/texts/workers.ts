@@ -4,6 +4,7 @@ import { count } from '../format'
 export const workers = {
   title: 'Workers',
   marks: { running: 'Running', quiet: 'Quiet: takes no new jobs', behind: 'Missed the last deploy', silent: 'Its beat is missing' },
+  heardAt: (at: string) => `Last heard of at ${at}; not known now`,
   busyOn: (busy: string, slots: string, hosts: number) => `${busy} of ${slots} slots busy on ${hosts === 1 ? 'one host' : `${hosts} hosts`}.`,
   askStop: (name: string) => `Stop ${name}?`,
   askQuiet: (name: string) => `Let ${name} take no new jobs?`,

@@ -32,6 +32,14 @@ test('silence weighs more than quiet, and quiet more than an old version', () =>
   expect(markOf(worker('w', { quiet: true }), '2', 230)).toBe('silent')
 })
 
+test('while nobody can hear beats, and until the next ones were due, nothing is said of a worker', () => {
+  expect(markOf(worker('w'), '2', 201, null)).toBe('unknown')
+  expect(markOf(worker('w', { quiet: true, version: '1' }), '2', 900, null)).toBe('unknown')
+  expect(markOf(worker('w'), '2', 260, 250)).toBe('unknown')
+  expect(markOf(worker('w', { beatAt: 259 }), '2', 260, 250)).toBe('running')
+  expect(markOf(worker('w'), '2', 263, 250)).toBe('silent')
+})
+
 test('slots of one queue stand together, busy ones first', () => {
   const drawn = pickets(worker('w', { places: [{ queue: 'a', slots: 2, busy: 1 }, { queue: 'b', slots: 1, busy: 1 }] }))
   expect(drawn.posts).toEqual([{ x: 1, busy: true }, { x: 5, busy: false }, { x: 13, busy: true }])

@@ -46,10 +46,15 @@ export function leftBehind(workers: Worker[]): Worker[] {
   return workers.filter((worker) => worker.version !== current)
 }
 
-export type Mark = 'quiet' | 'behind' | 'silent' | 'running'
+export type Mark = 'quiet' | 'behind' | 'silent' | 'running' | 'unknown'
 
-export function markOf(worker: Worker, current: string | null, now: number): Mark {
-  if (now - worker.beatAt > LATE_BEAT_SECONDS) return 'silent'
+/**
+ * heardSince: since when beats can be heard, epoch seconds; null while they cannot, as when Redis is away: what a worker
+ * does then, nobody knows. A beat that is missing because nobody could hear it is not missed.
+ */
+export function markOf(worker: Worker, current: string | null, now: number, heardSince: number | null = 0): Mark {
+  if (heardSince === null) return 'unknown'
+  if (now - worker.beatAt > LATE_BEAT_SECONDS) return now - heardSince > LATE_BEAT_SECONDS ? 'silent' : 'unknown'
   if (worker.quiet) return 'quiet'
   return worker.version === current ? 'running' : 'behind'
 }

@@ -19,6 +19,8 @@ local late_ms = tonumber(ARGV[1])
 
 -- Looked at from the end that runs next: among them may be jobs that ran before, whose wait nobody knows.
 local LOOK = 5
+-- Where `lengths` has them.
+local DELAYED, PRIORITIZED, PARKED = 4, 5, 9
 -- A schedule that is not among the first so many is late for the same reason as those.
 local MOST_LATE = 20
 
@@ -32,12 +34,10 @@ end
 
 -- When a job could have started, and whether that is known: of one that ran before, its last start.
 local function due(base, id)
-  local job = base .. id
-  local kind = call("TYPE", job).ok
-  if kind ~= "hash" then
+  local values = redis.pcall("HMGET", base .. id, "timestamp", "opts", "processedOn")
+  if values.err then -- no hash: something else has the name of a job
     return nil
   end
-  local values = call("HMGET", job, "timestamp", "opts", "processedOn")
   local added = tonumber(values[1])
   if not added then
     return nil
@@ -60,30 +60,39 @@ local function earliest(base, ids)
   return known or guessed
 end
 
-local function oldest(base)
+-- lengths: where nothing is, nothing is looked for, since most queues have most of their lists empty.
+local function oldest(base, lengths)
   local found
   local function take(at)
     if at then
       found = math.min(found or at, at)
     end
   end
-  for _, list in ipairs({ "wait", "paused" }) do
-    local key = base .. list
-    take(earliest(base, call("LRANGE", key, -LOOK, -1)))
-    take(earliest(base, call("LRANGE", key, 0, 0))) -- the oldest if all came in front (LIFO)
+  for i, list in ipairs({ "wait", "paused" }) do
+    if lengths[i] > 0 then
+      local key = base .. list
+      take(earliest(base, call("LRANGE", key, -LOOK, -1)))
+      if lengths[i] > LOOK then -- the oldest if all came in front (LIFO)
+        take(earliest(base, call("LRANGE", key, 0, 0)))
+      end
+    end
   end
-  local prioritized = base .. "prioritized"
-  take(earliest(base, call("ZRANGE", prioritized, 0, 0)))
-  local last = call("ZRANGE", prioritized, -1, -1, "WITHSCORES")[2]
-  if last then -- the first of the lowest priority, which waits for all others
+  if lengths[PRIORITIZED] > 0 then
+    local prioritized = base .. "prioritized"
+    take(earliest(base, call("ZRANGE", prioritized, 0, 0)))
+    -- the first of the lowest priority, which waits for all others
+    local last = call("ZRANGE", prioritized, -1, -1, "WITHSCORES")[2]
     local band = string.format("%.0f", math.floor(tonumber(last) / 4294967296) * 4294967296)
     take(earliest(base, call("ZRANGEBYSCORE", prioritized, band, "+inf", "LIMIT", 0, 1)))
   end
-  local parked = call("ZREVRANGEBYSCORE", base .. "waiting-children", "(0", "-inf", "WITHSCORES", "LIMIT", 0, 1)
-  take(parked[2] and -tonumber(parked[2]))
-  local delayed = call("ZRANGE", base .. "delayed", 0, 0, "WITHSCORES")[2]
-  delayed = delayed and math.floor(tonumber(delayed) / 4096)
-  take(delayed and delayed <= now and delayed or nil) -- due, and no worker there to move it
+  if lengths[PARKED] > 0 then
+    local parked = call("ZREVRANGEBYSCORE", base .. "waiting-children", "(0", "-inf", "WITHSCORES", "LIMIT", 0, 1)
+    take(-tonumber(parked[2]))
+  end
+  if lengths[DELAYED] > 0 then
+    local first = math.floor(tonumber(call("ZRANGE", base .. "delayed", 0, 0, "WITHSCORES")[2]) / 4096)
+    take(first <= now and first or nil) -- due, and no worker there to move it
+  end
   return string.format("%.0f", found or 0)
 end
 
@@ -104,21 +113,25 @@ local function lengths(base)
   for _, set in ipairs({ "delayed", "prioritized", "completed", "failed", "waiting-children" }) do
     found[#found + 1] = call("ZCARD", base .. set)
   end
-  found[#found + 1] = call("ZCOUNT", base .. "waiting-children", "-inf", "(0")
+  local children = found[#found]
+  found[PARKED] = children > 0 and call("ZCOUNT", base .. "waiting-children", "-inf", "(0") or 0
   return found
 end
 
-local function limiter(base, meta)
+-- most, window, concurrency: the live limits, if there are any.
+local function limiter(base, most, window, concurrency)
   local key = base .. "limiter"
-  local set = call("HMGET", meta, "max", "duration", "concurrency")
-  return { tonumber(call("GET", key)) or 0, call("PTTL", key), set[1] or "", set[2] or "", set[3] or "" }
+  local used = tonumber(call("GET", key))
+  return { used or 0, used and call("PTTL", key) or -2, most or "", window or "", concurrency or "" }
 end
 
 local answer = {}
 for i, meta in ipairs(KEYS) do
   local base = ARGV[2 * i]
   local unknown = call("HGETALL", ARGV[2 * i + 1])
-  local paused = call("HEXISTS", meta, "paused")
-  answer[i] = { oldest(base), paused, late(base), unknown, lengths(base), limiter(base, meta) }
+  local paused, most, window, concurrency = unpack(call("HMGET", meta, "paused", "max", "duration", "concurrency"))
+  local numbers = lengths(base)
+  local limits = limiter(base, most, window, concurrency)
+  answer[i] = { oldest(base, numbers), paused and 1 or 0, late(base), unknown, numbers, limits }
 end
 return answer

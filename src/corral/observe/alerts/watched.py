@@ -20,7 +20,7 @@ from corral.bullmq.connection import Address, shared_client
 from corral.bullmq.discover import queue_names
 from corral.bullmq.failures import code, is_refusal
 from corral.errors import InvalidOptions
-from corral.observe.stand import read_standing, read_workers
+from corral.observe.stand import RECENT_MINUTES, read_standing, read_workers
 from corral.observe.standing import Standing
 from corral.queue import Queue
 from corral.settings import Settings
@@ -32,10 +32,11 @@ FIND_SECONDS = 300.0
 
 
 class Watched:
-    """`await watched()` reads. Raises what `read_standing` does."""
+    """`await watched()` reads. Raises what `read_standing` does. minutes: as there."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, minutes: int = RECENT_MINUTES) -> None:
         self._settings = settings
+        self._minutes = minutes
         self._client_address = Address.resolve(settings.redis_url, settings)
         self._queues: dict[str, Queue] = {}
         self._find_at = 0.0
@@ -52,7 +53,8 @@ class Watched:
             with contextlib.suppress(InvalidOptions):  # another program's key that looks like a queue's
                 self._queues[name] = self._queue(name)
         # A server without a queue yet has breakers, memory and a clock, too: any queue leads to them.
-        return await read_standing(list(self._queues.values()) or [self._queue(hooks.QUEUE)])
+        queues = list(self._queues.values()) or [self._queue(hooks.QUEUE)]
+        return await read_standing(queues, minutes=self._minutes)
 
     def _queue(self, name: str) -> Queue:
         return Queue(name, redis_url=self._settings.redis_url, prefix=self._settings.prefix)
