@@ -145,6 +145,7 @@ async def test_one_of_three_processes_writes_and_another_when_it_is_killed(
         return sum([await client.hlen(key) for key in keys])
 
     await eventually(noted, within=60)
+    await eventually(lambda: client.hlen(f"corral:bull::fleet:h:{day}"))  # with them, the worker processes
     first = await leader()
     by_pid = {process.pid: process for process in evaluators}
     assert first in by_pid
