@@ -6,7 +6,7 @@ import re
 
 from dashboard_browser import OpenAs, go
 from dashboard_site import Site
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 MANY = 1_500
 
@@ -36,6 +36,26 @@ async def add_first(site: Site) -> None:
 
 def rows(page: Page) -> int:
     return page.locator("table.jobs tbody tr:not(.space)").count()
+
+
+def test_a_button_that_works_keeps_the_keyboard_and_is_pressed_once(open_as: OpenAs, site: Site) -> None:
+    page = open_as("olu", "/queues/email")
+    asked: list[Route] = []
+    page.route("**/api/v1/queues/email/pause", lambda route: asked.append(route))  # noqa: PLW0108  # a builtin has no signature
+    pause = page.get_by_role("button", name="Pause", exact=True)
+    pause.focus()
+    page.keyboard.press("Enter")
+    expect(pause).to_have_attribute("aria-disabled", "true")
+    expect(pause).to_be_focused()
+    page.keyboard.press("Enter")
+    assert len(asked) == 1
+    asked[0].continue_()
+    resume = page.get_by_role("button", name="Resume", exact=True).first  # before what explains the pause
+    expect(resume).to_be_enabled()
+    expect(resume).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(pause).to_be_visible()
+    expect(pause).to_be_focused()
 
 
 def test_all_that_match_are_counted_promoted_and_told(open_as: OpenAs, site: Site) -> None:
