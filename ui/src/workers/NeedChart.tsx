@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
 import { answered, api } from '../api/client'
 import { rate } from '../format'
-import { useEvery } from '../parts/useEvery'
 import type { Line } from '../queues/drawing'
 import { inWords } from '../queues/inWords'
 import { marksOf, useChanges } from '../queues/marks'
@@ -17,6 +16,9 @@ const Chart = lazy(() => import('../queues/Chart').then((module) => ({ default: 
 const words = texts.workers
 
 const HEIGHT = 220
+
+/** Processes are noted so often. */
+const NOTED_MS = 60_000
 
 /** Worker processes that lived, over those that the load needed, with deploys, scaling and alerts. */
 export function NeedChart() {
@@ -59,7 +61,7 @@ function useFleet(range: Range) {
   const page = useQuery({
     queryKey: ['fleet', range.key],
     queryFn: () => answered(api.GET('/api/v1/workers/history', { params: { query: range.query } })),
-    refetchInterval: useEvery(range.hours === 1 ? 15_000 : 60_000),
+    refetchInterval: range.hours === 1 ? NOTED_MS / 2 : NOTED_MS,
     placeholderData: (before) => before,
   }).data
   return useMemo(() => (page ? fleetLines(page, range.fold) : null), [page, range])
