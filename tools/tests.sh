@@ -11,8 +11,8 @@ python=.venv/bin/python
 most=5
 
 cores=$(getconf _NPROCESSORS_ONLN)
-processes=$((2 * cores + 1))
-[ "$processes" -le 9 ] || processes=9 # each takes half a gigabyte
+processes=$((2 * cores))
+[ "$processes" -le 8 ] || processes=8 # each takes half a gigabyte
 
 # The second run writes its report beside the first one's, as F.again: F says what failed.
 again=()

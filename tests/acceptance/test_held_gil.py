@@ -32,7 +32,7 @@ async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
         until(group.health, lambda reports: any(report["ok"] for report in reports))
         neighbours = await queue.add_many("gated", [{"n": n} for n in range(5)])
         until(lambda: ledger.started(range(5)), lambda started: len(started) == 5)
-        holder = await queue.add("hold the gil", {"n": 10, "ms": 6_000})
+        holder = await queue.add("hold the gil", {"n": 10, "ms": 15_000})
         until(lambda: ledger.runs(10), bool)
         second = group.start()
         ledger.open()

@@ -189,7 +189,7 @@ async def test_names_stay_text(redis_url: str) -> None:
     environment = '"><script>alert(3)</script>'
     settings = Settings(_env_file=None, redis_url=redis_url, environment=environment)
     async with serving(Dashboard(settings, users, {})) as client:
-        assert (await sign_in(client)).status_code == 200
+        assert (await sign_in(client, HOSTILE)).status_code == 200
         page = (await client.get("/")).text
     await close_shared_clients()
     root = Root(page)

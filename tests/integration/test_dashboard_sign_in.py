@@ -118,7 +118,7 @@ async def test_with_a_session(http: httpx2.AsyncClient) -> None:
     same = await http.get("/assets/app-1.js", headers={"if-none-match": asset.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")
     assert (await http.get("/assets/none.js")).status_code == 404
-    assert (await http.get("/api/v1/audit")).json() == {"entries": [], "next": None}
+    assert (await http.get("/api/v1/audit")).json() == {"entries": [], "searched": 0, "next": None}
     assert (await http.get("/api/v1/nothing")).status_code == 404
 
 

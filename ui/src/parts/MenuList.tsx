@@ -7,15 +7,17 @@ import type { Choice } from './Menu'
 
 interface Props {
   choices: (Choice | null)[]
+  /** From the beginning. */
+  open: boolean
   /** The button that opens it. */
   children: ReactNode
 }
 
 /** The list of a menu and what the keyboard does in it. Not modal: a modal one would need a style of its own in the page. */
-export function MenuList({ choices, children }: Props) {
+export function MenuList({ choices, open, children }: Props) {
   const away = useAway()
   return (
-    <Radix.Root modal={false}>
+    <Radix.Root modal={false} defaultOpen={open}>
       <Radix.Trigger asChild>{children}</Radix.Trigger>
       <Radix.Portal>
         <Radix.Content className="menu" align="end" sideOffset={4} collisionPadding={8}>
