@@ -16,17 +16,14 @@ from service import until
 from workers import Ledger, counts, workers
 
 from corral import JobFailed, Queue
-from corral.bullmq.connection import close_shared_clients
 from redis_process import RedisProcess
 
 SETTINGS = {"CORRAL_LOCK_SECONDS": "1", "CORRAL_STALLED_SECONDS": "1"}
 
 
-async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
-    server = RedisProcess()
-    server.start()
-    ledger = Ledger(server)
-    queue = Queue("fire", redis_url=server.url, prefix="bull")
+async def test_held_for_longer_than_the_lock(
+    server: RedisProcess, ledger: Ledger, queue: Queue, tmp_path: Path
+) -> None:
     with workers(server, tmp_path, "fire_jobs:queue", **SETTINGS) as group:
         first = group.start()
         until(group.health, lambda reports: any(report["ok"] for report in reports))
@@ -51,17 +48,11 @@ async def test_held_for_longer_than_the_lock(tmp_path: Path) -> None:
         assert sorted(completed) == sorted(ran)
         assert counts(server, "fire")["failed"] == 6 - len(ran)
         assert first.poll() is None
-    ledger.close()
-    await queue.close()
-    await close_shared_clients()
-    server.stop()
 
 
-async def test_held_for_less_than_the_lock_costs_nothing(tmp_path: Path) -> None:
-    server = RedisProcess()
-    server.start()
-    ledger = Ledger(server)
-    queue = Queue("fire", redis_url=server.url, prefix="bull")
+async def test_held_for_less_than_the_lock_costs_nothing(
+    server: RedisProcess, ledger: Ledger, queue: Queue, tmp_path: Path
+) -> None:
     settings = {"CORRAL_LOCK_SECONDS": "4", "CORRAL_STALLED_SECONDS": "4"}
     with workers(server, tmp_path, "fire_jobs:queue", **settings) as group:
         first = group.start()
@@ -76,7 +67,3 @@ async def test_held_for_less_than_the_lock_costs_nothing(tmp_path: Path) -> None
         await holder.result(timeout=60)
         assert await asyncio.gather(*(job.result(timeout=60) for job in jobs)) == [first.pid] * 5
         assert [len(ledger.runs(n)) for n in range(5)] == [1] * 5
-    ledger.close()
-    await queue.close()
-    await close_shared_clients()
-    server.stop()

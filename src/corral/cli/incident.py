@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -32,7 +32,6 @@ from corral.cli.incident_story import (
     minutes_of,
 )
 from corral.cli.stack import Stack
-from corral.queue import Queue
 from corral.queues import built_in
 from corral.worker.autoscale import Bounds
 
@@ -51,13 +50,14 @@ def troubled(data_dir: Path, api_port: int, dashboard_port: int) -> Stack:
         sandbox=True,
         own_key=True,
         quiet=True,
+        # A dashboard reads once what was: it must be there before.
+        prepare=_write_the_hour_before,
     )
 
 
 @contextlib.asynccontextmanager
 async def unfolding(stack: Stack) -> AsyncIterator[None]:
-    """The incident goes on for as long as this is open; the hour before it is there at once."""
-    await _write_the_hour_before(list(built_in().values()))
+    """The incident goes on for as long as this is open."""
     story = asyncio.create_task(_unfold(stack))
     try:
         yield
@@ -66,8 +66,9 @@ async def unfolding(stack: Stack) -> AsyncIterator[None]:
         await asyncio.gather(story, return_exceptions=True)
 
 
-async def _write_the_hour_before(queues: Sequence[Queue]) -> None:
+async def _write_the_hour_before() -> None:
     """Through the statistics' own writer, at the time of each minute. Seven round trips a minute."""
+    queues = list(built_in().values())
     keys = {queue.name: queue.keys() for queue in queues}
     client, prefix = shared_client(queues[0].address()), queues[0].keys().prefix
     now = int(time.time() * 1000)

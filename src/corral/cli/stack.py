@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
@@ -54,8 +55,11 @@ class Stack:
         own_key: bool = False,
         quiet: bool = False,
         watch: bool = True,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """quiet: workers log errors alone. watch: the API judges the alert rules."""
+        """quiet: workers log errors alone. watch: the API judges the alert rules. prepare: awaited when Redis
+        is there and nothing else is yet.
+        """
         self.data_dir = data_dir
         self.sandbox_url: str | None = None
         self.api: ApiServer
@@ -73,6 +77,7 @@ class Stack:
         self._own_key = own_key
         self._quiet = quiet
         self._watch = watch
+        self._prepare = prepare
         self._open = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -87,6 +92,8 @@ class Stack:
             self.key = self._ensure_key()
             opening.push_async_callback(close_shared_clients)
             opening.push_async_callback(close_providers)
+            if self._prepare is not None:
+                await self._prepare()
             self.api = ApiServer(
                 create_app(Settings.load(), built_in(), allow_any_queue=True),
                 host=self._host,
