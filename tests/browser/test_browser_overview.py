@@ -31,7 +31,9 @@ async def seed(site: Site) -> None:
         await queues[name].add_many("send", [1, 2, 3])
     held = await queues["kyc"].add_many("verify", [1] * 7, delay=3_600)
     await Breakers(site.redis.url).hold("onfido", "401 authorization_error")
-    await client.zadd("corral:bull::breaker:onfido:held", {f"kyc:{job.id}": 1 for job in held})
+    until = await client.zmscore("bull:kyc:delayed", [job.id for job in held])
+    rows = {f"kyc:{job.id}": score for job, score in zip(held, until, strict=True)}
+    await client.zadd("corral:bull::breaker:onfido:held", rows)
     await objectives.note(client, "bull", {"mail-eu": Objective(age=0.001), "mail-us": Objective(age=86_400)})
     past = {queues[name].keys(): Depth(waiting=4) for name in NAMES}
     for minute in (50, 49, 20, 1):
@@ -197,7 +199,7 @@ def test_what_is_held_is_found_where_it_stands_and_counted(open_as: OpenAs, site
     for item, says in (
         ("Drain what waits", "0 jobs that wait are removed"),
         ("Drain, delayed too", "7 jobs that wait, delayed and held ones too, are removed"),
-        ("Obliterate", "Every job goes (7 delayed"),
+        ("Obliterate", "Every job goes (7 delayed and held"),
         ("Clean by state", "0 jobs are in this state now"),
     ):
         page.get_by_role("button", name=re.compile("^More: ")).click()
