@@ -7,7 +7,6 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { readDeadSearch } from './dead/search'
 import { BrokenPage } from './pages/BrokenPage'
-import { bringMenus } from './parts/Menu'
 import { NoPage } from './pages/NoPage'
 import { Overview } from './pages/Overview'
 import { readEventsSearch } from './events/search'
@@ -59,7 +58,6 @@ const LEISURE_MS = 300
 
 function bringTheOthers() {
   if (queries.isFetching() > 0) return void setTimeout(bringTheOthers, LEISURE_MS)
-  bringMenus()
   for (const page of [DeadLetters, Queue, Job]) page.preload?.()?.catch(() => undefined) // asked again when it is opened
 }
 setTimeout(bringTheOthers, LEISURE_MS)

@@ -1,21 +1,9 @@
-import { lazy, type ReactNode, Suspense, useState } from 'react'
+import * as Radix from '@radix-ui/react-dropdown-menu'
+import type { ReactNode } from 'react'
 import { useAway } from '../api/away'
+import { texts } from '../texts'
 import { ActButton } from './ActButton'
 import { Icon, type IconName } from './Icon'
-
-// Its button stands before what it opens is there; where that does not come, as while Redis is away, it opens nothing.
-const load = () => import('./MenuList')
-const MenuList = lazy(() =>
-  load().then(
-    (module) => ({ default: module.MenuList }),
-    () => ({ default: ({ children }: { choices: (Choice | null)[]; open: boolean; children: ReactNode }) => children }),
-  ),
-)
-
-/** Brings the list before somebody asks for it. */
-export function bringMenus() {
-  load().catch(() => undefined) // asked again by the first menu
-}
 
 export interface Choice {
   name: string
@@ -39,25 +27,33 @@ interface Props {
 /** A button that opens a short list of choices. */
 export function Menu({ label, choices, children, disabled = false }: Props) {
   const away = useAway()
-  // Pressed before the list was there: it opens when it comes.
-  const [wanted, setWanted] = useState(false)
   // Something of it can be chosen all the same, so it opens.
   const opens = choices.some((choice) => choice?.reads)
   const Button = opens ? 'button' : ActButton
-  const props = { className: children ? 'btn' : 'icon-btn', 'aria-label': label, 'aria-haspopup': 'menu' as const, title: label, disabled }
-  const says = children ?? <Icon name="more" />
-  if (away && !opens) return <Button {...props}>{says}</Button>
+  const button = (
+    <Button className={children ? 'btn' : 'icon-btn'} aria-label={label} aria-haspopup="menu" title={label} disabled={disabled}>
+      {children ?? <Icon name="more" />}
+    </Button>
+  )
+  if (away && !opens) return button
+  // Not modal: a modal one would need a style of its own in the page.
   return (
-    <Suspense
-      fallback={
-        <Button {...props} onClick={() => setWanted(true)}>
-          {says}
-        </Button>
-      }
-    >
-      <MenuList choices={choices} open={wanted}>
-        <Button {...props}>{says}</Button>
-      </MenuList>
-    </Suspense>
+    <Radix.Root modal={false}>
+      <Radix.Trigger asChild>{button}</Radix.Trigger>
+      <Radix.Portal>
+        <Radix.Content className="menu" align="end" sideOffset={4} collisionPadding={8}>
+          {choices.map((choice, at) =>
+            choice === null ? (
+              <Radix.Separator key={at} className="menu-line" />
+            ) : (
+              <Radix.Item key={choice.name} className={`menu-item ${choice.danger ? 'is-failed' : ''}`} disabled={away && !choice.reads} title={away && !choice.reads ? texts.parts.actionsOff : undefined} onSelect={choice.run}>
+                {choice.icon && <Icon name={choice.icon} />}
+                {choice.name}
+              </Radix.Item>
+            ),
+          )}
+        </Radix.Content>
+      </Radix.Portal>
+    </Radix.Root>
   )
 }
