@@ -30,6 +30,7 @@ def fail_in(name: str) -> Callable[[Site], Coroutine[Any, Any, None]]:
         for number, job_id in enumerate(IDS):
             await queue.add("ship", {"n": number}, job_id=job_id)
         await Worker(queue, concurrency=1).run(until_empty=True)
+        await queue.dead.groups()  # so that the page knows the queue at once
         await queue.close()
 
     return work
@@ -202,9 +203,11 @@ def test_one_dead_letter_is_retried_alone(open_as: OpenAs, site: Site) -> None:
     expect(rail.get_by_text(IDS[1], exact=True)).to_be_visible()
     rail.get_by_role("button", name="Retry this one").click()
     says(page, f"Job {IDS[1]} runs again, as new.")
+    expect(row(page).locator(".n")).to_contain_text("2")
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"Dead letters\s*2"))
 
-    async def look(queue: Queue, _: Group) -> None:
+    async def look(queue: Queue, group: Group) -> None:
+        assert group.count == 2
         assert await states(queue) == ["failed", "waiting", "failed"]
 
     in_redis(site, "single", look)
@@ -223,9 +226,11 @@ def test_one_dead_letter_gets_other_data_and_runs_again(open_as: OpenAs, site: S
     save.click()
     says(page, f"Job {IDS[0]} runs again with the new data.")
     expect(dialog).to_have_count(0)
+    expect(row(page).locator(".n")).to_contain_text("2")
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"Dead letters\s*2"))
 
-    async def look(queue: Queue, _: Group) -> None:
+    async def look(queue: Queue, group: Group) -> None:
+        assert group.count == 2
         job = await queue.get(IDS[0])
         assert job is not None
         assert job.data == {"n": 12345678901234567890}
