@@ -10,7 +10,7 @@ from dashboard_browser import OpenAs
 from dashboard_site import Site
 from playwright.sync_api import Page, expect
 
-from corral import JobContext, Queue, Unrecoverable, Worker
+from corral import JobContext, Queue, RateLimit, Unrecoverable, Worker
 
 T = TypeVar("T")
 
@@ -146,6 +146,42 @@ def test_only_the_chosen_rows_are_changed(open_as: OpenAs, site: Site) -> None:
     assert job_in(site, "act-chosen", first) == ("waiting", {"card": 0})
 
 
+def test_chosen_delayed_jobs_get_a_priority_another_delay_or_wait_no_longer(
+    open_as: OpenAs, site: Site
+) -> None:
+    first, second, third = wait(site, "act-later", 3, delay=3_600)
+
+    async def due(queue: Queue) -> list[str]:
+        return [job.id for job in await queue.browse.jobs("delayed", newest_first=False)]
+
+    async def priorities(queue: Queue) -> dict[int, int]:
+        return await queue.browse.priorities(0, 5)
+
+    page = open_as("olu", "/queues/act-later?state=delayed")
+    bar, dialog = page.get_by_role("toolbar"), page.get_by_role("dialog")
+    choose(page, first)
+    bar.get_by_role("button", name="Delay…").click()
+    dialog.get_by_label("Seconds").fill("7200")
+    dialog.get_by_role("button", name="Delay", exact=True).click()
+    told(page, "1 delayed anew")
+    assert with_queue(site, "act-later", due) == [second, third, first]
+
+    choose(page, second, third)
+    bar.get_by_role("button", name="Promote").click()
+    told(page, "2 promoted")
+    assert with_queue(site, "act-later", due) == [first]
+    assert counts_in(site, "act-later") == {"waiting": 2, "delayed": 1}
+
+    page.get_by_role("link", name="Waiting").first.click()
+    choose(page, third)
+    bar.get_by_role("button", name="Change priority…").click()
+    dialog.get_by_role("textbox").fill("5")
+    dialog.get_by_role("button", name="Change priority").click()
+    told(page, "1 have the new priority")
+    assert counts_in(site, "act-later") == {"waiting": 1, "prioritized": 1, "delayed": 1}
+    assert with_queue(site, "act-later", priorities) == {0: 1, 5: 1}
+
+
 def test_the_menu_cleans_one_state_and_obliterates_all(open_as: OpenAs, site: Site) -> None:
     fail(site, "act-menu", 3)
     wait(site, "act-menu", 2)
@@ -190,3 +226,29 @@ def test_a_paused_group_is_resumed(open_as: OpenAs, site: Site) -> None:
     told(page, "Group acme runs.")
     expect(page.get_by_role("button", name="Pause group acme")).to_be_visible()
     assert not with_queue(site, "act-groups", is_paused)
+
+
+def test_a_used_up_rate_limit_is_released(open_as: OpenAs, site: Site) -> None:
+    async def use_up(queue: Queue) -> None:
+        """Lowered to what has started: a worker would wait for the next window of a limit it used up."""
+
+        @queue.job("pay")
+        async def pay(job: JobContext, data: Any) -> None: ...
+
+        await queue.limits.set_rate(RateLimit(3, per=3_600))
+        await queue.add_many("pay", [1, 2])
+        await Worker(queue, concurrency=1).run(until_empty=True)
+        await queue.limits.set_rate(RateLimit(2, per=3_600))
+
+    async def limited_for(queue: Queue) -> float:
+        return await queue.limits.rate_limited_for()
+
+    with_queue(site, "act-limited", use_up)
+    assert with_queue(site, "act-limited", limited_for) > 0
+    page = open_as("olu", "/queues/act-limited")
+    expect(page.get_by_text("used up, next in")).to_be_visible()
+    page.get_by_role("button", name="Release now").click()
+    told(page, "A new window has begun.")
+    expect(page.get_by_text("used up, next in")).to_have_count(0)
+    assert with_queue(site, "act-limited", limited_for) == 0
+    expect(page.get_by_text("2 in 1 h")).to_be_visible()
