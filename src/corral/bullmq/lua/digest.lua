@@ -34,6 +34,7 @@ for i, meta in ipairs(KEYS) do
   jobs[#jobs + 1] = call("GET", base .. "id") or NONE
   jobs[#jobs + 1] = flat(call("HGETALL", meta))
   local dead = { flat(call("HGETALL", own .. "dead:state")), call("ZCARD", own .. "dead:groups") }
+  dead[#dead + 1] = call("HLEN", own .. "dead:of")
   for _, id in ipairs(call("ZRANGE", own .. "dead:ops", -5, -1)) do
     dead[#dead + 1] = flat(call("HGETALL", own .. "dead:op:" .. id))
   end
