@@ -188,7 +188,7 @@ def test_chosen_delayed_jobs_get_a_priority_another_delay_or_wait_no_longer(
     bar.get_by_role("button", name="Change priority…").click()
     dialog.get_by_role("textbox").fill("5")
     dialog.get_by_role("button", name="Change priority").click()
-    told(page, "1 have the new priority")
+    told(page, "1 has the new priority")
     assert counts_in(site, "act-later") == {"waiting": 1, "prioritized": 1, "delayed": 1}
     assert with_queue(site, "act-later", priorities) == {0: 1, 5: 1}
 

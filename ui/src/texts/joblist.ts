@@ -84,7 +84,8 @@ export const joblist = {
   verbs: { retry: 'Retry', promote: 'Promote', priority: 'Change priority…', delay: 'Delay…', cancel: 'Cancel…', remove: 'Remove…' },
   doing: { retry: 'Retrying', promote: 'Promoting', priority: 'Changing the priority of', delay: 'Delaying', cancel: 'Cancelling', remove: 'Removing' },
   did: {
-    retry: (n: string) => `${n} run again`, promote: (n: string) => `${n} promoted`, priority: (n: string) => `${n} have the new priority`,
+    retry: (n: string) => `${n} ${n === '1' ? 'runs' : 'run'} again`, promote: (n: string) => `${n} promoted`,
+    priority: (n: string) => `${n} ${n === '1' ? 'has' : 'have'} the new priority`,
     delay: (n: string) => `${n} delayed anew`, cancel: (n: string) => `${n} cancelled`, remove: (n: string) => `${n} removed`,
   },
   were: (n: string, one: boolean, why: string) => {
