@@ -31,8 +31,7 @@ async def seed(site: Site) -> None:
         await queues[name].add_many("send", [1, 2, 3])
     held = await queues["kyc"].add_many("verify", [1] * 7, delay=3_600)
     await Breakers(site.redis.url).hold("onfido", "401 authorization_error")
-    until = await client.zmscore("bull:kyc:delayed", [job.id for job in held])
-    rows = {f"kyc:{job.id}": score for job, score in zip(held, until, strict=True)}
+    rows = {f"kyc:{job.id}": await client.zscore("bull:kyc:delayed", job.id) or 0 for job in held}
     await client.zadd("corral:bull::breaker:onfido:held", rows)
     await objectives.note(client, "bull", {"mail-eu": Objective(age=0.001), "mail-us": Objective(age=86_400)})
     past = {queues[name].keys(): Depth(waiting=4) for name in NAMES}
