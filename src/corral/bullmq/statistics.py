@@ -23,6 +23,8 @@ COUNTED = (
     "arrived", "started", "completed", "failed", "retried", "put_back", "stalled", "lost_locks", "reconnects",
     "cancelled",
 )  # fmt: skip
+#: How a job ends for good, by these names.
+ENDS = ("completed", "failed", "cancelled")
 
 #: Deploy marks kept.
 MOST_RELEASES = 200

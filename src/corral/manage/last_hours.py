@@ -17,13 +17,12 @@ from corral.bullmq import depths, statistics
 from corral.bullmq.depths import Depth
 from corral.bullmq.keys import QueueKeys
 from corral.bullmq.standings import chunks
-from corral.bullmq.statistics import COUNTED, MINUTE
+from corral.bullmq.statistics import COUNTED, ENDS, MINUTE
 
 MINUTES = 60
 
 _ARRIVED = COUNTED.index("arrived")
-#: How a job ends for good.
-_ENDS = tuple(map(COUNTED.index, ("completed", "failed", "cancelled")))
+_ENDS = tuple(map(COUNTED.index, ENDS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,10 @@ import redis.asyncio as aioredis
 
 from corral.bullmq import statistics
 from corral.bullmq.keys import QueueKeys
-from corral.bullmq.statistics import COUNTED, MINUTE
+from corral.bullmq.statistics import COUNTED, ENDS, MINUTE
 from corral.observe.stand import RECENT_MINUTES
 from corral.observe.standing import Recent, Standing
 from corral.stats import window_seconds
-
-#: How a job ends for good, by the names that are counted.
-_ENDS = ("completed", "failed", "cancelled")
 
 
 async def with_rates(client: aioredis.Redis, prefix: str, standing: Standing) -> Standing:
@@ -40,9 +37,9 @@ async def with_rates(client: aioredis.Redis, prefix: str, standing: Standing) ->
 
 
 def _recent(minutes: Sequence[Sequence[int]], seconds: float) -> Recent:
-    ended = dict.fromkeys(_ENDS, 0)
+    ended = dict.fromkeys(ENDS, 0)
     for counts in minutes:
         told = dict(zip(COUNTED, counts, strict=False))
-        for end in _ENDS:
+        for end in ENDS:
             ended[end] += told.get(end, 0)
     return Recent(window_seconds=seconds, **ended)
